@@ -1,0 +1,35 @@
+# Each target does its own set-up in .venv and leaves nothing outside this folder but pip's cache.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup demo test check clean
+
+setup: .venv/.installed-run
+
+demo: .venv/.installed-run
+	$(BIN)/edgetl build recipes/skin_mobile.yaml
+
+test: .venv/.installed-test
+	$(BIN)/python -m pytest
+
+check: .venv/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m benchmarks.tables --check
+
+clean:
+	rm -rf .venv .edgetl runs
+
+.venv/.installed-run: pyproject.toml
+	$(call install,.)
+.venv/.installed-test: pyproject.toml
+	$(call install,.[test])
+.venv/.installed-dev: pyproject.toml
+	$(call install,.[dev])
+
+define install
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '$(1)'
+	@touch $@
+endef

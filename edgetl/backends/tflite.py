@@ -1,0 +1,91 @@
+"""TFLite (LiteRT) by litert-torch; int8 by ai-edge-quantizer.
+
+A .tflite file is a flatbuffer: `tflite_graph` fits the edges on it and finds the temperature in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgetl.backends import edges, tflite_graph
+from edgetl.backends.conversion import converting
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import nn
+
+__all__ = ["NAME", "RUNTIME_OPTIONS", "TOOLS", "export", "quantize", "set_temperature"]
+
+NAME = "tflite"
+TOOLS: tuple[str, ...] = ("litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer", "torch")
+RUNTIME_OPTIONS: Mapping[str, Mapping[str, str]] = {}
+
+LEFT_FLOAT = ("HARD_SWISH", "GELU")
+"""Operators that stay float inside an int8 artefact. XNNPACK takes neither in int8: the graph would fall into some 20
+partitions and run slower than float32 (MobileNetV3-L: 1.8 times its time; with these left float 0.46 times). An
+artefact that holds them is not integer-only: NPUs and microcontrollers want a ReLU or ReLU6 backbone."""
+
+
+def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path:
+    """Write `folder/stem.tflite`: float32, temperature 1."""
+    path = folder / f"{stem}.tflite"
+    with converting(NAME, "export"):
+        import litert_torch
+        import torch
+
+        wrapped = litert_torch.to_channel_last_io(edges.frozen(network), args=[0]).eval()
+        bare = folder / f"{stem}.bare.tflite"
+        litert_torch.convert(wrapped, (torch.zeros(1, image_size, image_size, 3),)).export(str(bare))
+        model = tflite_graph.load(bare)
+        bare.unlink()
+        tflite_graph.shorten_names(model)
+        tflite_graph.attach_edges(model)
+        edges.replace_file(path, tflite_graph.packed(model))
+    return path
+
+
+def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uint8], folder: Path, stem: str) -> Path:
+    """Write `folder/stem.tflite`: static int8 of `exported`, weights per channel, ranges from `calibration`.
+
+    calibration: uint8 [N, H, W, 3], in the edges' own units.
+    """
+    path = folder / f"{stem}.tflite"
+    with converting(NAME, "quantize"):
+        from ai_edge_quantizer import qtyping, quantizer, recipe
+
+        model = tflite_graph.load(exported)
+        tflite_graph.detach_edges(model)
+        work = quantizer.Quantizer(tflite_graph.packed(model))
+        work.load_quantization_recipe(recipe.static_wi8_ai8())
+        # The logits leave in float: temperature and softmax are computed there, and an int8 softmax would leave
+        # 256 distinct probabilities.
+        for operator in (*LEFT_FLOAT, "OUTPUT"):
+            work.update_quantization_recipe(
+                regex=".*", operation_name=qtyping.TFLOperationName[operator], algorithm_key="no_quantize"
+            )
+        statistics = work.calibrate({tflite_graph.SIGNATURE: _samples(model, calibration)}, num_threads=1)
+        # The input's range is known, not estimated: scale 1/128 and zero point 0 make image - 128 the int8 tensor.
+        full = statistics[tflite_graph.input_name(model)]
+        full["min"][...], full["max"][...] = -1.0, 127 / 128
+        quantized = work.quantize(statistics, enable_progress_report=False).quantized_model
+        model = tflite_graph.load(quantized)
+        tflite_graph.attach_edges(model)
+        edges.replace_file(path, tflite_graph.packed(model))
+    return path
+
+
+def _samples(model: Any, calibration: npt.NDArray[np.uint8]) -> list[dict[str, npt.NDArray[np.float32]]]:
+    name = tflite_graph.input_argument(model)
+    return [{name: edges.normalized(image[None])} for image in calibration]
+
+
+def set_temperature(path: Path, temperature: float) -> None:
+    """Divide the logits of the finished artefact by `temperature` from now on; replaces an earlier value."""
+    value = edges.checked(temperature)
+    with converting(NAME, "set the temperature"):
+        model = tflite_graph.load(path)
+        tflite_graph.write_temperature(model, value)
+        edges.replace_file(path, tflite_graph.packed(model))

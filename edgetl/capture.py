@@ -1,0 +1,80 @@
+"""Converters print dozens of lines each, from Python and from C++: they belong in a log, not on the person's screen.
+
+`captured` works on the file descriptors, because C++ writes below `sys.stdout`. It redirects the whole process, so it
+is for the one thread that converts. A progress bar that must stay alive meanwhile writes to its own duplicate of
+descriptor 2 (`os.dup(2)`, taken before).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+__all__ = ["Log", "captured"]
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+class Log:
+    """What was printed so far; readable while `captured` lasts and after it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._start = os.fstat(file.fileno()).st_size
+        self._kept: str | None = None
+
+    def close(self) -> None:
+        """Keep the text and let go of the file."""
+        self._kept = self.text()
+        self._file.close()
+
+    def text(self) -> str:
+        """Everything since `captured` began, without terminal escapes."""
+        if self._kept is not None:
+            return self._kept
+        size = os.fstat(self._file.fileno()).st_size - self._start
+        # pread leaves the shared file position, at which everybody is writing, where it is.
+        return _ESCAPES.sub("", os.pread(self._file.fileno(), size, self._start).decode("utf-8", "replace"))
+
+    def tail(self, lines: int = 12) -> str:
+        """The last non-empty lines; of a line redrawn with carriage returns, its last state."""
+        kept = (line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in self.text().split("\n"))
+        return "\n".join([line for line in kept if line][-lines:])
+
+
+@contextlib.contextmanager
+def captured(log: Path | None = None) -> Iterator[Log]:
+    """Send stdout and stderr of this process, C level included, to `log` (appended to; None: a temporary file).
+
+    Both are put back when the block ends, however it ends. Nests: the innermost capture gets the lines.
+    Child processes inherit the redirection.
+    """
+    with contextlib.ExitStack() as stack:
+        file = log.open("ab+") if log else tempfile.TemporaryFile()  # noqa: SIM115 (Log closes it)
+        log_so_far = Log(file)
+        stack.callback(log_so_far.close)
+        _flush()
+        for descriptor in (1, 2):
+            saved = os.dup(descriptor)
+            stack.callback(os.close, saved)
+            stack.callback(os.dup2, saved, descriptor)
+            os.dup2(file.fileno(), descriptor)
+        # sys.stdout need not stand on descriptor 1 (pytest, notebooks): Python's own prints are redirected by name too.
+        printed = io.TextIOWrapper(io.FileIO(os.dup(file.fileno()), "a"), "utf-8", write_through=True)
+        stack.enter_context(printed)
+        stack.enter_context(contextlib.redirect_stdout(printed))
+        stack.enter_context(contextlib.redirect_stderr(printed))
+        stack.callback(_flush)
+        yield log_so_far
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()

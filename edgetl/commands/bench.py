@@ -1,0 +1,72 @@
+"""`edgetl bench`: latency of a bundle's artefacts on targets, and accuracy there when a labelled set is given."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgetl.commands.bundle import BundleArgument, JsonOption, split_data
+
+if TYPE_CHECKING:
+    from edgetl.progress import Progress
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command("bench")(_bench)
+
+
+def _bench(
+    bundle: BundleArgument,
+    targets: Annotated[
+        list[str] | None, typer.Option("--target", metavar="T", help="Target; default local_cpu.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", metavar="KIND:ROOT", help="Measure accuracy there too.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="About 100 runs each, not 1024 and 60 s.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure latency on targets, all artefacts interleaved."""
+    from edgetl.progress import Console
+
+    with Console() as console:
+        found: dict[str, Any] = {"latency": _latency(bundle, targets or ["local_cpu"], quick, console)}
+        if data is not None:
+            found["metrics"] = _metrics(bundle, data, console)
+    if as_json:
+        print(json.dumps(found))
+        return
+    for name, rows in found["latency"].items():
+        for row in rows:
+            noisy = f"  noisy: {row['noise']}" if row["noisy"] else ""
+            print(
+                f"{name:<14} {row['target']} x{row['threads']}  p50 {row['p50_ms']:.2f}  p90 {row['p90_ms']:.2f}  "
+                f"p99 {row['p99_ms']:.2f} ms  load {row['load_ms']:.0f} ms  peak {row['peak_rss_mb'] or 0:.0f} MB{noisy}"
+            )
+    for name, metrics in found.get("metrics", {}).items():
+        one = metrics["balanced_accuracy"]
+        print(f"{name:<14} balanced accuracy {one['value']:.4f} [{one['low']:.4f}, {one['high']:.4f}]")
+
+
+def _latency(bundle: Path, targets: list[str], quick: bool, progress: Progress) -> dict[str, list[dict[str, Any]]]:
+    from edgetl import target
+    from edgetl.devices.latency import latency
+    from edgetl.runtime.manifest import Manifest
+
+    artifacts = [(bundle, artifact) for artifact in Manifest.load(bundle).artifacts]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in targets:
+        one = target.load(name, Path.cwd())
+        for subject, rows in latency(one, artifacts, {}, "quick" if quick else "full", progress.advance).items():
+            found.setdefault(subject, []).extend(rows)
+    return found
+
+
+def _metrics(bundle: Path, data: str, progress: Progress) -> dict[str, dict[str, dict[str, float]]]:
+    from edgetl.stages.external import evaluate
+
+    kind, root = split_data(data)
+    results = evaluate(bundle, kind, root, None, {}, lambda done, total: progress.advance("evaluate", done, total))
+    return {name: {key: one.to_json() for key, one in found.items()} for name, found in results.items()}

@@ -1,0 +1,120 @@
+"""`edgetl build` and `edgetl report`: from a recipe to a run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgetl.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from edgetl.loading import Loaded
+    from edgetl.pipeline import Step
+    from edgetl.store import Store
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command("build")(_build)
+    app.command("report")(_report)
+
+
+def _build(
+    recipe: Annotated[Path, typer.Argument(help="Recipe file (YAML).", show_default=False)],
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a field.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Run folder; default runs/NAME.", show_default=False)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and what is cached.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute every stage again.")] = False,
+    until: Annotated[str | None, typer.Option("--until", metavar="STAGE", help="Stop after a stage.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Build a bundle: train, distil, prune, quantize, export, verify, measure, report. Goes on where it was stopped."""
+    from edgetl import pipeline
+    from edgetl.loading import load
+    from edgetl.store import Store
+
+    loaded = load(recipe, set_ or [])
+    store = Store(store_folder(loaded))
+    run = out or Path("runs") / loaded.recipe.name
+    if loaded.stand_in:
+        _announce_stand_in(loaded)
+    if dry_run:
+        steps = pipeline.plan(loaded, store, until)
+    else:
+        _protect_real_run(run, loaded)
+        steps = _run(loaded, store, run, until, fresh)
+    if as_json:
+        stages = [{"name": step.stage.name, "key": step.key, "cached": step.cached} for step in steps]
+        print(json.dumps({"run": str(run), "stand_in": loaded.stand_in, "stages": stages}))
+    elif dry_run:
+        for step in steps:
+            print(f"{'cached   ' if step.cached else 'would run'}  {step.stage.name}")
+    elif until in (None, "report"):
+        print(run / "report.html")
+
+
+def _report(
+    run: Annotated[Path, typer.Argument(help="Run folder, such as runs/NAME.", show_default=False)],
+) -> None:
+    """Render report.html again from a run folder's report.json."""
+    from edgetl.stages.report import render_again
+
+    print(render_again(run))
+
+
+def store_folder(loaded: Loaded) -> Path:
+    """`.edgetl/` beside the recipe's project, or what EDGETL_STORE says."""
+    chosen = os.environ.get("EDGETL_STORE")
+    return Path(chosen).expanduser() if chosen else loaded.project / ".edgetl"
+
+
+def _announce_stand_in(loaded: Loaded) -> None:
+    print(
+        f"STAND-IN DATA: {loaded.recipe.name} is built on {loaded.stand_in} (synthetic pictures, small sizes), because "
+        "the variable in data.root is not set.\n"
+        "Nothing that comes out of it says anything about patients.",
+        file=sys.stderr,
+    )
+
+
+def _protect_real_run(run: Path, loaded: Loaded) -> None:
+    """A stand-in build never overwrites a run made from real data."""
+    path = run / "report.json"
+    if loaded.stand_in is None or not path.is_file():
+        return
+    if json.loads(path.read_text(encoding="utf-8"))["stand_in"] is None:
+        raise UsageError(
+            "holds a run made from real data, which a stand-in build does not overwrite",
+            place=str(run),
+            hint="set the variable in data.root, or give another folder with --out",
+        )
+
+
+def _run(loaded: Loaded, store: Store, run: Path, until: str | None, fresh: bool) -> list[Step]:
+    import time
+
+    from edgetl import pipeline
+    from edgetl.logs import quiet_libraries
+    from edgetl.progress import Console
+
+    started = time.monotonic()
+    run.mkdir(parents=True, exist_ok=True)
+    with Console(run / "log.jsonl") as console, quiet_libraries(console):
+        try:
+            steps = pipeline.build(loaded, store, run, console, until=until, fresh=fresh)
+        except KeyboardInterrupt as exc:
+            raise Interrupted(
+                "interrupted; finished stages and epochs are kept", hint="the same command goes on from there"
+            ) from exc
+        if all(step.cached for step in steps):
+            console.say("nothing to compute: every stage is cached")
+        else:
+            console.say(f"done in {time.monotonic() - started:.0f} s")
+    return steps

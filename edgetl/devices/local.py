@@ -1,0 +1,62 @@
+"""This machine's CPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from edgetl.runtime.manifest import Artifact
+from edgetl.runtime.workers import Worker, local_worker
+from edgetl.target import Target
+
+
+class Local:
+    """The machine that edgetl itself runs on."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def info(self) -> dict[str, Any]:
+        """As `machine`."""
+        return machine()
+
+    def threads(self) -> tuple[int, ...]:
+        """`all` is every core that this process may use, which a container or a batch system can limit."""
+        available = len(os.sched_getaffinity(0))
+        return tuple(sorted({available if count == "all" else count for count in self._target.threads}))
+
+    def push(self, folder: Path) -> Path:
+        """Everything is here already."""
+        return folder
+
+    def worker(self, folder: Path, artifact: Artifact, threads: int) -> Worker:
+        """A process of this Python."""
+        worker = local_worker(folder, artifact, threads)
+        return replace(worker, name=f"{worker.name}@{threads}")
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """Processor, usable cores, memory in GB, and system of this machine; no host or user name."""
+    import psutil
+
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "system": platform.system(),
+        "machine": platform.machine(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

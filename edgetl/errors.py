@@ -1,0 +1,76 @@
+"""The tree of edgetl's errors and the exit code of each branch.
+
+EdgetlError
+├── GateFailed            1    a gate said no: the build is complete but must not ship
+├── RecipeError           2    the recipe or a target file is wrong
+├── DataError             2    the data set is wrong
+├── UsageError            2    the command line is wrong
+├── EnvironmentFault      3    missing package, memory, disk, network
+├── DeviceError           4    a target device did not do its part
+├── WorkerError           4    a model that is being measured died or hung
+├── IntegrityError        5    a file is not what its manifest says
+└── Interrupted         130    the user pressed Ctrl-C
+
+Third-party errors are translated into these once, at the boundary, with `raise ... from exc`.
+"""
+
+from __future__ import annotations
+
+from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
+
+__all__ = [
+    "DataError",
+    "DeviceError",
+    "EdgetlError",
+    "EnvironmentFault",
+    "GateFailed",
+    "IntegrityError",
+    "Interrupted",
+    "MissingRuntime",
+    "RecipeError",
+    "UnreadableImage",
+    "UsageError",
+    "WorkerError",
+]
+
+
+class GateFailed(EdgetlError):
+    """A gate said no."""
+
+    exit_code = 1
+
+
+class RecipeError(EdgetlError):
+    """The recipe or a target file is wrong."""
+
+    exit_code = 2
+
+
+class DataError(EdgetlError):
+    """The data set is wrong."""
+
+    exit_code = 2
+
+
+class UsageError(EdgetlError):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class EnvironmentFault(EdgetlError):
+    """The machine lacks something: a package, memory, disk, the network."""
+
+    exit_code = 3
+
+
+class DeviceError(EdgetlError):
+    """A target device did not do its part."""
+
+    exit_code = 4
+
+
+class Interrupted(EdgetlError):
+    """The user pressed Ctrl-C."""
+
+    exit_code = 130

@@ -1,0 +1,116 @@
+"""Probabilities that mean what they say: one temperature per artefact, and thresholds for a wanted sensitivity.
+
+Both are fitted on validation images, from the outputs of the very artefact that ships: quantization moves both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from edgetl.evidence.metrics import CALIBRATION_BINS, TARGET_SENSITIVITY, checked
+
+__all__ = ["fit_temperature", "operating_points", "reliability", "softmax"]
+
+# Outside of this range a fit says that validation is tiny or the network broken; the bound keeps it usable.
+_LOWEST, _HIGHEST = 0.05, 20.0
+
+
+def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
+    """Softmax over the last axis of `logits / temperature`, float64, same shape."""
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
+    """The temperature that minimises the negative log likelihood (Guo et al., 2017, https://arxiv.org/abs/1706.04599).
+
+    The loss is convex in 1 / temperature, so its slope has one sign change, found by bisection on a log scale.
+
+    Args:
+        logits: [N, C] before the softmax; log probabilities do as well, they differ by a constant per row.
+        labels: integers [N].
+
+    Returns:
+        A temperature in [0.05, 20]; a bound when every prediction is right (or worthless) and the optimum runs away.
+
+    Raises:
+        ValueError: shapes or labels do not fit, or a logit is not finite.
+    """
+    scores = np.asarray(logits, dtype=np.float64)
+    scores, truth = checked(scores, labels, [str(index) for index in range(scores.shape[-1])])
+    chosen = scores[np.arange(len(truth)), truth]
+
+    def loss_falls_with(temperature: float) -> bool:
+        """The slope of the loss in 1 / temperature is E[logit under the model] - E[logit of the label]."""
+        expected = (softmax(scores, temperature) * scores).sum(axis=1)
+        return bool((expected - chosen).mean() > 0.0)
+
+    low, high = math.log(_LOWEST), math.log(_HIGHEST)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if loss_falls_with(math.exp(middle)):
+            low = middle
+        else:
+            high = middle
+    return math.exp(0.5 * (low + high))
+
+
+def operating_points(
+    probabilities: ArrayLike, labels: ArrayLike, classes: Sequence[str], sensitivity: float = TARGET_SENSITIVITY
+) -> dict[str, float]:
+    """Per class, the highest threshold that still finds the wanted share of its images, one class against the rest.
+
+    The threshold lies halfway between the last score that must be found and the next lower one, so that rounding on
+    another device does not flip it. Classes without images have none.
+
+    Args:
+        probabilities: [N, C].
+        labels: integers [N].
+        classes: C names.
+        sensitivity: wanted share, in (0, 1].
+    """
+    if not 0.0 < sensitivity <= 1.0:
+        raise ValueError(f"sensitivity is {sensitivity}, expected a share in (0, 1]")
+    scores, truth = checked(probabilities, labels, classes)
+    points: dict[str, float] = {}
+    for index, name in enumerate(classes):
+        found = np.sort(scores[truth == index, index])[::-1]
+        if not len(found):
+            continue
+        needed = math.ceil(sensitivity * len(found) - 1e-9)
+        last = found[needed - 1]
+        lower = scores[scores[:, index] < last, index]
+        points[name] = float(0.5 * (last + lower.max())) if len(lower) else float(last)
+    return points
+
+
+def reliability(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = CALIBRATION_BINS
+) -> list[dict[str, float | int]]:
+    """The points of a reliability diagram: per non-empty bin of the top probability, how sure and how right.
+
+    Returns:
+        Dicts with `low`, `high` (the bin's edges), `confidence` and `accuracy` (means in the bin) and `count`.
+    """
+    scores = np.asarray(probabilities, dtype=np.float64)
+    confidence = scores.max(axis=1)
+    correct = scores.argmax(axis=1) == np.asarray(labels)
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    points: list[dict[str, float | int]] = []
+    for position in np.unique(index).tolist():
+        inside = index == position
+        points.append(
+            {
+                "low": position / bins,
+                "high": (position + 1) / bins,
+                "confidence": float(confidence[inside].mean()),
+                "accuracy": float(correct[inside].mean()),
+                "count": int(inside.sum()),
+            }
+        )
+    return points

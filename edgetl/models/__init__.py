@@ -1,0 +1,16 @@
+"""Networks: compact backbones with ImageNet weights, their attention, their pruning, and their file format.
+
+    architecture.py   what a network is: a timm body and the recipe that rebuilds it
+    backbones.py      create(): from names to a network with weights
+    weights.py        where pretrained tensors come from
+    attention/        squeeze-and-excite, ECA, CBAM, coordinate attention, put where the backbone has room for them
+    activations.py    one activation for the whole network
+    prune.py          fewer channels, to a share of the multiply-accumulates
+    spec.py           save and load without pickle, also after pruning
+
+Importing this package makes torchvision, and so timm, importable: every module here may import timm at its top.
+"""
+
+from edgetl.models import torchvision_shim
+
+torchvision_shim.ensure()

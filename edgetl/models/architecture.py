@@ -1,0 +1,92 @@
+"""What a network is: a timm body, and the four values that rebuild it.
+
+`Network` wraps the body instead of being one, so that the recipe travels through deep copies, averaging, pruning and
+exporters, while the tensors keep timm's names (`network.body.state_dict()` loads into plain timm when attention and
+activation are untouched).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import timm
+from torch import Tensor, nn
+
+from edgetl.errors import UsageError
+from edgetl.models import activations, attention
+
+__all__ = ["Architecture", "Network", "assemble", "plain"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Everything that decides a fresh network's modules and their sizes.
+
+    backbone: a timm name, with or without a weights tag (`mobilenetv3_small_100.lamb_in1k`).
+    classes: outputs of the last layer.
+    attention: none | se | eca | cbam | coord, or None for what the backbone has.
+    activation: relu | relu6 | hard_swish | silu, or None for what the backbone has.
+    """
+
+    backbone: str
+    classes: int
+    attention: str | None = None
+    activation: str | None = None
+
+
+class Network(nn.Module):
+    """A classifier and the architecture it was built from.
+
+    Maps float32 [B, 3, H, W] in [-1, 1), that is (uint8 - 128) / 128, to logits float32 [B, classes].
+    """
+
+    def __init__(self, architecture: Architecture, body: nn.Module) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.body = body
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits: Tensor = self.body(image)
+        return logits
+
+    @property
+    def classifier(self) -> nn.Module:
+        """What timm calls the classifier: its last linear layer (two of them in RepViT) has the classes as outputs."""
+        body: Any = self.body
+        head: nn.Module = body.get_classifier()
+        return head
+
+
+def plain(backbone: str, classes: int) -> nn.Module:
+    """timm's own network with fresh weights.
+
+    Raises:
+        UsageError: timm does not know the backbone; the message has the nearest names. Names that timm would fetch from
+            elsewhere (`hf-hub:`, `local-dir:`) are unknown too.
+    """
+    if not timm.is_model(backbone):
+        nearest = get_close_matches(backbone.split(".")[0], timm.list_models(), n=3, cutoff=0.6)
+        raise UsageError(
+            f"backbone: got {backbone!r}, expected the name of a timm model",
+            hint=f"did you mean {', '.join(nearest)}?" if nearest else "timm.list_models('mobilenet*') lists names",
+        )
+    body: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=classes)
+    return body
+
+
+def assemble(architecture: Architecture) -> tuple[Network, attention.Placement]:
+    """A fresh network in training mode; its weights are drawn from torch's global generator.
+
+    Returns:
+        The network, and where attention was put or taken away (names of modules inside the body).
+
+    Raises:
+        UsageError: an unknown name, or a backbone without a place for the attention.
+    """
+    body = plain(architecture.backbone, architecture.classes)
+    placement = attention.place(body, architecture.attention)
+    if architecture.activation is not None:
+        activations.replace(body, architecture.activation)
+    return Network(architecture, body), placement

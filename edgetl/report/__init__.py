@@ -1,0 +1,1 @@
+"""What a person reads: one offline page and the model card, both made from report.json."""

@@ -1,0 +1,251 @@
+"""MODEL_CARD.md: what goes with the files, for the person who puts them into an app (Mitchell et al., 2019,
+https://arxiv.org/abs/1810.03993)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from edgetl.report import view, words
+
+__all__ = ["model_card"]
+
+Report = Mapping[str, Any]
+
+_LICENCES = {
+    "ham10000": (
+        "The training images are HAM10000 (Tschandl, Rosendahl and Kittler, 2018, doi 10.1038/sdata.2018.161), CC "
+        "BY-NC 4.0: no commercial use of the data; clarify what that means for weights trained on it before you ship."
+    ),
+    "skin_phantom": "The training images were drawn by edgetl (Apache-2.0) and show no person.",
+}
+_LICENCE_UNKNOWN = (
+    "The terms of the training images are known to whoever provided them, not to this build: check them before these "
+    "weights are passed on."
+)
+
+
+def model_card(report: Report) -> str:
+    """The card as Markdown, from the content of report.json; every number in it is in there."""
+    sections = (
+        _opening(report),
+        _intended_use(),
+        _data(report),
+        _metrics(report),
+        _contract(report),
+        _operating_points(report),
+        _quantization(report),
+        _latency(report),
+        _licence(report),
+        _verifying(),
+        ["## Limits", "", *(f"- {_text(limit)}" for limit in view.limits(report))],
+    )
+    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+
+
+def _opening(report: Report) -> list[str]:
+    lines = [f"# {_text(report['recipe']['name'])}"]
+    if report.get("stand_in"):
+        lines += [
+            "",
+            f"> **Stand-in data.** This model was trained and tested on `{report['stand_in']}`, pictures drawn by a "
+            "program. Its accuracies say nothing about real images: use it only to try the software.",
+        ]
+    if failed := view.shortfalls(report, "fail"):
+        lines += ["", "> **Failed gates: do not ship.** " + "; ".join(_text(_sentence(gate)) for gate in failed)]
+    lines += ["", _text(" ".join(view.story(report))), "", f"Made by edgetl {report['edgetl']}."]
+    return lines
+
+
+def _intended_use() -> list[str]:
+    return [
+        "## Intended use",
+        "",
+        "Research on, and prototypes of, image classification on phones and small computers. **Not a medical "
+        "device**: it was not validated for diagnosis, triage or treatment, and no clinical decision may rest on it.",
+        "",
+        "It sees one image at a time and knows its own classes only: anything else, a healthy spot or a photo of a "
+        "table, gets one of these labels too.",
+    ]
+
+
+def _data(report: Report) -> list[str]:
+    data = report["data"]
+    splits = data["splits"]
+    rows = [
+        [label, f"{images:,}", *(f"{split['classes'][label]:,}" for split in splits.values())]
+        for label, images in data["classes"].items()
+    ]
+    rows.append(["all images", f"{data['images']:,}", *(f"{split['images']:,}" for split in splits.values())])
+    rows.append(
+        ["groups", f"{sum(split['groups'] for split in splits.values()):,}"]
+        + [f"{split['groups']:,}" for split in splits.values()]
+    )
+    return [
+        "## Data",
+        "",
+        f"Source: `{data['source']}`. {view.grouping(report)}",
+        "",
+        *_table(["class", "images", *splits], rows),
+        *(f"\n- {_text(warning)}" for warning in data.get("warnings", ())),
+    ]
+
+
+def _metrics(report: Report) -> list[str]:
+    names = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auroc": "AUROC", "ece": "ECE"}
+    rows = [
+        [entry["name"], *(words.with_bounds((entry.get("metrics") or {}).get(name)) for name in names)]
+        for entry in [*report["models"], *report["artifacts"]]
+    ]
+    lines = [
+        "## Metrics",
+        "",
+        "On the test split, each file in its own runtime and from the original images, with 95% intervals over groups.",
+        "",
+        *_table(["", *names.values()], rows),
+    ]
+    artifact = view.headline(report)
+    if artifact:
+        classes = [
+            [
+                row["label"],
+                f"{row['images']:,}",
+                words.with_bounds(row["sensitivity"]),
+                words.with_bounds(row["specificity"]),
+            ]
+            for row in view.sensitivities(report, artifact)
+        ]
+        lines += ["", f"By class, `{artifact['name']}`:", ""]
+        lines += _table(["class", "test images", "sensitivity", "specificity"], classes)
+    return lines
+
+
+def _contract(report: Report) -> list[str]:
+    data = report["recipe"]["data"]
+    side, resize, labels = data["image_size"], data["resize"], list(report["data"]["classes"])
+    modes = {
+        "crop": "scale the shorter side to the input size, then cut the middle square",
+        "stretch": "scale both sides to the input size, whatever the aspect",
+        "pad": "scale the longer side to the input size, then fill with black",
+    }
+    return [
+        "## Input and output",
+        "",
+        f"- Input: one RGB image, uint8, shape `[1, {side}, {side}, 3]` (NHWC), values 0 to 255 as decoded. Turn it "
+        "by its EXIF orientation first. No mean, no standard deviation: `(x - 128) / 128` is inside the graph.",
+        f"- Resize: {modes[resize['mode']]}; antialiased {resize['kernel']}. Another resize changes the labels of "
+        "about one image in ten: use `edgetl.runtime.preprocessing`, or compare yours with `golden/`.",
+        f"- Output: probabilities, float32, shape `[1, {len(labels)}]`, in the order of `labels.txt`: "
+        + ", ".join(f"`{_text(label)}`" for label in labels)
+        + ". The temperature is baked in.",
+        "- Give the runtime the `runtime_options` of `bundle.json`; without them some compute in lower precision.",
+    ]
+
+
+def _operating_points(report: Report) -> list[str]:
+    rows = [
+        [artifact["name"], label, f"{threshold:.4f}"]
+        + [
+            words.with_bounds(artifact["metrics"].get(f"{side}.{label}@0.90"))
+            for side in ("sensitivity", "specificity")
+        ]
+        for artifact in report["artifacts"]
+        for label, threshold in (artifact.get("thresholds") or {}).items()
+    ]
+    if not rows:
+        return ["## Operating points", "", "None were chosen."]
+    return [
+        "## Operating points",
+        "",
+        "From the threshold on, the class counts as found. Each was chosen for its own file to find 90% of the class "
+        "on validation; the columns say what it does on test.",
+        "",
+        *_table(["artefact", "class", "threshold", "sensitivity on test", "specificity on test"], rows),
+    ]
+
+
+def _quantization(report: Report) -> list[str]:
+    rows = [
+        [
+            artifact["name"],
+            f"{words.title(artifact['backend'])} {artifact['precision']}",
+            words.size(view.artifact_bytes(artifact)),
+            f"{artifact['parity']['max_abs_diff']:.2g}",
+            words.percent(artifact["parity"]["top1_agreement"]),
+            f"`{words.short_hash(artifact['sha256'])}`",
+        ]
+        for artifact in report["artifacts"]
+    ]
+    header = ["artefact", "format", "size", "largest difference", "same top class", "sha256"]
+    verdicts = [
+        f"- {'passed' if gate['passed'] else '**' + gate['severity'] + '**'}: {_text(_sentence(gate))}"
+        for gate in report["gates"]
+    ]
+    return [
+        "## Quantization and parity",
+        "",
+        "Each file against the PyTorch network it was made from, on the test images.",
+        "",
+        *_table(header, rows),
+        "",
+        *verdicts,
+    ]
+
+
+def _latency(report: Report) -> list[str]:
+    rows = [
+        [
+            entry["name"],
+            row["target"],
+            f"{row['origin']}, {row['mode']}{', noisy' if row['noisy'] else ''}",
+            str(row["threads"]),
+            words.milliseconds(row["p50_ms"]),
+            words.milliseconds(row["p90_ms"]),
+            words.milliseconds(row["load_ms"]),
+        ]
+        for entry in [*report["artifacts"], *report["models"]]
+        for row in entry.get("latency") or []
+    ]
+    if not rows:
+        return ["## Latency", "", "Not measured. `edgetl bench` measures it on your target."]
+    targets = sorted({row["target"] for entry in report["artifacts"] for row in entry.get("latency") or []})
+    machines = [f"{target} is {machine}" for target in targets if (machine := view.machine(report, target))]
+    return [
+        "## Latency",
+        "",
+        _text(". ".join(["One image at a time", *machines, "Your device differs: measure there."])),
+        "",
+        *_table(["", "target", "how", "threads", "median", "90th percentile", "load"], rows),
+    ]
+
+
+def _licence(report: Report) -> list[str]:
+    said = report["data"].get("licence") or _LICENCES.get(report["data"]["source"], _LICENCE_UNKNOWN)
+    return ["## Licence of the data", "", _text(said)]
+
+
+def _verifying() -> list[str]:
+    return [
+        "## Verify",
+        "",
+        "`edgetl verify BUNDLE`, or `python -m edgetl.runtime verify BUNDLE` where only the runtime is installed, "
+        "checks every hash and runs the golden images through every installed runtime.",
+    ]
+
+
+def _sentence(gate: Mapping[str, Any]) -> str:
+    return f"{gate['subject']}, {gate['name'].replace('_', ' ')}: {gate['message']}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines]
+
+
+def _cell(text: str) -> str:
+    return _text(text).replace("|", "\\|").replace("\n", " ")
+
+
+def _text(text: str) -> str:
+    """Markdown passes HTML through; a label is not HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,59 @@
+"""From a picture file to the tensor that every artefact takes: the one implementation, used in training and on devices.
+
+What is left to do, `(x - offset) / divisor`, happens inside the graph, so nothing outside it can get it wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .decoding import decode
+from .resizing import Resize, resize
+
+__all__ = ["InsideGraph", "Preprocessing", "Resize", "decode", "preprocess", "resize"]
+
+
+@dataclass(frozen=True)
+class InsideGraph:
+    """The affine `(x - offset) / divisor` that every artefact applies to its uint8 input itself."""
+
+    offset: int = 128
+    divisor: int = 128
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """All that happens between a picture file and the first layer.
+
+    resize: done outside the graph, by `preprocess`.
+    inside_graph: done by the artefact.
+    color: order of the channels.
+    orientation: "exif" turns the picture upright first.
+    """
+
+    resize: Resize
+    inside_graph: InsideGraph = InsideGraph()
+    color: Literal["RGB"] = "RGB"
+    orientation: Literal["exif"] = "exif"
+
+
+def preprocess(source: Path | str | bytes, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Decode, turn upright and resize one picture.
+
+    Args:
+        source: a path, or the bytes of the file.
+        preprocessing: what the artefact's manifest says.
+
+    Returns:
+        uint8 [H, W, 3], RGB; `[None]` makes it an artefact's input.
+
+    Raises:
+        UnreadableImage: the picture cannot be decoded completely and safely.
+        MissingRuntime: Pillow is not installed.
+    """
+    return resize(decode(source), preprocessing.resize)

@@ -1,0 +1,116 @@
+"""ONNX files on ONNX Runtime's CPU provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import telemetry
+from ..errors import IntegrityError, MissingRuntime
+from .edges import Image, Probabilities, check_edges, check_image, check_threads
+
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
+# TensorProto.external_data, an entry {key: "location"}: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
+_EXTERNAL = b"\x0a\x08location"
+# NodeProto.op_type as it lies in the file; the edge's own DequantizeLinear does not match.
+_QUANTIZES = b"\x22\x0eQuantizeLinear"
+
+
+def version() -> str:
+    """Version of the installed ONNX Runtime.
+
+    Raises:
+        MissingRuntime: it is not installed.
+    """
+    return str(_runtime().__version__)
+
+
+def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OnnxSession:
+    """Load one .onnx file; `options` are session config entries.
+
+    Raises:
+        MissingRuntime: ONNX Runtime is not installed.
+        IntegrityError: the file does not load, keeps weights elsewhere, or has other edges than the contract.
+    """
+    runtime = _runtime()
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    settings = runtime.SessionOptions()
+    settings.intra_op_num_threads = check_threads(threads)
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    # Threads that spin while they wait take the cores from whatever else runs, such as the next model measured.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for key, value in options.items():
+        settings.add_session_config_entry(key, value)
+    quantized = _quantized(path)
+    try:
+        session = runtime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    except (
+        state.EPFail,
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NoSuchFile,
+        state.NotImplemented,
+        state.RuntimeException,
+    ) as exc:
+        raise IntegrityError(f"does not load in ONNX Runtime: {exc}", place=str(path)) from exc
+    return OnnxSession(path, session, quantized)
+
+
+class OnnxSession:
+    """One open .onnx file."""
+
+    def __init__(self, path: Path, session: Any, quantized: bool) -> None:
+        self._session = session
+        self._quantized = quantized
+        inputs, outputs = (
+            [(_DTYPES.get(edge.type, edge.type), edge.shape) for edge in edges]
+            for edges in (session.get_inputs(), session.get_outputs())
+        )
+        self.input_shape = check_edges(path, inputs, outputs)
+        self._name = session.get_inputs()[0].name
+
+    def run(self, image: Image) -> Probabilities:
+        """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3]."""
+        probabilities: Probabilities = self._session.run(None, {self._name: check_image(image, self.input_shape)})[0]
+        return probabilities
+
+    def describe(self) -> dict[str, str]:
+        """What computes, and in what."""
+        return {
+            "runtime": "onnxruntime",
+            "version": version(),
+            "compute_precision": "int8 where the file quantizes, float32 elsewhere" if self._quantized else "float32",
+            "accelerator": "cpu",
+            "placement": ", ".join(self._session.get_providers()),
+        }
+
+
+def _runtime() -> Any:
+    telemetry.forbid()
+    try:
+        import onnxruntime
+    except ImportError as exc:
+        raise MissingRuntime(
+            "an ONNX artefact needs ONNX Runtime, which is not installed", hint="pip install onnxruntime"
+        ) from exc
+    return onnxruntime
+
+
+def _quantized(path: Path) -> bool:
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
+    if _EXTERNAL in content:
+        # Older ONNX Runtimes follow such a location anywhere on the disk.
+        raise IntegrityError(
+            "keeps weights in another file, expected all of them inside",
+            place=str(path),
+            hint="save it without external data",
+        )
+    return _QUANTIZES in content

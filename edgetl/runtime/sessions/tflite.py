@@ -1,0 +1,94 @@
+"""TFLite files on LiteRT (ai-edge-litert), or on its predecessor tflite-runtime, with the XNNPACK delegate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import IntegrityError, MissingRuntime
+from .edges import Image, Probabilities, check_edges, check_image, check_threads, precision_of
+
+_DISTRIBUTIONS = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
+_WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
+
+
+def version() -> str:
+    """Name and version of the installed interpreter.
+
+    Raises:
+        MissingRuntime: neither is installed.
+    """
+    package, _ = _runtime()
+    return metadata.version(_DISTRIBUTIONS[package])
+
+
+def open_session(path: Path, threads: int, options: Mapping[str, str]) -> TfliteSession:
+    """Load one .tflite file; the interpreter has no options by name, so `options` must be empty.
+
+    Raises:
+        MissingRuntime: no interpreter is installed.
+        IntegrityError: the file does not load, or has other edges than the contract.
+    """
+    package, interpreter_class = _runtime()
+    if options:
+        raise IntegrityError(f"runtime options {sorted(options)} are unknown to TFLite, expected none", place=str(path))
+    check_threads(threads)
+    try:
+        interpreter = interpreter_class(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as exc:
+        raise IntegrityError(f"does not load in {_DISTRIBUTIONS[package]}: {exc}", place=str(path)) from exc
+    return TfliteSession(path, interpreter, _DISTRIBUTIONS[package])
+
+
+class TfliteSession:
+    """One open .tflite file."""
+
+    def __init__(self, path: Path, interpreter: Any, runtime: str) -> None:
+        self._interpreter = interpreter
+        self._runtime = runtime
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        self.input_shape = check_edges(path, [_edge(edge) for edge in inputs], [_edge(edge) for edge in outputs])
+        self._input, self._output = inputs[0]["index"], outputs[0]["index"]
+
+    def run(self, image: Image) -> Probabilities:
+        """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3]."""
+        self._interpreter.set_tensor(self._input, check_image(image, self.input_shape))
+        self._interpreter.invoke()
+        probabilities: Probabilities = self._interpreter.get_tensor(self._output)
+        return probabilities
+
+    def describe(self) -> dict[str, str]:
+        """What computes, and in what; `placement` counts the pieces XNNPACK took: more than one costs time."""
+        # No public method tells the operators; both packages have this one.
+        operators: Sequence[dict[str, Any]] = self._interpreter._get_ops_details()
+        weighted = [
+            np.dtype(operator["operand_types"][0]).name for operator in operators if operator["op_name"] in _WEIGHTED
+        ]
+        pieces = sum(operator["op_name"] == "DELEGATE" for operator in operators)
+        return {
+            "runtime": self._runtime,
+            "version": version(),
+            "compute_precision": precision_of(weighted),
+            "accelerator": "cpu",
+            "placement": f"XNNPACK, {pieces} partition{'s' * (pieces != 1)}" if pieces else "reference kernels",
+        }
+
+
+def _runtime() -> tuple[str, Any]:
+    for package in _DISTRIBUTIONS:
+        try:
+            return package, import_module(f"{package}.interpreter").Interpreter
+        except ImportError:
+            continue
+    raise MissingRuntime(
+        "a TFLite artefact needs an interpreter, and none is installed", hint="pip install ai-edge-litert"
+    )
+
+
+def _edge(edge: dict[str, Any]) -> tuple[str, list[object]]:
+    return np.dtype(edge["dtype"]).name, [int(side) for side in edge["shape_signature"]]

@@ -1,0 +1,160 @@
+"""The parent's side of measuring: starts a worker process, anywhere, and talks to it in lines.
+
+A worker is a command line: the runtime's own `worker`, the same through `ssh`, or any program that calls
+`serving.serve`, such as one that runs PyTorch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from .errors import WorkerError
+from .manifest import Artifact
+
+START_TIMEOUT_S = 300.0
+ANSWER_TIMEOUT_S = 300.0
+LEAVE_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Worker:
+    """How to start one model, and under which name its times are kept.
+
+    argv: the command. threads, batch: what it uses, for the record. env: added to this process's environment.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    threads: int = 1
+    batch: int = 1
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def local_worker(bundle: Path, artifact: Artifact, threads: int = 1) -> Worker:
+    """A worker on this machine, under this Python, for one artefact of a bundle."""
+    package = __package__ or "edgetl_runtime"
+    root = Path(__file__).resolve().parents[package.count(".") + 1]
+    search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
+    model = ("--path", str(bundle / artifact.path), "--backend", artifact.backend)
+    settings = ("--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options)))
+    return Worker(
+        name=artifact.name,
+        argv=(sys.executable, "-m", package, "worker", *model, *settings),
+        threads=threads,
+        env={"PYTHONPATH": search},
+    )
+
+
+class Running:
+    """A started worker; as a context manager it is gone at the end, whatever happened."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # closed in __exit__
+        try:
+            self._process = subprocess.Popen(
+                worker.argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env={**os.environ, **worker.env},
+            )
+        except OSError as exc:
+            self._errors.close()
+            raise WorkerError(f"cannot start {worker.argv[0]}: {exc.strerror}", place=worker.name) from exc
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin = self._process.stdin
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=_read_lines, args=(self._process.stdout, self._lines), daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it died with a line of ours unread
+            self._stdin.close()  # a worker behind a wrapper or ssh is not reached by kill; it ends with its input
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(LEAVE_TIMEOUT_S)
+        if not self._reader.is_alive() and self._process.stdout is not None:
+            self._process.stdout.close()
+        self._errors.close()
+
+    def ready(self) -> dict[str, Any]:
+        """What it says once its model is loaded; lines before that (a login banner) are skipped."""
+        while True:
+            line = self._line(START_TIMEOUT_S)
+            if line.startswith("{"):
+                content = self._parse(line)
+                if isinstance(content, dict) and content.get("ready") is True:
+                    for key in ("load_ms", "first_ms"):
+                        if not isinstance(content.get(key), int | float):
+                            raise self._failed(f"expected a number as {key}, got {content.get(key)!r}")
+                    return content
+
+    def run(self, count: int) -> list[float]:
+        """Milliseconds of `count` inferences."""
+        times = self._parse(self._ask(f"run {count}"))
+        if not isinstance(times, list) or len(times) != count or not all(isinstance(time, float) for time in times):
+            raise self._failed(f"expected {count} times, got {str(times)[:80]!r}")
+        return times
+
+    def quit(self) -> float | None:
+        """End it; its peak memory in MB, or None where its system does not tell."""
+        content = self._parse(self._ask("quit"))
+        peak = content.get("peak_rss_mb") if isinstance(content, dict) else None
+        return float(peak) if isinstance(peak, int | float) else None
+
+    def _ask(self, line: str) -> str:
+        with contextlib.suppress(BrokenPipeError):  # it died; reading says so, with its exit code
+            self._stdin.write(line + "\n")
+            self._stdin.flush()
+        return self._line(ANSWER_TIMEOUT_S)
+
+    def _line(self, timeout: float) -> str:
+        try:
+            line = self._lines.get(timeout=timeout)
+        except queue.Empty:
+            raise self._failed(f"did not answer for {timeout:.0f} s") from None
+        if line is None:
+            self._process.wait()
+            raise self._failed(f"died with exit code {self._process.returncode}")
+        return line
+
+    def _parse(self, line: str) -> Any:
+        try:
+            return json.loads(line)
+        except ValueError as exc:
+            raise self._failed(f"expected JSON, got {line[:80]!r}") from exc
+
+    def _failed(self, what: str) -> WorkerError:
+        """The error, with the last thing the worker said about it."""
+        self._errors.seek(0)
+        lines = (line.strip() for line in self._errors.read().splitlines())
+        said = [line for line in lines if line and not line.startswith("hint:")]
+        return WorkerError(f"{what}; its last line: {said[-1] if said else '(none)'}", place=self.worker.name)
+
+
+def _read_lines(stream: TextIO, lines: queue.SimpleQueue[str | None]) -> None:
+    for line in stream:
+        lines.put(line.strip())
+    lines.put(None)

@@ -1,0 +1,109 @@
+"""Distil: train the student on labels and teacher, and find out how much of the teacher it should take.
+
+One student is trained for each candidate weight of the teacher's loss, all from the same initial weights and the same
+seed. Weight 0 is training on labels alone: with it among the candidates a teacher is only used where it helps.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from edgetl.recipe import Recipe
+from edgetl.stages.stage import Context, Stage
+from edgetl.stages.weights import identity
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgetl.training.batches import TrainingData
+    from edgetl.training.loop import Fit
+
+
+def _settings(recipe: Recipe) -> Any:
+    student = recipe.student.model_dump(mode="json") | {"weights": identity(recipe.student.weights)}
+    return {"seed": recipe.seed, "student": student, "distil": recipe.distil.model_dump(mode="json")}
+
+
+def _run(context: Context) -> None:
+    """Write the chosen student's `network/`, `choice.json` (its weight) and `training.json` with every candidate's history and standing."""
+    from edgetl.stages import trained
+    from edgetl.training.choice import RULE, choose
+
+    recipe = context.recipe
+    table = trained.open_table(context)
+    data = trained.open_data(context, table)
+    student = recipe.student
+    initial, used = trained.create(
+        recipe.seed, student.backbone, len(table.classes), student.weights, student.attention, student.activation
+    )
+    teacher = None if recipe.teacher is None else trained.load(context.inputs["teach"])
+    weights, notes = _candidate_weights(recipe)
+    for note in notes:
+        context.progress.say(note)
+    networks = [copy.deepcopy(initial) for _ in weights]
+    fits = [_train(context, data, network, teacher, w) for network, w in zip(networks, weights, strict=True)]
+    logits = [trained.validation_logits(network, data) for network in networks]
+    chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), recipe.seed)
+    context.progress.say(f"student: the teacher's weight is {weights[chosen]:g}, of {', '.join(map(str, weights))}")
+    candidates = [
+        {"weight": weight, "chosen": index == chosen, **asdict(standing), **trained.described(fit)}
+        for index, (weight, standing, fit) in enumerate(zip(weights, standings, fits, strict=True))
+    ]
+    for candidate in candidates:
+        shown = ("weight", "chosen", "score", "behind", "standard_error")
+        context.progress.event("candidate", **{name: candidate[name] for name in shown})
+    trained.save(networks[chosen], context.folder)
+    trained.write_choice(context.folder, weights[chosen])
+    trained.write_training(
+        context.folder,
+        {
+            "student": student.backbone,
+            "attention": student.attention,
+            "weights": used,
+            "loss": recipe.distil.loss,
+            "rule": RULE,
+            "chosen_weight": weights[chosen],
+            "notes": notes,
+            **trained.described(fits[chosen]),
+            "all_seconds": sum(fit.seconds for fit in fits),
+            **trained.costs(networks[chosen], recipe.data.image_size),
+            "candidates": candidates,
+        },
+    )
+
+
+def _candidate_weights(recipe: Recipe) -> tuple[list[float], list[str]]:
+    """The weights to try, smallest first, and what a person should know about them."""
+    weights = sorted(set(recipe.distil.weights))
+    if recipe.teacher is not None or weights == [0.0]:
+        return weights, []
+    return [0.0], ["student: the recipe has no teacher, so it is trained on labels alone (distil.weights is not used)"]
+
+
+def _train(context: Context, data: TrainingData, network: nn.Module, teacher: nn.Module | None, weight: float) -> Fit:
+    """Train one candidate; a finished one is taken from its checkpoints."""
+    from edgetl.stages import trained
+    from edgetl.training.loop import fit
+
+    return fit(
+        network,
+        data,
+        context.recipe.distil,
+        distillation=trained.distillation(context.recipe.distil, teacher, weight),
+        seed=context.recipe.seed,
+        checkpoints=context.scratch / f"weight-{weight:g}",
+        progress=context.progress,
+        label=f"student with teacher's weight {weight:g}",
+    )
+
+
+STAGE = Stage(
+    name="distil",
+    version=1,
+    needs=("data/table.json", "data/images.npy", "teach/network"),
+    settings=_settings,
+    tools=("accelerate", "albumentations", "timm", "torch"),
+    run=_run,
+)

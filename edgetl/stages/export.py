@@ -1,0 +1,40 @@
+"""Export: the final network as one format's fp32 file, with the contract's edges and temperature 1."""
+
+from __future__ import annotations
+
+from edgetl.recipe import Format, Recipe
+from edgetl.stages.stage import Context, Stage
+
+# Distributions whose version changes what a backend writes; here and not in the backend, whose import is heavy.
+TOOLS: dict[Format, tuple[str, ...]] = {
+    "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"),
+    "openvino": ("torch", "openvino", "nncf"),
+    "tflite": ("torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer"),
+}
+
+# The file that a runtime opens; OpenVINO's weights lie beside it.
+SUFFIX: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "tflite": ".tflite"}
+
+
+def stage(backend: Format) -> Stage:
+    """The export stage of one format; writes `BACKEND-fp32.*`."""
+
+    def run(context: Context) -> None:
+        from edgetl.backends import BACKENDS
+        from edgetl.models import spec
+
+        network = spec.load(context.inputs["prune"] / "network").eval()
+        BACKENDS[backend].export(network, context.recipe.data.image_size, context.folder, f"{backend}-fp32")
+
+    def settings(recipe: Recipe) -> object:
+        return {"image_size": recipe.data.image_size}
+
+    return Stage(
+        f"export.{backend}",
+        1,
+        ("prune/network",),
+        settings,
+        TOOLS[backend],
+        run,
+        lambda recipe: backend in recipe.export,
+    )

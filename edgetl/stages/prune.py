@@ -1,0 +1,117 @@
+"""Prune: take channels out of the student until its share of multiply-accumulates is reached, then let it recover.
+
+Recovery is distillation again: by the teacher with the weight that was chosen for the student, or, where that weight is
+0 or there is no teacher, by the student as it was before pruning (with weight 1).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from edgetl.recipe import Recipe
+from edgetl.stages.stage import Context, Stage
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgetl.models.architecture import Network
+    from edgetl.training.batches import TrainingData
+
+_SELF_WEIGHT = 1.0
+_IMPORTANCE = "magnitude"
+
+
+def _settings(recipe: Recipe) -> Any:
+    if recipe.prune is None:
+        return {"prune": None}
+    return {
+        "seed": recipe.seed,
+        "prune": recipe.prune.model_dump(mode="json"),
+        "loss": recipe.distil.loss,
+        "temperature": recipe.distil.temperature,
+    }
+
+
+def _run(context: Context) -> None:
+    """Write the pruned `network/` and `training.json`; without pruning in the recipe, the student as it is."""
+    from edgetl.stages import trained
+    from edgetl.training.loop import fit
+
+    recipe, settings = context.recipe, context.recipe.prune
+    student = trained.load(context.inputs["distil"])
+    before = trained.costs(student, recipe.data.image_size)
+    if settings is None:
+        trained.save(student, context.folder)
+        trained.write_training(context.folder, {"pruned": None, **before})
+        return
+    data = trained.open_data(context, trained.open_table(context))
+    network = copy.deepcopy(student)
+    unpruned = {"validation": trained.validation(student, data), **before}
+    pruned = _cut(context, network, data)
+    context.progress.say(f"pruned: {pruned['macs'] / before['macs']:.0%} of the student's MACs are left")
+    teacher, weight, taught_by = _teacher(context, student)
+    recovery = fit(
+        network,
+        data,
+        settings,
+        distillation=trained.distillation(recipe.distil, teacher, weight),
+        seed=recipe.seed,
+        checkpoints=context.scratch / "recovery",
+        progress=context.progress,
+        label="recovery after pruning",
+    )
+    trained.save(network, context.folder)
+    trained.write_training(
+        context.folder,
+        {
+            "pruned": {"wanted_macs": settings.macs, "kept_macs": pruned["macs"] / before["macs"]},
+            "importance": _IMPORTANCE,
+            "round_to": settings.round_to,
+            "loss": recipe.distil.loss,
+            "taught_by": taught_by,
+            "teacher_weight": weight,
+            "before_pruning": unpruned,
+            "after_pruning": pruned,
+            "after_recovery": {"validation": recovery.scores, **trained.costs(network, recipe.data.image_size)},
+            **trained.described(recovery),
+            **trained.costs(network, recipe.data.image_size),
+        },
+    )
+
+
+def _cut(context: Context, network: Network, data: TrainingData) -> dict[str, Any]:
+    """Prune `network` in place and measure its BatchNorm anew; its validation scores and costs."""
+    from edgetl.models.prune import prune_to_macs
+    from edgetl.stages import trained
+    from edgetl.training.batches import batch_size_for, plain_batches
+    from edgetl.training.ema import recalibrate
+    from edgetl.training.run import RECALIBRATION_IMAGES
+
+    recipe, settings = context.recipe, context.recipe.prune
+    assert settings is not None
+    size = recipe.data.image_size
+    prune_to_macs(network, size, settings.macs, settings.round_to, _IMPORTANCE)
+    batch_size = batch_size_for(data, settings.batch_size)
+    recalibrate(network, plain_batches(data, RECALIBRATION_IMAGES, batch_size, recipe.seed))
+    return {"validation": trained.validation(network, data), **trained.costs(network, size)}
+
+
+def _teacher(context: Context, student: nn.Module) -> tuple[nn.Module, float, str]:
+    """Who teaches the recovery, with which weight, and its name."""
+    from edgetl.stages import trained
+
+    chosen = trained.read_choice(context.inputs["distil"])
+    if context.recipe.teacher is None or chosen == 0:
+        return student, _SELF_WEIGHT, "the student before pruning"
+    return trained.load(context.inputs["teach"]), chosen, "the teacher"
+
+
+STAGE = Stage(
+    name="prune",
+    version=1,
+    needs=("data/table.json", "data/images.npy", "teach/network", "distil/network", "distil/choice.json"),
+    settings=_settings,
+    tools=("accelerate", "albumentations", "timm", "torch", "torch-pruning"),
+    run=_run,
+)

@@ -1,0 +1,62 @@
+"""Quantize: one format's int8 file, its ranges calibrated on training images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edgetl.recipe import Format, Recipe
+from edgetl.stages.export import SUFFIX, TOOLS
+from edgetl.stages.stage import Context, Stage
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgetl.data.table import DataTable
+
+
+def stage(backend: Format) -> Stage:
+    """The quantize stage of one format; writes `BACKEND-int8.*`."""
+
+    def run(context: Context) -> None:
+        from edgetl.backends import BACKENDS
+        from edgetl.data.images import open_cache
+        from edgetl.data.table import DataTable
+        from edgetl.models import spec
+
+        assert context.recipe.quantize is not None
+        table = DataTable.load(context.inputs["data"] / "table.json")
+        rows = calibration_rows(table, context.recipe.quantize.images, context.recipe.seed)
+        images = open_cache(context.inputs["data"] / "images.npy")[rows]
+        network = spec.load(context.inputs["prune"] / "network").eval()
+        exported = context.inputs[f"export.{backend}"] / f"{backend}-fp32{SUFFIX[backend]}"
+        BACKENDS[backend].quantize(network, exported, images, context.folder, f"{backend}-int8")
+
+    def settings(recipe: Recipe) -> object:
+        # max_drop judges the result and does not change it.
+        quantize = recipe.quantize.model_dump(exclude={"max_drop"}) if recipe.quantize else None
+        return {"quantize": quantize, "seed": recipe.seed}
+
+    def active(recipe: Recipe) -> bool:
+        return backend in recipe.export and recipe.quantize is not None
+
+    needs = ("data/table.json", "data/images.npy", "prune/network", f"export.{backend}")
+    return Stage(f"quantize.{backend}", 1, needs, settings, TOOLS[backend], run, active)
+
+
+def calibration_rows(table: DataTable, images: int, seed: int) -> npt.NDArray[np.int64]:
+    """Rows of training images, the classes in turn, so that a rare class's activations are inside the ranges too.
+
+    Returns:
+        int64 [min(images, training images)], ascending.
+    """
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    labels, rows = table.labels("train"), table.rows("train")
+    turn = np.empty(len(rows), dtype=np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        turn[members] = generator.permutation(len(members))
+    chosen: npt.NDArray[np.int64] = np.sort(rows[np.lexsort((labels, turn))[:images]])
+    return chosen

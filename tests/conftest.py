@@ -1,0 +1,28 @@
+"""Real data sets, for the tests that look at them; both are too large or not free to be part of the repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def ham10000() -> Path:
+    """A HAM10000 download, named by EDGETL_HAM10000."""
+    root = os.environ.get("EDGETL_HAM10000")
+    if not root:
+        pytest.skip("EDGETL_HAM10000 is not set to a HAM10000 download")
+    return Path(root)
+
+
+@pytest.fixture(scope="session")
+def busi() -> Path:
+    """The BUSI breast ultrasound set, named by EDGETL_BUSI or lying beside the checkout."""
+    root = Path(os.environ.get("EDGETL_BUSI") or _BESIDE / "busi")
+    if not root.is_dir():
+        pytest.skip("EDGETL_BUSI is not set to the BUSI data set, and ../shared/data/busi is not there")
+    return root

@@ -1,0 +1,178 @@
+"""Teach, distil and prune on a handful of painted images: what they write, choose and say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edgetl.data.records import Record, Split
+from edgetl.data.table import DataTable
+from edgetl.models import prune as pruning
+from edgetl.models import spec
+from edgetl.progress import Silent
+from edgetl.recipe import Recipe
+from edgetl.stages import distil, prune, teach
+from edgetl.stages.stage import Context, Stage
+from edgetl.training.inference import predict_logits
+
+_SIZE = 32
+
+
+@dataclass
+class _Said(Silent):
+    """Keeps what was said."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, message: str) -> None:
+        self.lines.append(message)
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data stage's result: three kinds of noisy checkerboards, two pictures of each lesion."""
+    folder = tmp_path_factory.mktemp("data")
+    generator = np.random.default_rng(0)
+    labels = np.repeat(generator.choice(3, 120, p=(0.5, 0.3, 0.2)), 2)
+    patterns = np.kron(generator.integers(0, 256, (3, 4, 4, 3)), np.ones((1, 8, 8, 1)))
+    noise = generator.normal(80, 40, (len(labels), _SIZE, _SIZE, 3))
+    np.save(folder / "images.npy", np.clip(0.5 * patterns[labels] + noise, 0, 255).astype(np.uint8))
+    splits: tuple[Split, ...] = ("train", "train", "val", "train", "test")
+    records = tuple(
+        Record(f"{row:04d}.png", "abc"[label], group=f"lesion{row // 2}", split=splits[row // 2 % 5])
+        for row, label in enumerate(labels)
+    )
+    DataTable(("a", "b", "c"), records, "folder", True).save(folder / "table.json")
+    return folder
+
+
+_TINY = {"epochs": 3, "batch_size": 32, "ema": 0.9, "learning_rate": 3e-3}
+
+
+def _recipe(**changes: Any) -> Recipe:
+    document = {
+        "name": "tiny",
+        "data": {"kind": "skin_phantom", "image_size": _SIZE},
+        "teacher": {"backbone": "mobilenetv3_small_050", "weights": "none", **_TINY},
+        "student": {"backbone": "mobilenetv3_small_050", "attention": "eca"},
+        "distil": {"weights": [1.0, 0.0], **_TINY},
+        "prune": {"macs": 0.6, **_TINY},
+    }
+    return Recipe.model_validate(document | changes)
+
+
+def _run(stage: Stage, recipe: Recipe, inputs: Mapping[str, Path], at: Path, progress: Silent | None = None) -> Path:
+    """Run a stage as the pipeline does; its result folder."""
+    folder, scratch = at / stage.name, at / f"{stage.name}-scratch"
+    folder.mkdir(parents=True)
+    scratch.mkdir()
+    context = Context(recipe, folder, dict(inputs), scratch, data_root=at, project=at, progress=progress or Silent())
+    stage.run(context)
+    return folder
+
+
+def _needed(stage: Stage) -> set[str]:
+    return {need.split("/")[0] for need in stage.needs}
+
+
+def _training(folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / "training.json").read_text())
+    return document
+
+
+@pytest.fixture(scope="module")
+def built(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The three stages, one after the other."""
+    at, folders = tmp_path_factory.mktemp("built"), {"data": data_folder}
+    for stage in (teach.STAGE, distil.STAGE, prune.STAGE):
+        inputs = {name: folders[name] for name in _needed(stage)}
+        folders[stage.name] = _run(stage, _recipe(), inputs, at)
+    return folders
+
+
+def test_each_stage_writes_a_network_that_loads_and_says_what_it_costs(built: dict[str, Path]) -> None:
+    for name in ("teach", "distil", "prune"):
+        network, written = spec.load(built[name] / "network"), _training(built[name])
+        assert pruning.count(network, _SIZE) == (written["macs"], written["parameters"])
+        assert len(written["history"]) == 3
+        assert 1 <= written["best_epoch"] <= 3
+        assert 0 < written["validation"]["auroc"] <= 1
+
+
+def test_the_saved_network_has_the_scores_that_are_written(built: dict[str, Path], data_folder: Path) -> None:
+    table = DataTable.load(data_folder / "table.json")
+    images = np.load(data_folder / "images.npy")
+    logits = predict_logits(spec.load(built["teach"] / "network"), images, rows=table.rows("val"))
+    labels = table.labels("val")
+    recall = np.mean([(logits.argmax(1) == labels)[labels == label].mean() for label in range(3)])
+    assert _training(built["teach"])["validation"]["balanced_accuracy"] == pytest.approx(recall)
+
+
+def test_candidates_are_sorted_kept_with_their_histories_and_one_is_chosen(built: dict[str, Path]) -> None:
+    written = _training(built["distil"])
+    assert [candidate["weight"] for candidate in written["candidates"]] == [0.0, 1.0]
+    chosen = [candidate for candidate in written["candidates"] if candidate["chosen"]]
+    assert [candidate["weight"] for candidate in chosen] == [written["chosen_weight"]]
+    assert chosen[0]["validation"] == written["validation"]
+    assert "distil_loss" not in written["candidates"][0]["history"][0]
+    assert written["candidates"][1]["history"][0]["distil_loss"] > 0
+    assert written["all_seconds"] > written["seconds"]
+
+
+def test_pruning_reaches_its_share_and_shows_before_and_after(built: dict[str, Path]) -> None:
+    written = _training(built["prune"])
+    assert 0.45 < written["pruned"]["kept_macs"] <= 0.6
+    assert written["before_pruning"]["macs"] == _training(built["distil"])["macs"]
+    assert written["after_recovery"]["macs"] == written["after_pruning"]["macs"] == written["macs"]
+    for moment in ("before_pruning", "after_pruning", "after_recovery"):
+        assert 0 <= written[moment]["validation"]["balanced_accuracy"] <= 1
+    chosen = _training(built["distil"])["chosen_weight"]
+    assert written["taught_by"] == ("the teacher" if chosen > 0 else "the student before pruning")
+
+
+def test_without_a_teacher_the_student_learns_from_labels_and_teaches_its_pruned_self(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    recipe, said = _recipe(teacher=None), _Said()
+    taught = _run(teach.STAGE, recipe, {"data": data_folder}, tmp_path)
+    assert _training(taught) == {"teacher": None}
+    assert [path.name for path in taught.iterdir()] == ["training.json"]
+    student = _run(distil.STAGE, recipe, {"data": data_folder, "teach": taught}, tmp_path, said)
+    assert _training(student)["chosen_weight"] == 0.0
+    assert any("no teacher" in line for line in said.lines)
+    assert _training(student)["notes"]
+    inputs = {"data": data_folder, "teach": taught, "distil": student}
+    pruned = _training(_run(prune.STAGE, recipe, inputs, tmp_path))
+    assert (pruned["taught_by"], pruned["teacher_weight"]) == ("the student before pruning", 1.0)
+    assert pruned["history"][0]["distil_loss"] > 0
+
+
+def test_without_pruning_the_student_passes_through_unchanged(built: dict[str, Path], tmp_path: Path) -> None:
+    recipe = _recipe(prune=None)
+    passed = _run(prune.STAGE, recipe, {name: built[name] for name in _needed(prune.STAGE)}, tmp_path)
+    before, after = (spec.load(folder / "network").state_dict() for folder in (built["distil"], passed))
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert _training(passed)["pruned"] is None
+    assert _training(passed)["macs"] == _training(built["distil"])["macs"]
+
+
+def test_what_a_stage_depends_on_is_what_changes_its_key(tmp_path: Path) -> None:
+    recipe = _recipe()
+    longer = _recipe(distil={"weights": [1.0, 0.0], **_TINY, "epochs": 9})
+    assert teach.STAGE.settings(longer) == teach.STAGE.settings(recipe)
+    assert distil.STAGE.settings(longer) != distil.STAGE.settings(recipe)
+    assert prune.STAGE.settings(longer) == prune.STAGE.settings(recipe)
+    weights = tmp_path / "weights.safetensors"
+    keys = []
+    for content in (b"one", b"two"):
+        weights.write_bytes(content)
+        keys.append(teach.STAGE.settings(_recipe(teacher={"weights": str(weights)})))
+    assert keys[0] != keys[1]
+    assert str(tmp_path) not in json.dumps(keys)

@@ -1,0 +1,84 @@
+"""Augmentation: repeatable from (seed, epoch, index), independent draws, no black corners, fast enough."""
+
+from __future__ import annotations
+
+import time
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from edgetl.data.augment import Augment, Strength
+
+STRENGTHS = get_args(Strength)
+
+
+@pytest.fixture
+def picture() -> npt.NDArray[np.uint8]:
+    """uint8 [64, 64, 3]: smooth, bright everywhere, without any symmetry."""
+    rows, columns = np.mgrid[0:64, 0:64] / 64
+    return np.stack([120 + 80 * rows, 110 + 90 * columns, 150 + 50 * rows * columns], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+class TestEveryStrength:
+    def test_repeatable_whatever_came_before(self, strength: Strength, picture: npt.NDArray[np.uint8]) -> None:
+        first, second = Augment(64, strength), Augment(64, strength)
+        for index in range(20):
+            second(picture, 3, 0, 100 + index)
+            np.testing.assert_array_equal(first(picture, 1, 2, index), second(picture, 1, 2, index))
+
+    def test_seed_epoch_and_index_all_matter(self, strength: Strength, picture: npt.NDArray[np.uint8]) -> None:
+        augment = Augment(64, strength)
+        for part in range(3):
+            keys = [[0, 0, 0] for _ in range(8)]
+            for value, key in enumerate(keys):
+                key[part] = value
+            assert len({augment(picture, *key).tobytes() for key in keys}) >= 6
+
+    def test_shape_type_and_the_original_stay(self, strength: Strength, picture: npt.NDArray[np.uint8]) -> None:
+        before = picture.copy()
+        picture.flags.writeable = False  # as out of the memory-mapped cache
+        for index in range(30):
+            changed = Augment(64, strength)(picture, 0, 0, index)
+            assert changed.shape == (64, 64, 3)
+            assert changed.dtype == np.uint8
+            assert changed.flags.c_contiguous
+            assert changed.flags.writeable
+        np.testing.assert_array_equal(picture, before)
+
+    def test_no_black_corners(self, strength: Strength, picture: npt.NDArray[np.uint8]) -> None:
+        augment = Augment(64, strength)
+        assert min(int(augment(picture, 0, 0, index).min()) for index in range(200)) > 20
+
+    def test_fast_enough_for_training(self, strength: Strength) -> None:
+        image = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
+        augment = Augment(128, strength)
+        rates = []
+        for epoch in range(5):
+            start = time.thread_time()
+            for index in range(200):
+                augment(image, 0, epoch, index)
+            rates.append(200 / (time.thread_time() - start))
+        assert max(rates) > 2000, "images/s on one core; the fastest training here eats 300"
+
+
+def test_whether_to_mirror_and_how_bright_are_drawn_independently(picture: npt.NDArray[np.uint8]) -> None:
+    """One seed for all transforms would tie their first draws together: mirrored would mean changed in brightness."""
+    augment = Augment(64, "light")
+    changed = [augment(picture, 0, 0, index).astype(float) for index in range(600)]
+    mirrored = np.array([image[:, :32, 1].mean() > image[:, 32:, 1].mean() for image in changed])
+    brightened = np.array([abs(image.mean() - float(picture.mean())) > 4 for image in changed])
+    assert 0.4 < mirrored.mean() < 0.6
+    assert 0.2 < brightened.mean() < 0.8
+    assert abs(np.corrcoef(mirrored, brightened)[0, 1]) < 0.15
+
+
+def test_wrong_argument_names_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    import albumentations  # after edgetl.data.augment, which keeps it from asking the package index for updates
+
+    real = albumentations.HorizontalFlip
+    monkeypatch.setattr(albumentations, "HorizontalFlip", lambda p: real(p=p, probability=p))
+    with pytest.raises(UserWarning, match="probability"):
+        Augment(64)

@@ -1,0 +1,117 @@
+"""The data table and the image cache: rows agree, pixels are the device's, unreadable files are named together."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgetl.data.images import cache, open_cache
+from edgetl.data.records import SPLITS, Record
+from edgetl.data.table import DataTable
+from edgetl.errors import DataError, EnvironmentFault, IntegrityError
+from edgetl.progress import Silent
+from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
+
+PREPROCESSING = Preprocessing(Resize("crop", "bilinear", height=32, width=40))
+
+
+def table_of(count: int) -> DataTable:
+    records = tuple(
+        Record(
+            image=f"pictures/{index:04}.png",
+            label="benign" if index % 3 else "malignant",
+            group=f"L{index // 2}" if index != 1 else None,
+            split=SPLITS[index // 2 % 3],
+            mask="masks/äöü.png" if index == 2 else None,
+            metadata=MappingProxyType({"age": "45.0", "sex": "female"} if index else {}),
+        )
+        for index in range(count)
+    )
+    return DataTable(("benign", "malignant"), records, "folder", has_groups=True)
+
+
+def write_pictures(table: DataTable, root: Path) -> None:
+    generator = np.random.default_rng(0)
+    for record in table.records:
+        (root / record.image).parent.mkdir(parents=True, exist_ok=True)
+        pixels = generator.integers(0, 256, (50, int(generator.integers(30, 90)), 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / record.image)
+
+
+class TestTable:
+    def test_saved_and_loaded(self, tmp_path: Path) -> None:
+        table = table_of(12)
+        table.save(tmp_path / "table.json")
+        assert DataTable.load(tmp_path / "table.json") == table
+        assert str(tmp_path) not in (tmp_path / "table.json").read_text()
+
+    def test_splits_partition_the_rows(self) -> None:
+        table = table_of(12)
+        rows = np.concatenate([table.rows(name) for name in SPLITS])
+        assert sorted(rows) == list(range(12))
+        for name in SPLITS:
+            assert [table.records[row] for row in table.rows(name)] == table.of(name)
+            assert [table.classes[label] for label in table.labels(name)] == [record.label for record in table.of(name)]
+            assert len(table.groups(name)) == len(table.of(name))
+        assert table.groups("train")[:2] == ["L0", "pictures/0001.png"], "without a group, a picture is its own"
+
+    def test_a_split_without_records(self) -> None:
+        table = table_of(2)
+        assert table.rows("test").shape == table.labels("test").shape == (0,)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "[]",
+            "{}",
+            '{"schema": 2}',
+            '{"schema": 1, "classes": [], "records": [{}], "source": "", "has_groups": true}',
+        ],
+    )
+    def test_a_damaged_file_is_refused(self, text: str, tmp_path: Path) -> None:
+        (tmp_path / "table.json").write_text(text)
+        with pytest.raises(IntegrityError, match=r"table\.json"):
+            DataTable.load(tmp_path / "table.json")
+
+
+class TestCache:
+    def test_rows_are_what_the_device_computes(self, tmp_path: Path) -> None:
+        table = table_of(7)
+        write_pictures(table, tmp_path)
+        cache(table, tmp_path, PREPROCESSING, tmp_path / "images.npy", Silent())
+        images = open_cache(tmp_path / "images.npy")
+        assert images.shape == (7, 32, 40, 3)
+        assert images.dtype == np.uint8
+        assert not images.flags.writeable
+        for row, record in enumerate(table.records):
+            np.testing.assert_array_equal(images[row], preprocess(tmp_path / record.image, PREPROCESSING))
+
+    def test_all_unreadable_pictures_are_named_at_once(self, tmp_path: Path) -> None:
+        table = table_of(6)
+        write_pictures(table, tmp_path)
+        (tmp_path / table.records[1].image).write_bytes(b"")
+        whole = (tmp_path / table.records[4].image).read_bytes()
+        (tmp_path / table.records[4].image).write_bytes(whole[: len(whole) // 2])
+        (tmp_path / table.records[5].image).unlink()
+        with pytest.raises(DataError, match=r"3 images(.|\n)*0001\.png(.|\n)*0004\.png(.|\n)*0005\.png"):
+            cache(table, tmp_path, PREPROCESSING, tmp_path / "images.npy", Silent())
+        assert not list(tmp_path.glob("images.npy*")), "no half cache is left"
+
+    def test_many_unreadable_pictures_are_counted(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"300 images(.|\n)*and 290 more"):
+            cache(table_of(300), tmp_path, PREPROCESSING, tmp_path / "images.npy", Silent())
+
+    def test_a_full_disk_is_said_before(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Usage(NamedTuple):
+            free: int
+
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(free=1000))
+        with pytest.raises(EnvironmentFault, match="of free disk"):
+            cache(table_of(3), tmp_path, PREPROCESSING, tmp_path / "images.npy", Silent())

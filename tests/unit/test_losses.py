@@ -1,0 +1,132 @@
+"""Losses: what they must ignore, what they must see, and who wrote the numbers down before."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from edgetl.errors import DataError
+from edgetl.tasks import classify
+from edgetl.training.choice import choose
+from edgetl.training.losses import DISTIL_LOSSES, dist, kd, kd_standardized
+
+
+def _logits(seed: int, rows: int = 16, classes: int = 5) -> torch.Tensor:
+    return torch.randn(rows, classes, generator=torch.Generator().manual_seed(seed)) * 3
+
+
+@pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
+@given(seed=st.integers(0, 1000), temperature=st.floats(0.5, 8.0))
+@settings(max_examples=25, deadline=None)
+def test_a_student_that_agrees_costs_nothing_and_another_something(name: str, seed: int, temperature: float) -> None:
+    loss = DISTIL_LOSSES[name]
+    teacher = _logits(seed)
+    assert loss(teacher, teacher, temperature).item() == pytest.approx(0.0, abs=1e-4)
+    assert loss(_logits(seed + 5000), teacher, temperature).item() > 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
+def test_following_the_gradient_leads_to_the_teacher(name: str) -> None:
+    loss, teacher = DISTIL_LOSSES[name], _logits(1)
+    student = _logits(2).requires_grad_()
+    optimizer = torch.optim.Adam([student], lr=0.1)
+    first = loss(student, teacher, 2.0).item()
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss(student, teacher, 2.0).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert loss(student, teacher, 2.0).item() < 0.05 * first
+
+
+@pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
+def test_confident_and_constant_outputs_give_finite_gradients(name: str) -> None:
+    extreme = torch.tensor([[60.0, -60.0, 0.0], [0.0, 0.0, 0.0]])
+    student = torch.zeros(2, 3, requires_grad=True)
+    DISTIL_LOSSES[name](student, extreme, 1.0).backward()  # type: ignore[no-untyped-call]
+    assert student.grad is not None
+    assert torch.isfinite(student.grad).all()
+
+
+def test_kd_is_the_divergence_of_hinton() -> None:
+    teacher, student, temperature = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 0.0]]), 2.0
+    p = 1 / (1 + math.exp(-1.0))
+    expected = temperature**2 * (p * math.log(p / 0.5) + (1 - p) * math.log((1 - p) / 0.5))
+    assert kd(student, teacher, temperature).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_standardized_kd_ignores_shift_and_size_of_the_logits() -> None:
+    teacher = _logits(3)
+    assert kd_standardized(teacher * 0.3 + 4.0, teacher, 2.0).item() == pytest.approx(0.0, abs=1e-5)
+    assert kd(teacher * 0.3 + 4.0, teacher, 2.0).item() > 0.1
+
+
+def test_dist_is_one_minus_pearson_within_images_and_within_classes() -> None:
+    a, b = _logits(4), _logits(5)
+    p, q = torch.softmax(a / 4, 1).numpy(), torch.softmax(b / 4, 1).numpy()
+    inter = 1 - np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(p, q, strict=True)])
+    intra = 1 - np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(p.T, q.T, strict=True)])
+    assert dist(a, b, 4.0).item() == pytest.approx(16 * (inter + intra), rel=1e-4)
+
+
+def test_logit_adjustment_makes_the_frequency_free() -> None:
+    """With logits of 0 the adjusted model says the class frequencies: the loss is their cross entropy, at a minimum."""
+    counts = [90, 10]
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    loss = classify.label_loss("logit_adjust", counts)
+    logits = torch.zeros(100, 2, requires_grad=True)
+    value = loss(logits, labels)
+    value.backward()  # type: ignore[no-untyped-call]
+    assert value.item() == pytest.approx(-(0.9 * math.log(0.9) + 0.1 * math.log(0.1)), rel=1e-5)
+    assert logits.grad is not None
+    assert torch.allclose(logits.grad.sum(dim=0), torch.zeros(2), atol=1e-6)
+
+
+def test_class_weights_make_rare_classes_count_as_much() -> None:
+    labels = torch.tensor([0] * 9 + [1])
+    logits = torch.zeros(10, 2, requires_grad=True)
+    classify.label_loss("weights", [9, 1])(logits, labels).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert torch.allclose(logits.grad.sum(dim=0), torch.zeros(2), atol=1e-6)
+
+
+def test_a_class_without_training_images_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"classes \[1\]"):
+        classify.label_loss("logit_adjust", [3, 0, 2])
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=25, deadline=None)
+def test_validation_scores_are_those_of_scikit_learn(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(4), generator.integers(0, 4, 60)])
+    logits = generator.normal(size=(64, 4)).round(1).astype(np.float32)
+    logits[:8] = 0.5  # ties
+    scores = classify.validation_scores(logits, labels)
+    probabilities = torch.softmax(torch.from_numpy(logits).double(), 1).numpy()
+    areas = [roc_auc_score(labels == k, probabilities[:, k]) for k in range(4)]
+    assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
+    assert scores["auroc"] == pytest.approx(np.mean(areas))
+
+
+def _candidate(skill: float, labels: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+    noise = np.random.default_rng(seed).normal(size=(len(labels), 3))
+    return noise + skill * np.eye(3)[labels]
+
+
+def test_a_clearly_better_candidate_is_chosen_and_a_draw_goes_to_the_simpler_one() -> None:
+    labels = np.random.default_rng(0).integers(0, 3, 300)
+    groups = [f"lesion{index // 2}" for index in range(300)]
+    weak, strong = _candidate(0.5, labels, 1), _candidate(3.0, labels, 2)
+    assert choose([weak, strong], labels, groups, 0)[0] == 1
+    assert choose([strong, weak], labels, groups, 0)[0] == 0
+    same_skill = strong + np.random.default_rng(3).normal(size=strong.shape) * 1e-3
+    chosen, standings = choose([same_skill, strong], labels, groups, 0)
+    assert chosen == 0
+    assert min(standing.behind for standing in standings) == 0.0

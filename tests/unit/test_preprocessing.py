@@ -1,0 +1,286 @@
+"""Pictures become the same pixels everywhere, or an error that says why."""
+
+from __future__ import annotations
+
+import io
+import sys
+import zlib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile, ImageOps
+
+from edgetl.runtime.errors import MissingRuntime, UnreadableImage
+from edgetl.runtime.preprocessing import Preprocessing, Resize, decode, preprocess, resize
+
+Pixels = npt.NDArray[np.uint8]
+Kernel = Literal["bilinear", "bicubic"]
+KERNELS: dict[Kernel, Image.Resampling] = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+SIDES = st.integers(1, 120)
+# Pillow warns of damaged metadata that it skips; the pixels are not touched by it.
+SKIPPED_METADATA = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
+
+
+def noise(height: int, width: int, seed: int = 0, levels: int = 256) -> Pixels:
+    """Random pixels; two levels are the hardest case for clipping."""
+    step = 255 // (levels - 1)
+    return (np.random.default_rng(seed).integers(0, levels, (height, width, 3)) * step).astype(np.uint8)
+
+
+def pillow_resize(image: Pixels, height: int, width: int, kernel: Kernel) -> Pixels:
+    """Pillow, one axis at a time: from version 13 on it chooses the order of the axes itself."""
+    rows = Image.fromarray(image).resize((width, image.shape[0]), KERNELS[kernel])
+    return np.asarray(rows.resize((width, height), KERNELS[kernel]))
+
+
+def smooth(height: int, width: int) -> Pixels:
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack([y * 255 // height, x * 255 // width, (x + y) % 256], axis=2).astype(np.uint8)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+class TestResize:
+    @settings(max_examples=150, deadline=None)
+    @given(SIDES, SIDES, SIDES, SIDES, st.sampled_from(sorted(KERNELS)), st.sampled_from([2, 256]), st.integers(0, 99))
+    def test_is_pillows(
+        self, height: int, width: int, to_height: int, to_width: int, kernel: Kernel, levels: int, seed: int
+    ) -> None:
+        image = noise(height, width, seed, levels)
+        got = resize(image, Resize("stretch", kernel, to_height, to_width))
+        np.testing.assert_array_equal(got, pillow_resize(image, to_height, to_width, kernel))
+
+    @pytest.mark.parametrize("kernel", sorted(KERNELS))
+    def test_is_pillows_for_a_large_picture(self, kernel: Kernel) -> None:
+        image = noise(1200, 900)
+        got = resize(image, Resize("stretch", kernel, 224, 160))
+        np.testing.assert_array_equal(got, pillow_resize(image, 224, 160, kernel))
+
+    def test_is_pillows_in_one_call_when_the_picture_is_wide(self) -> None:
+        image = noise(450, 600)
+        got = resize(image, Resize("stretch", "bilinear", 128, 128))
+        np.testing.assert_array_equal(got, np.asarray(Image.fromarray(image).resize((128, 128), KERNELS["bilinear"])))
+
+    @settings(max_examples=60, deadline=None)
+    @given(SIDES, SIDES, st.integers(1, 64), st.integers(1, 64), st.sampled_from(sorted(KERNELS)))
+    def test_crop_is_the_middle_of_the_scaled_picture(
+        self, height: int, width: int, to_height: int, to_width: int, kernel: Kernel
+    ) -> None:
+        image = noise(height, width)
+        if width * to_height >= to_width * height:
+            scaled = (to_height, max(1, int(np.floor(width * to_height / height + 0.5))))
+        else:
+            scaled = (max(1, int(np.floor(height * to_width / width + 0.5))), to_width)
+        top, left = (scaled[0] - to_height) // 2, (scaled[1] - to_width) // 2
+        whole = pillow_resize(image, *scaled, kernel)
+        got = resize(image, Resize("crop", kernel, to_height, to_width))
+        np.testing.assert_array_equal(got, whole[top : top + to_height, left : left + to_width])
+
+    def test_crop_of_a_square_target_keeps_the_shorter_side(self) -> None:
+        image = smooth(60, 90)
+        got = resize(image, Resize("crop", "bilinear", 60, 60))
+        np.testing.assert_array_equal(got, image[:, 15:75])
+
+    def test_pad_keeps_everything_and_surrounds_it_with_black(self) -> None:
+        image = np.full((30, 60, 3), 200, np.uint8)
+        got = resize(image, Resize("pad", "bicubic", 41, 40))
+        assert got.shape == (41, 40, 3)
+        assert (got[10:30] == 200).all()
+        assert not got[:10].any()
+        assert not got[30:].any()
+
+    @pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+    @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5000), (5000, 1)])
+    def test_extreme_aspects_neither_fail_nor_explode(
+        self, mode: Literal["crop", "pad", "stretch"], height: int, width: int
+    ) -> None:
+        got = resize(np.full((height, width, 3), 7, np.uint8), Resize(mode, "bicubic", 16, 24))
+        assert got.shape == (16, 24, 3)
+        assert set(np.unique(got)) <= {0, 7}
+
+    def test_a_size_that_fits_is_left_alone(self) -> None:
+        image = noise(20, 30)
+        np.testing.assert_array_equal(resize(image, Resize("crop", "bilinear", 20, 30)), image)
+
+    def test_other_tensors_are_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"float32 \[4, 4, 3\].*expected uint8"):
+            resize(np.zeros((4, 4, 3), np.float32), Resize("crop", "bilinear", 2, 2))
+
+
+class TestDecode:
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_exif_turns_the_picture_upright(self, orientation: int) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        content = encoded(Image.fromarray(smooth(24, 40)), "JPEG", exif=exif.tobytes())
+        expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+        np.testing.assert_array_equal(decode(content), np.asarray(expected))
+
+    @pytest.mark.parametrize("orientation", [6, 7])
+    def test_tiff_is_turned_once(self, orientation: int) -> None:
+        content = encoded(Image.fromarray(noise(8, 12)), "TIFF", tiffinfo={0x0112: orientation})
+        expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+        np.testing.assert_array_equal(decode(content), np.asarray(expected))
+
+    @SKIPPED_METADATA
+    @pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0"])
+    def test_a_damaged_exif_block_counts_as_upright(self, exif: bytes) -> None:
+        plain = encoded(Image.fromarray(smooth(16, 16)), "JPEG")
+        content = plain[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + plain[2:]
+        np.testing.assert_array_equal(decode(content), decode(plain))
+
+    @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+    def test_every_common_pixel_type_becomes_rgb(self, mode: str) -> None:
+        image = Image.fromarray(smooth(16, 20)).convert(mode)
+        np.testing.assert_array_equal(decode(encoded(image, "PNG")), np.asarray(image.convert("RGB")))
+
+    def test_alpha_is_dropped_and_the_stored_colour_counts(self) -> None:
+        image = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+        assert (decode(encoded(image, "PNG")) == (10, 20, 30)).all()
+
+    def test_a_transparent_palette_entry_keeps_its_colour(self) -> None:
+        image = Image.new("P", (4, 4), 1)
+        image.putpalette([0, 0, 0, 90, 80, 70])
+        assert (decode(encoded(image, "PNG", transparency=1)) == (90, 80, 70)).all()
+
+    def test_cmyk(self) -> None:
+        image = Image.fromarray(smooth(16, 16)).convert("CMYK")
+        content = encoded(image, "JPEG", quality=95)
+        np.testing.assert_array_equal(decode(content), np.asarray(Image.open(io.BytesIO(content)).convert("RGB")))
+
+    @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+    def test_sixteen_bit_grey_is_scaled_not_clipped(self, kind: str) -> None:
+        values = np.array([[0, 128, 129, 257, 32768, 65535]], np.uint16)
+        got = decode(encoded(Image.fromarray(values), kind))
+        np.testing.assert_array_equal(got[0, :, 0], [0, 0, 1, 1, 128, 255])
+        assert (got == got[:, :, :1]).all()
+
+    def test_float_pixels_have_no_range(self) -> None:
+        content = encoded(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF")
+        with pytest.raises(UnreadableImage, match="no fixed range"):
+            decode(content)
+
+    @pytest.mark.parametrize(
+        ("kind", "share"), [("JPEG", 0.5), ("JPEG", 0.97), ("PNG", 0.6), ("WEBP", 0.6), ("BMP", 0.6)]
+    )
+    def test_a_truncated_file_is_never_half_a_picture(self, kind: str, share: float, tmp_path: Path) -> None:
+        content = encoded(Image.fromarray(noise(64, 64)), kind)
+        path = tmp_path / "cut"
+        path.write_bytes(content[: int(len(content) * share)])
+        with pytest.raises(UnreadableImage, match="cut"):
+            decode(path)
+
+    @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"subsampling": 0}])
+    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+    def test_a_jpeg_that_was_cut_and_closed_again_is_seen(self, mode: str, options: dict[str, Any]) -> None:
+        content = encoded(Image.fromarray(noise(64, 64)).convert(mode), "JPEG", **options)
+        half = content[: len(content) // 2]
+        for damaged in (half + b"\xff\xd9", half + bytes(len(content) - len(half)), half + b"\xff\xd9trailer"):
+            with pytest.raises(UnreadableImage, match="truncated"):
+                decode(damaged)
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        SIDES, SIDES, st.booleans(), st.booleans(), st.sampled_from([0, 1, 2]), st.sampled_from(["RGB", "L", "CMYK"])
+    )
+    def test_a_complete_jpeg_is_never_refused(
+        self, height: int, width: int, progressive: bool, restarts: bool, subsampling: int, mode: str
+    ) -> None:
+        """With grey at the end, the case that needs the closer look."""
+        pixels = noise(height, width, levels=2)
+        pixels[height // 2 :] = 128
+        image = Image.fromarray(pixels).convert(mode)
+        content = encoded(
+            image,
+            "JPEG",
+            progressive=progressive,
+            subsampling=subsampling,
+            restart_marker_rows=int(restarts),
+        )
+        expected = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+        np.testing.assert_array_equal(decode(content), expected)
+        np.testing.assert_array_equal(decode(content + b"\0trailer"), expected)
+
+    def test_even_when_something_switched_pillow_to_grey_filling(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+        content = encoded(Image.fromarray(noise(64, 64)), "JPEG")
+        with pytest.raises(UnreadableImage, match="LOAD_TRUNCATED_IMAGES"):
+            decode(content[: len(content) // 2])
+
+    def test_an_empty_file(self, tmp_path: Path) -> None:
+        (tmp_path / "empty.jpg").touch()
+        with pytest.raises(UnreadableImage, match=r"empty\.jpg.*0 bytes"):
+            decode(tmp_path / "empty.jpg")
+
+    def test_a_missing_file_and_a_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(UnreadableImage, match="No such file"):
+            decode(tmp_path / "none.jpg")
+        with pytest.raises(UnreadableImage, match="directory"):
+            decode(tmp_path)
+
+    @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+    def test_an_animation_is_not_one_picture(self, kind: str) -> None:
+        frames = [Image.fromarray(noise(16, 16, seed)) for seed in range(3)]
+        content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+        with pytest.raises(UnreadableImage, match="3 frames"):
+            decode(content)
+
+    def test_a_photograph_with_a_preview_behind_it_is_read(self) -> None:
+        first, second = Image.fromarray(smooth(16, 16)), Image.fromarray(smooth(8, 8))
+        content = encoded(first, "MPO", save_all=True, append_images=[second])
+        assert decode(content).shape == (16, 16, 3)
+
+    @pytest.mark.parametrize("side", [10_050, 30_000])
+    def test_a_bomb_is_refused_before_it_is_decompressed(self, side: int) -> None:
+        header = side.to_bytes(4, "big") * 2 + b"\x01\x00\x00\x00\x00"
+        chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+        content = b"\x89PNG\r\n\x1a\n" + b"".join(
+            len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+            for name, data in chunks
+        )
+        with pytest.raises(UnreadableImage, match="100 million pixels"):
+            decode(content)
+
+    def test_text_is_not_a_picture(self) -> None:
+        with pytest.raises(UnreadableImage, match="not a picture") as caught:
+            decode(b"<svg/>")
+        assert caught.value.hint is not None
+
+    @SKIPPED_METADATA
+    @settings(max_examples=150, deadline=None)
+    @given(st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"]), st.integers(0, 10_000), st.integers(0, 255))
+    def test_a_changed_byte_gives_pixels_or_the_right_error(self, kind: str, place: int, value: int) -> None:
+        content = bytearray(encoded(Image.fromarray(smooth(12, 12)), kind))
+        content[place % len(content)] = value
+        try:
+            pixels = decode(bytes(content))
+        except UnreadableImage:
+            return
+        assert pixels.dtype == np.uint8
+        assert pixels.ndim == 3
+
+    def test_without_pillow_the_hint_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "PIL", None)
+        with pytest.raises(MissingRuntime, match="pip install pillow"):
+            decode(b"anything")
+
+
+def test_preprocess_turns_first_and_resizes_then() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = encoded(Image.fromarray(smooth(24, 40)), "JPEG", exif=exif.tobytes())
+    got = preprocess(content, Preprocessing(Resize("stretch", "bilinear", 20, 12)))
+    np.testing.assert_array_equal(got, pillow_resize(decode(content), 20, 12, "bilinear"))
+    assert got.flags.c_contiguous

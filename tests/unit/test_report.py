@@ -1,0 +1,187 @@
+"""The page and the card: offline, well-formed, loud about what is not real, and deaf to labels that look like code."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from example_report import CLASSES, make_extras, make_report
+
+from edgetl.report import words
+from edgetl.report.card import model_card
+from edgetl.report.render import render
+
+
+def _text(page: str) -> str:
+    """What a reader sees, as one line."""
+    return " ".join("".join(ElementTree.fromstring(page.partition("<!DOCTYPE html>")[2]).itertext()).split())
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    return make_report()
+
+
+@pytest.fixture(scope="module")
+def page(report: dict[str, Any]) -> str:
+    return render(report, make_extras())
+
+
+def test_the_page_asks_nobody(page: str) -> None:
+    assert not re.findall(r"(?i)\b(?:https?|ftp|file|ws)s?:", page)
+    assert "default-src 'none'" in page
+    addresses = re.findall(r"\b(?:href|src)=\"([^\"]*)\"|url\(([^)]*)\)|@import", page)
+    assert {(link or target)[:5] for link, target in addresses} <= {"data:"} | {
+        (link or target)[:5] for link, target in addresses if (link or target).startswith("#")
+    }
+    assert "<script" not in page
+
+
+def test_the_page_is_well_formed_and_its_links_lead_somewhere(page: str) -> None:
+    root = ElementTree.fromstring(page.partition("<!DOCTYPE html>")[2])
+    ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+    assert len(ids) == len(set(ids))
+    wanted = {element.attrib["href"][1:] for element in root.iter() if element.attrib.get("href", "").startswith("#")}
+    assert wanted <= set(ids)
+    assert page.lstrip().startswith("<!DOCTYPE html>")
+
+
+def test_the_key_figures_say_how_and_where(report: dict[str, Any], page: str) -> None:
+    text = _text(page)
+    lead = next(artifact for artifact in report["artifacts"] if artifact["name"] == "openvino-int8")
+    balanced = lead["metrics"]["balanced_accuracy"]
+    assert f"{words.percent(balanced['value'])}95% {words.bounds(balanced)}" in text
+    assert "1 thread · measured on local_cpu (AMD EPYC 9R14)" in text
+    assert words.size(lead["bytes"]) in text
+
+
+def test_every_artefact_gate_stage_and_class_is_there(report: dict[str, Any], page: str) -> None:
+    text = _text(page)
+    for part in ("artifacts", "gates", "stages", "models"):
+        for entry in report[part]:
+            assert words.title(entry["name"]).replace("_", " ").lower() in text.lower()
+    for gate in report["gates"]:
+        assert gate["message"] in text
+    assert all(label in text for label in CLASSES)
+    assert "noisy" in text
+    assert "Student against teacher: balanced accuracy -1.2 points [-3.0, +0.6]" in text
+
+
+def test_only_a_stand_in_build_carries_the_banner(page: str) -> None:
+    stand_in = make_report(stand_in="skin_phantom")
+    assert "Stand-in data" in _text(render(stand_in, {}))
+    assert "Stand-in data" not in _text(page)
+    assert "**Stand-in data.**" in model_card(stand_in)
+
+
+def test_a_failed_gate_is_loud_and_takes_its_artefact_from_the_headline(report: dict[str, Any]) -> None:
+    broken = {
+        "name": "int8_collapse",
+        "subject": "openvino-int8",
+        "passed": False,
+        "severity": "fail",
+        "value": -0.4,
+        "limit": -0.05,
+        "message": "accuracy against fp32 -45.0 points",
+    }
+    failing = report | {"gates": [*report["gates"], broken]}
+    text = _text(render(failing, {}))
+    assert "1 gate failed: do not ship this" in text
+    assert "the file tflite-int8" in text
+    assert "**Failed gates: do not ship.**" in model_card(failing)
+
+
+def test_labels_are_text_not_code() -> None:
+    classes = {"<b>bold</b>": 60, "a & b | c": 60, '"><script>alert(1)</script>': 60}
+    report = make_report(classes=classes)
+    page = render(report, make_extras(classes))
+    assert "<script" not in page
+    assert all(label in _text(page) for label in classes)
+    card = model_card(report)
+    assert "<b>" not in card
+    assert "<script" not in card
+    assert "a &amp; b \\| c" in card
+
+
+def test_what_is_missing_is_left_out_or_said(report: dict[str, Any]) -> None:
+    bare = report | {
+        "models": [],
+        "artifacts": [{**artifact, "latency": []} for artifact in report["artifacts"]],
+        "data": report["data"] | {"has_groups": False},
+    }
+    text = _text(render(bare, {}))
+    assert "its latency was not measured" in text
+    assert "every accuracy and interval here is optimistic" in text
+    assert "Training loss" not in text
+    assert "Not measured." in model_card(bare)
+    assert "No artefact was made." in _text(render(report | {"artifacts": []}, {}))
+
+
+def test_a_class_without_test_images_has_no_number(report: dict[str, Any]) -> None:
+    artifacts = [
+        artifact | {"metrics": {name: value for name, value in artifact["metrics"].items() if ".df" not in name}}
+        for artifact in report["artifacts"]
+    ]
+    text = _text(render(report | {"artifacts": artifacts}, {}))
+    assert "no images" in text
+    assert "nan" not in text.lower().split()
+
+
+def test_the_page_is_the_same_each_time_and_leaves_no_trace(report: dict[str, Any], page: str) -> None:
+    before = os.environ.get("MPLCONFIGDIR")
+    assert render(report, make_extras()) == page
+    assert os.environ.get("MPLCONFIGDIR") == before
+
+
+def test_the_card_holds_what_an_app_developer_needs(report: dict[str, Any]) -> None:
+    card = model_card(report)
+    for heading in (
+        "Intended use",
+        "Data",
+        "Metrics",
+        "Input and output",
+        "Operating points",
+        "Latency",
+        "Verify",
+        "Limits",
+    ):
+        assert f"\n## {heading}\n" in card
+    assert "Not a medical device" in card
+    assert "`[1, 128, 128, 3]`" in card
+    assert "CC BY-NC 4.0" in card
+    assert "edgetl verify" in card
+    assert "local_cpu is AMD EPYC 9R14" in card
+    table = [line for line in card.splitlines() if line.startswith("|")]
+    assert all(line.endswith("|") for line in table)
+
+
+def test_a_picture_must_be_one(report: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected a PNG or JPEG"):
+        render(report, {"samples": [{"image": b"<svg/>", "label": "mel"}]})
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (words.size(3_400_000), "3.4 MB"),
+        (words.size(999), "999 B"),
+        (words.milliseconds(0.484), "0.48 ms"),
+        (words.milliseconds(1210.4), "1,210 ms"),
+        (words.duration(3.25), "3.2 s"),
+        (words.duration(200), "3 min 20 s"),
+        (words.duration(59.7), "1 min 00 s"),
+        (words.duration(7500), "2 h 05 min"),
+        (words.count(217_600_000), "217.6 M"),
+        (words.count(8493), "8,493"),
+        (words.percent(None), "–"),
+        (words.points({"value": -0.012, "low": -0.03, "high": 0.006}), "-1.2 points [-3.0, +0.6]"),
+        (words.listed(["a", "b", "c"]), "a, b and c"),
+        (words.listed([]), "none"),
+        (words.plain({"torch": "2.13", "cores": [1, 2.5], "gpu": None}), "torch 2.13, cores 1, 2.5, gpu –"),
+    ],
+)
+def test_numbers_read_well(said: str, expected: str) -> None:
+    assert said == expected
