@@ -93,7 +93,7 @@ def confusion(network: torch.nn.Module, half: Half) -> NDArray[np.int64]:
 
 
 def main() -> None:
-    """Train once per seed and write the result file."""
+    """Train once per seed; the result file grows with each."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--backbone", default="mobilenetv3_small_100")
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -125,9 +125,13 @@ def main() -> None:
             }
         )
         print(json.dumps(runs[-1]), flush=True)
+        _store(vars(options), runs)  # after every seed: a stop loses one
+
+
+def _store(options: dict[str, Any], runs: list[dict[str, Any]]) -> None:
     scores = [run["balanced_accuracy"] for run in runs]
     summary = {"mean": round(float(np.mean(scores)), 4), "low": min(scores), "high": max(scores)}
-    result = {**provenance(), "phantom": phantom.VERSION, **vars(options), "balanced_accuracy": summary, "runs": runs}
+    result = {**provenance(), "phantom": phantom.VERSION, **options, "balanced_accuracy": summary, "runs": runs}
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

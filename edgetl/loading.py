@@ -44,7 +44,7 @@ class Loaded:
 
     project: the folder that the store stands in and that relative paths in the recipe start from.
     data_root: absolute folder of the images; None for a phantom, which renders its own.
-    stand_in: name of the stand-in data set in use, or None for real data.
+    stand_in: name of the synthetic data set in use, whether it stands in or was asked for; None for real data.
     """
 
     path: Path
@@ -73,7 +73,8 @@ def load(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, st
         document = _expand(document, environment)
     recipe = validate(document, Recipe)
     project = _project(path)
-    return Loaded(path, recipe, project, _data_root(document, recipe, project), stand_in)
+    synthetic = recipe.data.kind if recipe.data.kind == "skin_phantom" else None
+    return Loaded(path, recipe, project, _data_root(document, recipe, project), synthetic)
 
 
 def validate(document: Document, model: type[Model]) -> Model:

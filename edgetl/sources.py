@@ -20,7 +20,7 @@ def fingerprint(loaded: Loaded, store: Store) -> str:
         return f"skin_phantom {_PHANTOM_VERSION} {_phantom_name(loaded.recipe)}"
     from edgetl.data.fingerprint import fingerprint as of_files
 
-    return of_files(loaded.recipe.data.kind, loaded.data_root, store.root / "files.json")
+    return of_files(loaded.recipe.data.kind, loaded.data_root, store.root / "files.sqlite")
 
 
 def root(loaded: Loaded, store: Store, progress: Progress) -> Path:

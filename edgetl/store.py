@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.errors import EnvironmentFault
+from edgetl.runtime.memory import peak_rss_mb
 
 _ENTRY = "entry.json"
 
@@ -35,6 +36,7 @@ class Entry:
 
     files: sha256 and size in bytes by relative path.
     seconds: how long it took to compute, summed over the builds that it took.
+    peak_rss_mb: largest resident memory of the process when it ended, earlier stages of that build included.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Entry:
     folder: Path
     files: Mapping[str, tuple[str, int]]
     seconds: float
+    peak_rss_mb: float | None = None
 
     def digest(self, path: str = "") -> str:
         """sha256 over the names and contents of its files, or of the one file or folder at `path`."""
@@ -90,7 +93,7 @@ class Store:
             not (folder / name).is_file() or (folder / name).stat().st_size != size for name, (_, size) in files.items()
         ):
             return None
-        return Entry(key, entry["stage"], folder, files, entry["seconds"])
+        return Entry(key, entry["stage"], folder, files, entry["seconds"], entry.get("peak_rss_mb"))
 
     @contextmanager
     def draft(self, key: str, stage: str) -> Iterator[Draft]:
@@ -120,9 +123,10 @@ class Store:
         files = {}
         for path in sorted(path for path in draft.folder.rglob("*") if path.is_file()):
             files[path.relative_to(draft.folder).as_posix()] = (_synced_sha256(path), path.stat().st_size)
-        entry = Entry(key, stage, self.root / "entries" / key, files, round(seconds, 3))
+        entry = Entry(key, stage, self.root / "entries" / key, files, round(seconds, 3), peak_rss_mb())
         made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        record = {"schema": 1, "key": key, "stage": stage, "files": files, "seconds": entry.seconds, "made": made}
+        record = {"schema": 1, "key": key, "stage": stage, "files": files, "made": made}
+        record |= {"seconds": entry.seconds, "peak_rss_mb": entry.peak_rss_mb}
         with (draft.folder / _ENTRY).open("w", encoding="utf-8") as file:
             json.dump(record, file, indent=1)
             file.flush()

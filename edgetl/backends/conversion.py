@@ -52,11 +52,15 @@ class _Translated:
             ) from error
         tail = self._log.tail()
         raise EdgetlError(
-            f"{self._backend}: {self._step} failed: {type(error).__name__}: {_first_lines(error)}",
+            f"{self._backend}: {self._step} failed: {_reason(error)}",
             hint="take this backend out of the recipe's `export`, or choose a backbone that it takes"
             + (f"; the converter's last words:\n{tail}" if tail else ""),
         ) from error
 
 
-def _first_lines(error: Exception, lines: int = 3) -> str:
-    return " / ".join([line.strip() for line in str(error).splitlines() if line.strip()][:lines]) or "no reason given"
+def _reason(error: BaseException, lines: int = 3) -> str:
+    # Exporters wrap the reason in general advice, in several layers: the innermost one says what happened.
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' / '.join(said[:lines]) or 'no reason given'}"

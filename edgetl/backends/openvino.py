@@ -32,7 +32,7 @@ RUNTIME_OPTIONS: Mapping[str, Mapping[str, str]] = {
     "int8": {"INFERENCE_PRECISION_HINT": "f32"},
 }
 
-_COUNTED = re.compile(r"[A-Z][A-Za-z]*_\d+")
+_COUNTED = re.compile(r"^[A-Z][A-Za-z]*_\d+(?=/|$)")
 
 
 def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path:
@@ -138,8 +138,8 @@ def _save(model: Any, path: Path) -> Path:
 
     # Nodes that nobody named carry a counter of the process: numbered anew, the same model gives the same bytes.
     for number, node in enumerate(model.get_ordered_ops()):
-        if _COUNTED.fullmatch(node.get_friendly_name()):
-            node.set_friendly_name(f"{node.get_type_name()}_{number}")
+        name = node.get_friendly_name()
+        node.set_friendly_name(_COUNTED.sub(f"{node.get_type_name()}_{number}", name))
     with tempfile.TemporaryDirectory() as scratch:
         aside = Path(scratch) / path.name
         openvino.save_model(model, aside, compress_to_fp16=False)  # True is its default, and "fp32" means fp32

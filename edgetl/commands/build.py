@@ -77,9 +77,9 @@ def store_folder(loaded: Loaded) -> Path:
 
 def _announce_stand_in(loaded: Loaded) -> None:
     print(
-        f"STAND-IN DATA: {loaded.recipe.name} is built on {loaded.stand_in} (synthetic pictures, small sizes), because "
-        "the variable in data.root is not set.\n"
-        "Nothing that comes out of it says anything about patients.",
+        f"STAND-IN DATA: {loaded.recipe.name} is built on {loaded.stand_in}, synthetic pictures; nothing that comes out "
+        "of it says anything about patients.\n"
+        "  (A recipe whose data.root names a variable that is not set uses its stand-in, with small sizes.)",
         file=sys.stderr,
     )
 

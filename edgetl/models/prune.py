@@ -33,7 +33,7 @@ IMPORTANCES = {
 """What makes a channel worth keeping: the scale of its BatchNorm (Liu et al., 2017, https://arxiv.org/abs/1708.06519),
 or the L2 norm of all weights of its group (DepGraph)."""
 
-_STEPS = 200
+_STEPS = 100
 _MOST_OF_A_LAYER = 0.9  # no layer loses more, or the network would be cut in two
 _TOLERANCE = 0.02
 
@@ -88,8 +88,9 @@ def prune_to_macs(
     assert isinstance(network, Network), "the classifier must be known, or its outputs would be pruned too"
     macs_before, parameters_before = count(network, image_size)
     target = int(share * macs_before)
-    _remove(network, image_size, target, target - int(_TOLERANCE * macs_before), round_to, importance)
-    _remove(network, image_size, target, 0, round_to, importance)
+    for floor in (target - int(_TOLERANCE * macs_before), 0):
+        if not _remove(network, image_size, target, floor, round_to, importance):
+            break
     macs, parameters = count(network, image_size)
     if macs > target:
         raise UsageError(
@@ -99,18 +100,25 @@ def prune_to_macs(
     return PruneReport(share, macs / macs_before, macs_before, macs, parameters_before, parameters)
 
 
-def _remove(network: Network, image_size: int, target: int, floor: int, round_to: int, importance: str) -> None:
-    """Prune until at most `target` MACs are left, passing over what would leave fewer than `floor`."""
+def _remove(network: Network, image_size: int, target: int, floor: int, round_to: int, importance: str) -> bool:
+    """Prune until at most `target` MACs are left, passing over what would leave fewer than `floor`.
+
+    Returns:
+        Whether the target was missed because something was passed over.
+    """
     uses = _uses(network, image_size)
+    passed_over = False
     if _macs(uses) <= target:
-        return
+        return False
     with _evaluating(network), torch.enable_grad():  # DepGraph reads the dependencies from the autograd graph
         for part in _slices(network, image_size, round_to, importance):
             if _macs(uses) - _saved(part, uses) < floor:
+                passed_over = True
                 continue
             part.prune()
             if _macs(uses) <= target:
-                return
+                return False
+    return passed_over
 
 
 def _slices(network: Network, image_size: int, round_to: int, importance: str) -> Iterator[Any]:

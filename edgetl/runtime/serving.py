@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from .memory import peak_rss_mb
 from .sessions import SESSIONS
 
 _SEED = 0
@@ -65,20 +66,6 @@ def serve_artifact(path: Path, backend: str, threads: int, options: Mapping[str,
     image = np.random.default_rng(_SEED).integers(0, 256, session.input_shape, np.uint8)
     (first_ms,) = time_runs(lambda: session.run(image), 1)
     serve(lambda: session.run(image), {"load_ms": load_ms, "first_ms": first_ms, **session.describe()})
-
-
-def peak_rss_mb() -> float | None:
-    """Largest resident memory this process had, in MB (10**6 bytes); None where the system does not tell."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Not getrusage: on Linux its maximum is inherited from the process that started this one, across exec.
-        lines = (line.split() for line in status.read_text().splitlines())
-        return next((int(words[1]) * 1024 / 1e6 for words in lines if words and words[0] == "VmHWM:"), None)
-    if sys.platform == "darwin":
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return None
 
 
 def _own_stdout() -> TextIO:

@@ -122,6 +122,7 @@ def _collect(loaded: Loaded, steps: Sequence[Step], folders: Mapping[str, Path],
     ]
     stages = [
         {"name": step.stage.name, "key": step.key, "seconds": step.entry.seconds, "cached": step.cached}
+        | {"peak_rss_mb": step.entry.peak_rss_mb}
         for step in steps
         if step.entry
     ]

@@ -24,7 +24,7 @@ from edgetl.models import torchvision_shim
 from edgetl.runtime import telemetry
 from edgetl.runtime.sessions import SESSIONS
 
-SIZE, CLASSES = 64, 7
+SIZE, CLASSES, STEPS = 64, 7, 40
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 
@@ -48,15 +48,27 @@ class Made:
 
 
 def pictures(count: int, seed: int) -> Images:
-    """uint8 [count, SIZE, SIZE, 3]: smooth blotches over the whole range, borders included."""
-    coarse = np.random.default_rng(seed).uniform(-40, 296, (count, 3, 6, 6)).astype(np.float32)
+    """uint8 [count, SIZE, SIZE, 3]: smooth blotches over the whole range, tinted by `classes_of(count)`."""
+    random = np.random.default_rng(seed)
+    tints = np.array([[(label + 1) >> channel & 1 for channel in range(3)] for label in classes_of(count)])
+    coarse = random.uniform(-60, 240, (count, 3, 6, 6)) + 90 * tints[:, :, None, None]
     smooth = nn.functional.interpolate(torch.from_numpy(coarse), size=(SIZE, SIZE), mode="bilinear")
     return smooth.clamp(0, 255).round().byte().permute(0, 2, 3, 1).numpy()
 
 
+def classes_of(count: int) -> npt.NDArray[np.int64]:
+    """int64 [count]"""
+    return np.arange(count) % CLASSES
+
+
 def logits_of(network: nn.Module, images: Images) -> torch.Tensor:
+    """float32 [N, CLASSES]"""
     with torch.inference_mode():
-        logits: torch.Tensor = network((torch.from_numpy(images).permute(0, 3, 1, 2).float() - 128) / 128)
+        return _forward(network, images)
+
+
+def _forward(network: nn.Module, images: Images) -> torch.Tensor:
+    logits: torch.Tensor = network((torch.from_numpy(images).permute(0, 3, 1, 2).float() - 128) / 128)
     return logits
 
 
@@ -67,25 +79,28 @@ def softened(logits: torch.Tensor, temperature: float = 1.0) -> Probabilities:
 
 @pytest.fixture(scope="module")
 def network() -> nn.Module:
-    """A real compact network whose layers all matter: a fresh one has gammas, variances and biases at 1 and 0."""
+    """A real compact network that was trained for a moment: a fresh one has gammas at 1 and biases at 0, which
+    converters drop, and all its answers are ties, which int8 breaks."""
     torchvision_shim.ensure()
     import timm
 
     torch.manual_seed(1)
     made: nn.Module = timm.create_model("mobilenetv3_small_050", num_classes=CLASSES)
+    made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(made.parameters(), lr=3e-3)
+    labels = torch.from_numpy(classes_of(56))
+    for step in range(STEPS):
+        loss = nn.functional.cross_entropy(_forward(made, pictures(56, 100 + step)), labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
     for module in made.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, 0, 0.2)
-            module.momentum = None  # the plain mean of what it sees below
-    made.get_submodule("classifier").reset_parameters()  # type: ignore[operator]
-    with torch.no_grad():  # statistics that belong to these weights, and logits that tell images apart
-        made.train()
-        for seed in range(4):
-            logits_of(made, pictures(64, 100 + seed))
-        made.eval()
-        made.get_submodule("classifier").weight /= logits_of(made, pictures(64, 0)).std(0).mean()  # type: ignore[operator]
-    return made.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+            module.reset_running_stats()
+            module.momentum = None  # the plain mean of what it sees next
+    for seed in range(4):
+        logits_of(made, pictures(56, 100 + seed))
+    return made.eval()
 
 
 @pytest.fixture(scope="module", params=sorted(BACKENDS))
@@ -126,7 +141,7 @@ def test_fp32_is_pytorch(made: Made, network: nn.Module) -> None:
     images[-2], images[-1] = 0, 255
     got, expected = made.probabilities("fp32", images), softened(logits_of(network, images))
     assert np.abs(got - expected).max() <= 1e-4
-    assert len(np.unique(expected.argmax(1))) > 2, "the network under test tells images apart"
+    assert (expected[:98].argmax(1) == classes_of(98)).mean() > 0.6, "the network under test tells images apart"
 
 
 def test_int8_agrees_with_pytorch(made: Made, network: nn.Module) -> None:

@@ -271,7 +271,7 @@ class TestVerify:
 
 class TestPredict:
     def test_gives_every_label_and_the_flags_of_the_artefact(self, bundle: Path) -> None:
-        (prediction,) = predict(bundle, [bundle / "golden/0.png"], "tiny.fp32.onnx")
+        prediction = open_predictor(bundle, "tiny.fp32.onnx")(bundle / "golden/0.png")
         assert set(prediction.probabilities) == set(LABELS)
         assert sum(prediction.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
         assert prediction.label == max(prediction.probabilities, key=prediction.probabilities.__getitem__)
@@ -279,10 +279,10 @@ class TestPredict:
 
     def test_takes_the_first_artefact_that_can_run_here(self, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(os.sys.modules, "onnxruntime", None)  # type: ignore[attr-defined]
-        (prediction,) = predict(bundle, [bundle / "golden/0.png"])
+        prediction = open_predictor(bundle)(bundle / "golden/0.png")
         assert prediction.artifact == "tiny.fp32.openvino"
         with pytest.raises(MissingRuntime):
-            next(predict(bundle, [bundle / "golden/0.png"], "tiny.fp32.onnx"))
+            open_predictor(bundle, "tiny.fp32.onnx")
 
 
 class TestCommand:

@@ -15,7 +15,7 @@ from edgetl.models.prune import count, prune_to_macs
 
 _SIZE = 64
 _CASES = [("mobilenetv3_small_100", attention) for attention in (None, "none", "eca", "cbam", "coord")]
-_CASES += [("mobilenetv4_conv_small", None), ("mobilenetv4_conv_small", "se"), ("tf_efficientnet_lite0", None)]
+_CASES += [("mobilenetv4_conv_small", None), ("tf_efficientnet_lite0", None)]
 
 
 def _network(backbone: str, attention: str | None) -> Network:

@@ -91,8 +91,8 @@ PROFILES: Mapping[str, Mapping[str, Span]] = {
     ),
     "bcc": _profile(
         radius=(0.38, 0.68), elongation=(0.0, 0.35), asymmetry=(0.1, 0.55), irregularity=(0.15, 0.45),
-        softness=(0.12, 0.4), melanin=(0.05, 0.28), blood=(0.16, 0.42), disorder=(0.1, 0.3), blue=(0.0, 0.12),
-        variegation=(0.1, 0.3), arborizing=(0.5, 1.0, 0.9), nests=(0.4, 1.0, 0.65),
+        softness=(0.12, 0.4), melanin=(0.05, 0.28), blood=(0.12, 0.36), disorder=(0.1, 0.3), blue=(0.0, 0.12),
+        variegation=(0.1, 0.3), arborizing=(0.55, 1.0, 0.95), nests=(0.45, 1.0, 0.75),
         ulcer=(0.4, 1.0, 0.35), regression=(0.3, 0.7, 0.45), scale=(0.2, 0.4, 0.1),
     ),
     "bkl": _profile(
@@ -131,13 +131,13 @@ PROFILES: Mapping[str, Mapping[str, Span]] = {
 
 # The classes a lesion may be mistaken for, with weights.
 LOOK_ALIKES: Mapping[str, Mapping[str, float]] = {
-    "akiec": {"bcc": 0.5, "bkl": 0.5},
+    "akiec": {"bcc": 0.4, "bkl": 0.6},
     "bcc": {"akiec": 0.5, "nv": 0.2, "vasc": 0.3},
     "bkl": {"mel": 0.4, "nv": 0.3, "akiec": 0.3},
     "df": {"nv": 0.6, "bcc": 0.4},
     "mel": {"nv": 0.6, "bkl": 0.4},
     "nv": {"mel": 0.5, "df": 0.25, "bkl": 0.25},
-    "vasc": {"bcc": 0.5, "mel": 0.5},
+    "vasc": {"bcc": 0.35, "mel": 0.65},
 }
 
 _TRUNK = {"back": 4.0, "abdomen": 2.0, "chest": 1.0}
@@ -154,7 +154,7 @@ PEOPLE: Mapping[str, People] = {
 
 # How much of a look-alike a lesion takes on: _BORROWED * u ** _RARITY with u uniform in 0..1, so that most lesions are
 # typical and a few are very deceptive. These two numbers set how hard the set is (benchmarks/phantom_difficulty.py).
-_BORROWED = 0.32
+_BORROWED = 0.28
 _RARITY = 2.0
 
 

@@ -1,4 +1,4 @@
-"""The attention layers: timm's own, with the gate of the block they go into."""
+"""The attention layers: timm's own (eca.py says what is different), with the gate of the block they go into."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Callable
 from timm.layers import make_divisible
 from timm.layers.cbam import CbamModule
 from timm.layers.coord_attn import CoordAttn
-from timm.layers.eca import EcaModule
 from timm.layers.squeeze_excite import SEModule
 from timm.models._efficientnet_blocks import SqueezeExcite
 from torch import nn
+
+from edgetl.models.attention.eca import Eca
 
 __all__ = ["KINDS", "LAYERS", "SQUEEZE_EXCITE"]
 
 SQUEEZE_EXCITE = (SqueezeExcite, SEModule)
 """The two classes of squeeze-and-excite that timm's compact backbones come with."""
 
-LAYERS = (*SQUEEZE_EXCITE, EcaModule, CbamModule, CoordAttn)
+LAYERS = (*SQUEEZE_EXCITE, Eca, CbamModule, CoordAttn)
 """Every class of attention that a network of edgetl can hold."""
 
 
@@ -27,7 +28,7 @@ def _se(channels: int, gate: str) -> nn.Module:
 
 
 def _eca(channels: int, gate: str) -> nn.Module:
-    layer: nn.Module = EcaModule(channels, gate_layer=gate)
+    layer: nn.Module = Eca(channels, gate_layer=gate)
     return layer
 
 

@@ -1,0 +1,118 @@
+"""The main recipe on real data: accuracy with intervals, what each step cost, and what pruning and int8 gain in time.
+
+    EDGETL_HAM10000=... python -m benchmarks.skin_mobile
+
+Builds `recipes/skin_mobile.yaml` (what is in the store is not computed again), then the same without pruning, and measures
+the artefacts of both and PyTorch eager in one interleaved run. Times of the build are those of the stages when they were
+computed; they are wall times of a shared machine.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.provenance import provenance
+from edgetl import target
+from edgetl.devices.latency import latency
+from edgetl.models import eager
+from edgetl.progress import Console
+from edgetl.runtime.manifest import Artifact, Manifest
+
+RESULT = Path(__file__).parent / "results" / "skin_mobile.json"
+RECIPE = "recipes/skin_mobile.yaml"
+_METRICS = ("balanced_accuracy", "accuracy", "auroc", "auroc.mel", "sensitivity.mel", "ece")
+
+
+def main() -> None:
+    """Build, measure, write the result file."""
+    build("runs/skin_mobile")
+    build("runs/skin_mobile_unpruned", "prune=null")
+    pruned, unpruned = (_report(run) for run in ("runs/skin_mobile", "runs/skin_mobile_unpruned"))
+    if pruned["stand_in"]:
+        sys.exit("error: this benchmark is about real data: set EDGETL_HAM10000")
+    rows = _measure()
+    result = {
+        **provenance("benchmarks.skin_mobile"),
+        "recipe": pruned["recipe"],
+        "seed": pruned["recipe"]["seed"],
+        "data": {name: pruned["data"][name] for name in ("source", "images", "classes", "splits", "has_groups")},
+        "stages": pruned["stages"],
+        "models": [_accuracy(entry) for entry in pruned["models"]],
+        "artifacts": [_accuracy(entry) for entry in pruned["artifacts"]],
+        "comparisons": pruned["comparisons"],
+        "gates": [gate for gate in pruned["gates"] if gate["subject"] != "data"],
+        "latency": {name: [_latency(row) for row in found] for name, found in rows.items()},
+        "ratios": _ratios(rows),
+    }
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(RESULT)
+
+
+def build(run: str, *overrides: str) -> None:
+    """`edgetl build`, as a user runs it."""
+    words = [word for override in overrides for word in ("--set", override)]
+    subprocess.run([sys.executable, "-m", "edgetl", "build", RECIPE, "--out", run, *words], check=True)
+
+
+def _report(run: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((Path(run) / "report.json").read_text(encoding="utf-8"))
+    return content
+
+
+def _accuracy(entry: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: entry[name] for name in ("name", "parameters", "macs", "total_bytes", "parity") if name in entry}
+    return {**kept, "metrics": {name: entry["metrics"][name] for name in _METRICS}}
+
+
+def _latency(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("threads", "runs", "p50_ms", "p90_ms", "load_ms", "peak_rss_mb", "noisy")}
+
+
+def _measure() -> dict[str, list[dict[str, Any]]]:
+    """Both bundles' artefacts and the PyTorch networks, interleaved in one run."""
+    artifacts: list[tuple[Path, Artifact]] = []
+    for run, prefix in (("runs/skin_mobile", "pruned"), ("runs/skin_mobile_unpruned", "unpruned")):
+        bundle = Path(run) / "bundle"
+        artifacts += [(bundle, replace(one, name=f"{prefix} {one.name}")) for one in Manifest.load(bundle).artifacts]
+    store = Path(".edgetl/entries")
+    size = _report("runs/skin_mobile")["recipe"]["data"]["image_size"]
+    stages = {stage["name"]: stage["key"] for stage in _report("runs/skin_mobile")["stages"]}
+    baselines = {
+        name: functools.partial(eager.worker, network=store / stages[stage] / "network", size=size)
+        for name, stage in (("unpruned pytorch", "distil"), ("pruned pytorch", "prune"))
+    }
+    with Console() as console:
+        return latency(target.load("local_cpu", Path.cwd()), artifacts, baselines, "quick", console.advance)
+
+
+def _ratios(rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Times divided round by round: int8 by fp32, pruned by unpruned, each artefact by PyTorch eager."""
+    pairs = []
+    for backend in ("onnx", "openvino", "tflite"):
+        pairs += [(f"pruned {backend}-int8", f"pruned {backend}-fp32")]
+        pairs += [(f"unpruned {backend}-int8", f"unpruned {backend}-fp32")]
+        pairs += [(f"pruned {backend}-{kind}", f"unpruned {backend}-{kind}") for kind in ("fp32", "int8")]
+        pairs += [(f"pruned {backend}-int8", "unpruned pytorch")]
+    pairs += [("pruned pytorch", "unpruned pytorch")]
+    return [
+        {"time_of": ours, "over": theirs, "threads": one["threads"], **_spread(one["round_ms"], other["round_ms"])}
+        for ours, theirs in pairs
+        for one, other in zip(rows[ours], rows[theirs], strict=True)
+    ]
+
+
+def _spread(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
+    quotients = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+    return {"median": statistics.median(quotients), "low": quotients[0], "high": quotients[-1]}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""A whole build on tiny real networks, and what a user does with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgetl import pipeline
+from edgetl.errors import GateFailed
+from edgetl.evidence import gates
+from edgetl.loading import load
+from edgetl.progress import Silent
+from edgetl.runtime.manifest import Manifest
+from edgetl.store import Store
+
+RECIPE = """\
+name: tiny
+data: {kind: skin_phantom, images: 210, image_size: 48}
+teacher: {backbone: mobilenetv3_small_075, weights: none, epochs: 1, batch_size: 32}
+student: {backbone: mobilenetv3_small_050, attention: coord}
+distil: {epochs: 1, batch_size: 32}
+prune: {macs: 0.7, epochs: 1, batch_size: 32}
+quantize: {images: 16, max_drop: 1.0}
+"""
+FORMATS = ("onnx", "openvino", "tflite")
+
+
+class Project:
+    """A folder with a recipe, and the command line in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.recipe = folder / "tiny.yaml"
+        self.recipe.write_text(RECIPE, encoding="utf-8")
+        self.run_folder = folder / "runs" / "tiny"
+        self.bundle = self.run_folder / "bundle"
+
+    def edgetl(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words), cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False
+        )
+
+    def command(self, *words: str | Path) -> list[str]:
+        return [sys.executable, "-m", "edgetl", *map(str, words)]
+
+    def environment(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if not name.startswith("EDGETL_")}
+
+    def report(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.run_folder / "report.json").read_text(encoding="utf-8"))
+        return content
+
+    def cached(self, *overrides: str) -> dict[str, bool]:
+        words = [word for override in overrides for word in ("--set", override)]
+        done = self.edgetl("build", self.recipe, "--dry-run", "--json", *words)
+        assert done.returncode == 0, done.stderr
+        return {stage["name"]: stage["cached"] for stage in json.loads(done.stdout)["stages"]}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished build; tests that change it work on a copy."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    done = project.edgetl("build", project.recipe)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(Path("runs") / "tiny" / "report.html"), "stdout is the result alone"
+    assert "STAND-IN DATA" in done.stderr
+    return project
+
+
+def test_the_report_has_what_the_contract_says(project: Project) -> None:
+    report = project.report()
+    assert report["schema"] == 1
+    assert report["stand_in"] == "skin_phantom"
+    assert [model["name"] for model in report["models"]] == ["teacher", "student", "pruned"]
+    assert {artifact["name"] for artifact in report["artifacts"]} == {
+        f"{backend}-{precision}" for backend in FORMATS for precision in ("fp32", "int8")
+    }
+    for entry in [*report["models"], *report["artifacts"]]:
+        accuracy = entry["metrics"]["balanced_accuracy"]
+        assert accuracy["low"] <= accuracy["value"] <= accuracy["high"]
+        threads = [row["threads"] for row in entry["latency"]]
+        assert threads == sorted({1, len(os.sched_getaffinity(0))})
+        assert all(row["origin"] == "measured" and row["p50_ms"] > 0 for row in entry["latency"])
+    splits = report["data"]["splits"]
+    assert sum(splits[name]["images"] for name in ("train", "val", "test")) == 210
+    assert report["data"]["leaks"]["groups"] == []
+
+
+def test_fp32_artefacts_compute_what_pytorch_computes(project: Project) -> None:
+    for artifact in project.report()["artifacts"]:
+        if artifact["precision"] == "fp32":
+            assert artifact["parity"]["max_abs_diff"] <= 1e-4, artifact["name"]
+            assert artifact["parity"]["top1_agreement"] >= 0.999, artifact["name"]
+        else:
+            fp32 = artifact["name"].replace("int8", "fp32")
+            sizes = {one["name"]: one["total_bytes"] for one in project.report()["artifacts"]}
+            assert sizes[artifact["name"]] < 0.7 * sizes[fp32]
+
+
+def test_pruning_took_what_was_asked_and_every_artefact_is_of_the_pruned_network(project: Project) -> None:
+    report = project.report()
+    macs = {model["name"]: model["macs"] for model in report["models"]}
+    assert 0.5 < macs["pruned"] / macs["student"] <= 0.72
+    assert {artifact["model"] for artifact in report["artifacts"]} == {"pruned"}
+
+
+def test_the_page_is_offline_and_says_that_the_data_are_synthetic(project: Project) -> None:
+    page = (project.run_folder / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "skin_phantom" in page
+    again = project.edgetl("report", "runs/tiny")
+    assert again.returncode == 0, again.stderr
+    assert (project.run_folder / "report.html").read_text(encoding="utf-8") == page
+
+
+def test_the_bundle_holds_no_path_of_this_machine_and_its_manifest_loads(project: Project) -> None:
+    manifest = Manifest.load(project.bundle)
+    assert manifest.stand_in == "skin_phantom"
+    assert (project.bundle / "labels.txt").read_text().split() == list(manifest.labels)
+    assert "skin_phantom" in (project.bundle / "MODEL_CARD.md").read_text()
+    for path in project.bundle.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            for private in (str(project.folder), str(Path.home()) + "/", str(Path(__file__).parents[2])):
+                assert private.encode() not in content, path
+
+
+def test_each_artefact_carries_its_own_temperature_and_thresholds(project: Project) -> None:
+    manifest = Manifest.load(project.bundle)
+    assert len({artifact.temperature for artifact in manifest.artifacts}) > 1
+    assert {point.artifact for point in manifest.operating_points} == {one.name for one in manifest.artifacts}
+
+
+def test_an_unchanged_build_computes_nothing(project: Project) -> None:
+    before = {path: path.stat().st_mtime_ns for path in project.run_folder.rglob("*") if path.name != "log.jsonl"}
+    done = project.edgetl("build", project.recipe)
+    assert done.returncode == 0
+    assert "nothing to compute" in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_only_what_depends_on_a_change_is_computed_again(project: Project) -> None:
+    assert all(project.cached().values())
+    assert [name for name, cached in project.cached("export=[onnx]").items() if not cached] == ["benchmark"]
+    changed = project.cached("distil.epochs=2")
+    assert [name for name, cached in changed.items() if cached] == ["data", "teach"]
+    changed = project.cached("quantize.images=17")
+    assert changed["prune"]
+    assert changed["export.tflite"]
+    assert not changed["quantize.tflite"]
+
+
+def test_verify_passes_and_a_changed_byte_is_exit_code_5(project: Project, tmp_path: Path) -> None:
+    assert project.edgetl("verify", project.bundle).returncode == 0
+    damaged = tmp_path / "bundle"
+    shutil.copytree(project.bundle, damaged)
+    model = damaged / "models" / "tflite-int8.tflite"
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.write_bytes(content)
+    done = project.edgetl("verify", damaged)
+    assert done.returncode == 5
+    assert "tflite-int8.tflite" in done.stderr
+    assert project.edgetl("predict", damaged, "x.png", "--artifact", "tflite-int8").returncode == 5
+
+
+def test_predict_names_a_broken_picture_and_labels_the_others(project: Project, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    picture = project.bundle / "golden" / "phantom_000000.png"
+    broken.write_bytes(picture.read_bytes()[:2000])
+    done = project.edgetl("predict", project.bundle, broken, picture, "--json", "--artifact", "onnx-int8")
+    assert done.returncode == 2
+    assert "broken.png" in done.stderr
+    (prediction,) = json.loads(done.stdout)
+    expected = np.load(project.bundle / "golden" / "onnx-int8.npy")[0]
+    assert list(prediction["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_evaluate_holds_seven_classes_against_a_binary_set(project: Project, tmp_path: Path) -> None:
+    pictures = sorted((project.bundle / "golden").glob("*.png"))
+    for number, picture in enumerate(pictures):
+        folder = tmp_path / ("malignant" if number % 2 else "benign")
+        folder.mkdir(exist_ok=True)
+        shutil.copy(picture, folder)
+    mapping = "mel=malignant,bcc=malignant,akiec=malignant,nv=benign,bkl=benign,df=benign,vasc=benign"
+    arguments = ("evaluate", project.bundle, "--data", f"folder:{tmp_path}", "--artifact", "tflite-fp32", "--json")
+    done = project.edgetl(*arguments, "--map", mapping)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads(done.stdout)["tflite-fp32"]
+    assert {"accuracy", "auroc", "sensitivity.malignant"} <= set(metrics)
+    assert set(metrics["accuracy"]) == {"value", "low", "high"}
+    unmapped = project.edgetl(*arguments)
+    assert unmapped.returncode == 2
+    assert "benign, malignant are not among the bundle's" in unmapped.stderr
+
+
+def test_bench_measures_every_artefact_and_says_which(project: Project) -> None:
+    done = project.edgetl("bench", project.bundle, "--quick", "--json")
+    assert done.returncode == 0, done.stderr
+    latency = json.loads(done.stdout)["latency"]
+    assert set(latency) == {artifact.name for artifact in Manifest.load(project.bundle).artifacts}
+    assert {row["compute_precision"] for row in latency["openvino-fp32"]} == {"float32"}
+
+
+def test_a_failed_gate_keeps_the_evidence_and_ships_nothing(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gates, "FP32_AGREEMENT", 1.1)  # nothing agrees that well
+    # max_drop is what verify depends on: another value makes it judge again.
+    loaded = load(project.recipe, ["quantize.max_drop=0.9"])
+    run = tmp_path / "run"
+    run.mkdir()
+    with pytest.raises(GateFailed, match="fp32_parity of onnx-fp32"):
+        pipeline.build(loaded, Store(project.folder / ".edgetl"), run, Silent())
+    assert (run / "report.html").is_file()
+    assert not (run / "bundle").exists()
+
+
+def test_a_killed_training_goes_on_after_its_last_epoch(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    words = ("build", project.recipe, "--until", "teach", "--set", "teacher.epochs=40", "--set", "data.image_size=32")
+    started = subprocess.Popen(
+        project.command(*words), cwd=tmp_path, env=project.environment(), stderr=subprocess.PIPE, text=True
+    )
+    assert started.stderr is not None
+    for line in started.stderr:
+        if "epoch 2/40" in line:
+            break
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    started.stderr.close()
+    time.sleep(0.1)
+    done = project.edgetl(*words)
+    assert done.returncode == 0, done.stderr
+    assert "going on after epoch" in done.stderr
+    assert "epoch 1/40" not in done.stderr
+    assert "nothing to compute" in project.edgetl(*words).stderr
