@@ -28,6 +28,7 @@ from edgetl.runtime.manifest import Artifact, Manifest
 
 RESULT = Path(__file__).parent / "results" / "skin_mobile.json"
 RECIPE = "recipes/skin_mobile.yaml"
+_ABOUT: tuple[str, ...] = ("name", "parameters", "macs", "total_bytes", "parity")
 _METRICS = ("balanced_accuracy", "accuracy", "auroc", "auroc.mel", "sensitivity.mel", "ece")
 
 
@@ -68,8 +69,9 @@ def _report(run: str) -> dict[str, Any]:
 
 
 def _accuracy(entry: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: entry[name] for name in ("name", "parameters", "macs", "total_bytes", "parity") if name in entry}
-    return {**kept, "metrics": {name: entry["metrics"][name] for name in _METRICS}}
+    kept = {name: entry[name] for name in _ABOUT if name in entry}
+    kept["metrics"] = {name: entry["metrics"][name] for name in _METRICS}
+    return kept
 
 
 def _latency(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The tables of docs/results.md, out of benchmarks/results/*.json.
+"""The tables of docs/results.md, and the README's, out of benchmarks/results/*.json.
 
-    python -m benchmarks.tables            writes docs/results.md
-    python -m benchmarks.tables --check    fails when it is not what the results say
+python -m benchmarks.tables            writes them
+python -m benchmarks.tables --check    fails when they are not what the results say
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any
 
 ROOT = Path(__file__).parent
 PAGE = ROOT.parent / "docs" / "results.md"
+README = ROOT.parent / "README.md"
+_BEGIN = "<!-- results: written by `python -m benchmarks.tables` -->\n"
+_END = "<!-- /results -->"
 
 _HEAD = """\
 # Results
@@ -91,7 +94,16 @@ def _accuracy(result: Mapping[str, Any]) -> str:
         agreement = f"{parity['max_abs_diff']:.1e}, {parity['top1_agreement']:.1%}" if parity else ""
         shown = [interval(metrics[name]) for name in ("balanced_accuracy", "accuracy", "auroc", "auroc.mel", "ece")]
         rows.append([entry["name"], size, *shown, agreement])
-    head = ["", "size", "balanced accuracy", "accuracy", "AUROC", "melanoma AUROC", "ECE", "against PyTorch: max, top-1"]
+    head = [
+        "",
+        "size",
+        "balanced accuracy",
+        "accuracy",
+        "AUROC",
+        "melanoma AUROC",
+        "ECE",
+        "against PyTorch: max, top-1",
+    ]
     return table(head, rows)
 
 
@@ -114,7 +126,12 @@ def _ratios(ratios: Sequence[Mapping[str, Any]]) -> str:
     return table(
         ["time of", "over the time of", "threads", "ratio"],
         [
-            [one["time_of"], one["over"], str(one["threads"]), f"{one['median']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"]
+            [
+                one["time_of"],
+                one["over"],
+                str(one["threads"]),
+                f"{one['median']:.2f} [{one['low']:.2f}, {one['high']:.2f}]",
+            ]
             for one in ratios
         ],
     )
@@ -140,13 +157,39 @@ def _latencies(latency: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"skin_mobile": _skin_mobile}
 
 
+def readme() -> str:
+    """README.md with its table of the main recipe's result."""
+    result = json.loads((ROOT / "results" / "skin_mobile.json").read_text(encoding="utf-8"))
+    before, _, rest = README.read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    test = result["data"]["splits"]["test"]
+    times = {name.removeprefix("pruned "): rows[0]["p50_ms"] for name, rows in result["latency"].items()}
+    times |= {"student": times["unpruned pytorch"], "pruned": times["pytorch"]}
+    rows = []
+    for entry in [*result["models"], *result["artifacts"]]:
+        size = f"{entry['macs'] / 1e6:.0f} M MACs" if "macs" in entry else f"{entry['total_bytes'] / 1e6:.2f} MB"
+        time = f"{times[entry['name']]:.2f} ms" if entry["name"] in times else ""
+        metrics = entry["metrics"]
+        rows.append([entry["name"], size, interval(metrics["balanced_accuracy"]), interval(metrics["auroc"]), time])
+    text = (
+        f"HAM10000 at {result['recipe']['data']['image_size']} px, {test['images']:,} test images of {test['groups']:,} "
+        "lesions that no training saw, one seed, 95 % intervals over lesions; time for one image with one thread on "
+        f"{result['machine']['processor']} (PyTorch eager for the networks):\n\n"
+    )
+    head = ["", "size", "balanced accuracy", "AUROC", "time"]
+    return before + _BEGIN + text + table(head, rows) + _END + after
+
+
 def main() -> None:
-    """Write or check the page."""
-    text = page()
-    if "--check" not in sys.argv[1:]:
-        PAGE.write_text(text, encoding="utf-8")
-    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != text:
-        sys.exit("docs/results.md is not what benchmarks/results says: run `python -m benchmarks.tables`")
+    """Write or check both pages."""
+    stale = []
+    for path, text in ((PAGE, page()), (README, readme())):
+        if "--check" not in sys.argv[1:]:
+            path.write_text(text, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale.append(path.name)
+    if stale:
+        sys.exit(f"{', '.join(stale)}: not what benchmarks/results says: run `python -m benchmarks.tables`")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path
 def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uint8], folder: Path, stem: str) -> Path:
     """Write `folder/stem.xml` and `.bin`: static int8 of `network`, weights per channel, ranges from `calibration`.
 
+    Squeeze-and-excitation blocks keep float activations; every weight is int8.
+
     calibration: uint8 [N, H, W, 3], in the edges' own units.
     """
     with converting(NAME, "quantize"):
@@ -57,6 +59,9 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
             subset_size=len(calibration),
         )
         _state_input_range(quantized)
+        # nncf computes squeeze-and-excitation blocks in float, for accuracy, and leaves their weights in float32 as
+        # well: half the file of a MobileNetV3. Stored as int8 they cost neither agreement nor time (nncf 3.4).
+        quantized = nncf.compress_weights(quantized, mode=nncf.CompressWeightsMode.INT8_SYM)
         return _save(_with_edges(quantized), folder / f"{stem}.xml")
 
 

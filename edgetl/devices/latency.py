@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ Baseline = Callable[[str, int], Worker]
 def latency(
     target: Target,
     artifacts: Sequence[tuple[Path, Artifact]],
-    baselines: dict[str, Baseline],
+    baselines: Mapping[str, Baseline],
     mode: Mode,
     advance: Callable[[str, int, int], None],
 ) -> dict[str, list[dict[str, Any]]]:
@@ -54,14 +54,6 @@ def latency(
         for name, measurement in zip(names, measure(plan, mode, advance=advance), strict=True):
             rows.setdefault(name, []).append(_row(target, measurement))
     return rows
-
-
-def ratios(
-    rows: dict[str, list[dict[str, Any]]], numerator: str, denominator: str
-) -> Iterable[tuple[int, list[float]]]:
-    """How the time of one name relates to that of another, round by round: (threads, ratios)."""
-    for above, below in zip(rows[numerator], rows[denominator], strict=True):
-        yield above["threads"], [a / b for a, b in zip(above["round_ms"], below["round_ms"], strict=True)]
 
 
 def _row(target: Target, measurement: Measurement) -> dict[str, Any]:

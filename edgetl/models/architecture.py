@@ -73,7 +73,22 @@ def plain(backbone: str, classes: int) -> nn.Module:
             hint=f"did you mean {', '.join(nearest)}?" if nearest else "timm.list_models('mobilenet*') lists names",
         )
     body: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=classes)
+    _calm_classifier(body)
     return body
+
+
+def _calm_classifier(body: Any) -> None:
+    """Start the last layer near zero.
+
+    timm draws the weights of MobileNets and EfficientNets from +-1 / sqrt(outputs), made for 1000 classes: with seven of
+    them the first logits are in the tens and a small network does not recover within a few epochs (timm 1.0.31,
+    `_init_weight_goog`).
+    """
+    head = body.get_classifier()
+    if isinstance(head, nn.Linear):
+        nn.init.normal_(head.weight, std=0.01)
+        if head.bias is not None:
+            nn.init.zeros_(head.bias)
 
 
 def assemble(architecture: Architecture) -> tuple[Network, attention.Placement]:

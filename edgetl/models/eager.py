@@ -33,7 +33,8 @@ def main() -> None:
     from edgetl.models import spec
 
     torch.set_num_threads(parsed.threads)
-    network = spec.load(parsed.network).to(memory_format=torch.channels_last).eval()
+    network = spec.load(parsed.network).eval()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch 2.13's stubs lack this form
     load_ms = (time.perf_counter_ns() - start) / 1e6
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (1, parsed.size, parsed.size, 3), dtype=torch.uint8, generator=generator)

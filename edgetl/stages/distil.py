@@ -27,7 +27,7 @@ def _settings(recipe: Recipe) -> Any:
 
 
 def _run(context: Context) -> None:
-    """Write the chosen student's `network/`, `choice.json` (its weight) and `training.json` with every candidate's history and standing."""
+    """Write the chosen student's `network/`, `choice.json` (its weight), and `training.json` with every candidate."""
     from edgetl.stages import trained
     from edgetl.training.choice import RULE, choose
 

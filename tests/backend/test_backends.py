@@ -7,7 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -323,7 +323,7 @@ def _openvino_weighted(path: Path) -> Mapping[str, bool]:
         return node.get_element_type() in (openvino.Type.i8, openvino.Type.u8)
 
     def quantized(node: Any) -> bool:
-        # Shape, activation and pooling operators pass a quantized tensor on.
+        # Shape and pooling operators pass a quantized tensor on.
         while node.get_type_name() in ("Reshape", "ReduceMean", "Squeeze"):
             node = node.input_value(0).get_node()
         return bool(node.get_type_name() == "FakeQuantize")
@@ -331,7 +331,8 @@ def _openvino_weighted(path: Path) -> Mapping[str, bool]:
     operators = openvino.Core().read_model(path).get_ops()
     weighted = [node for node in operators if node.get_type_name() in ("Convolution", "GroupConvolution", "MatMul")]
     ends = {node.get_friendly_name(): [end.get_node() for end in node.input_values()] for node in weighted}
-    return {name: integer(weights) and quantized(data) for name, (data, weights) in ends.items()}
+    # nncf leaves the activations of squeeze-and-excitation in float.
+    return {name: integer(weights) and (".se." in name or quantized(data)) for name, (data, weights) in ends.items()}
 
 
 def _tflite_weighted(path: Path) -> Mapping[str, bool]:
@@ -407,6 +408,3 @@ def _foreign_tflite(folder: Path) -> Path:
     model.subgraphs[0].tensors = []
     (folder / "foreign.tflite").write_bytes(tflite_graph.packed(model))
     return folder / "foreign.tflite"
-
-
-_: Callable[..., object] = write_tiny  # called by name in a child process

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import edgetl
+from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.measuring import EFFORTS, Effort, Measurement, _enough, _noise, measure
-from edgetl.runtime.workers import Running, Worker, WorkerError
+from edgetl.runtime.workers import Running, Worker
 
 ROOT = str(Path(edgetl.__file__).parent.parent)
 SHORT = Effort(rounds=4, runs=12, seconds=0.0, limit_s=2.0, warm_up_s=0.0)
