@@ -1,6 +1,6 @@
 """How hard the skin phantom is: a small network from scratch, tested on lesions it has not seen.
 
-    python benchmarks/phantom_difficulty.py --seeds 0 1
+    python -m benchmarks.phantom_difficulty --seeds 0 1
 
 A plain training loop on purpose: it measures the data set and none of edgetl's training.
 """
@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from phantom_speed import provenance
 
+from benchmarks.provenance import provenance
 from edgetl.data import phantom
 from edgetl.models import torchvision_shim
 
@@ -131,7 +131,13 @@ def main() -> None:
 def _store(options: dict[str, Any], runs: list[dict[str, Any]]) -> None:
     scores = [run["balanced_accuracy"] for run in runs]
     summary = {"mean": round(float(np.mean(scores)), 4), "low": min(scores), "high": max(scores)}
-    result = {**provenance(), "phantom": phantom.VERSION, **options, "balanced_accuracy": summary, "runs": runs}
+    result = {
+        **provenance("benchmarks.phantom_difficulty"),
+        "phantom": phantom.VERSION,
+        **options,
+        "balanced_accuracy": summary,
+        "runs": runs,
+    }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 

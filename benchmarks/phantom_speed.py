@@ -1,6 +1,6 @@
 """How fast the skin phantom renders on one core.
 
-    python benchmarks/phantom_speed.py
+    python -m benchmarks.phantom_speed
 
 Processor time is counted, not wall time, so that other work on the machine disturbs little; wall time stands beside it.
 """
@@ -9,35 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from benchmarks.provenance import provenance
 
 RESULT = Path(__file__).parent / "results" / "phantom_speed.json"
-
-
-def provenance() -> dict[str, Any]:
-    """Command, commit and machine of a measurement."""
-    git = subprocess.run(["git", "rev-parse", "--verify", "-q", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "command": f"python benchmarks/{Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}".strip(),
-        "commit": git.stdout.strip() or "before the first commit",
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "system": platform.system(), "load": os.getloadavg()[0]},
-        "python": platform.python_version(),
-    }
-
-
-def _cpu() -> str:
-    table = Path("/proc/cpuinfo")
-    lines = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def measure(work: Callable[[], int], rounds: int) -> dict[str, float | list[float]]:
@@ -85,7 +65,7 @@ def main() -> None:
         return work
 
     result = {
-        **provenance(),
+        **provenance("benchmarks.phantom_speed"),
         "phantom": phantom.VERSION,
         "render_image_160": measure(single(160, 100), rounds),
         "render_folder_160_with_png": measure(folder(160, 100), rounds),

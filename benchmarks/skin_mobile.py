@@ -36,7 +36,7 @@ def main() -> None:
     """Build, measure, write the result file."""
     build("runs/skin_mobile")
     build("runs/skin_mobile_unpruned", "prune=null")
-    pruned, unpruned = (_report(run) for run in ("runs/skin_mobile", "runs/skin_mobile_unpruned"))
+    pruned, unpruned = _report("runs/skin_mobile"), _report("runs/skin_mobile_unpruned")
     if pruned["stand_in"]:
         sys.exit("error: this benchmark is about real data: set EDGETL_HAM10000")
     rows = _measure()
@@ -48,6 +48,7 @@ def main() -> None:
         "stages": pruned["stages"],
         "models": [_accuracy(entry) for entry in pruned["models"]],
         "artifacts": [_accuracy(entry) for entry in pruned["artifacts"]],
+        "unpruned_artifacts": [_accuracy(entry) for entry in unpruned["artifacts"]],
         "comparisons": pruned["comparisons"],
         "gates": [gate for gate in pruned["gates"] if gate["subject"] != "data"],
         "latency": {name: [_latency(row) for row in found] for name, found in rows.items()},

@@ -154,7 +154,41 @@ def _latencies(latency: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     return table(["", "threads", "p50", "p90", "load", "peak memory, MB", ""], rows)
 
 
-SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"skin_mobile": _skin_mobile}
+def _phantom_difficulty(result: Mapping[str, Any]) -> str:
+    spread = result["balanced_accuracy"]
+    rows = [[str(run["seed"]), f"{run['balanced_accuracy']:.3f}"] for run in result["runs"]]
+    return "\n".join(
+        [
+            "## How hard the phantom is\n",
+            _provenance(result),
+            f"{result['backbone']} from scratch with a plain loop at {result['size']} px: {result['train']:,} training images, "
+            f"{result['epochs']} epochs, tested on {result['test']:,} images of other lesions: balanced accuracy "
+            f"{spread['mean']:.3f} (seeds from {spread['low']:.3f} to {spread['high']:.3f}).\n",
+            table(["seed", "balanced accuracy"], rows),
+        ]
+    )
+
+
+def _phantom_speed(result: Mapping[str, Any]) -> str:
+    names = {
+        "render_image_160": "160 px, in memory",
+        "render_folder_160_with_png": "160 px, as PNG files with masks",
+        "render_image_1280": "1,280 px, in memory",
+    }
+    rows = []
+    for name, words in names.items():
+        one = result[name]
+        spread = f"[{min(one['rounds']):.0f}, {max(one['rounds']):.0f}]"
+        rows.append([words, f"{one['images_per_cpu_second']:.0f} {spread}", f"{one['images_per_wall_second']:.0f}"])
+    head = ["", "images per second of one core [slowest, fastest round]", "images per second of wall time"]
+    return "\n".join(["## How fast the phantom renders\n", _provenance(result), table(head, rows)])
+
+
+SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "skin_mobile": _skin_mobile,
+    "phantom_difficulty": _phantom_difficulty,
+    "phantom_speed": _phantom_speed,
+}
 
 
 def readme() -> str:

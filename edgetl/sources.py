@@ -9,15 +9,15 @@ from edgetl.progress import Progress
 from edgetl.recipe import Recipe
 from edgetl.store import Store
 
-# Raised when the generator draws other pictures from the same seed.
-_PHANTOM_VERSION = 1
+# `edgetl.data.phantom.VERSION`, whose import is heavy: a test holds the two together.
+PHANTOM_VERSION = 1
 _PHANTOM_IMAGES = 1400
 
 
 def fingerprint(loaded: Loaded, store: Store) -> str:
     """Digest of the content that the data stage reads. Raises DataError when the folder is not of its kind."""
     if loaded.data_root is None:
-        return f"skin_phantom {_PHANTOM_VERSION} {_phantom_name(loaded.recipe)}"
+        return f"skin_phantom {PHANTOM_VERSION} {_phantom_name(loaded.recipe)}"
     from edgetl.data.fingerprint import fingerprint as of_files
 
     return of_files(loaded.recipe.data.kind, loaded.data_root, store.root / "files.sqlite")
@@ -27,7 +27,7 @@ def root(loaded: Loaded, store: Store, progress: Progress) -> Path:
     """The folder that records' paths start from."""
     if loaded.data_root is not None:
         return loaded.data_root
-    folder = store.root / "phantom" / f"{_PHANTOM_VERSION}-{_phantom_name(loaded.recipe)}"
+    folder = store.root / "phantom" / f"{PHANTOM_VERSION}-{_phantom_name(loaded.recipe)}"
     if not (folder / "metadata.csv").is_file():  # written last, so a killed rendering starts again
         from edgetl.data import phantom
 

@@ -27,7 +27,7 @@ TOOLS: tuple[str, ...] = ("openvino", "nncf", "torch")
 RUNTIME_OPTIONS: Mapping[str, Mapping[str, str]] = {
     # OpenVINO computes bf16 by default on CPUs that have it, and nothing in the file can pin it.
     "fp32": {"INFERENCE_PRECISION_HINT": "f32"},
-    # What int8 leaves in float would follow: 16 % faster on such a CPU (MobileNetV3-L), but it agrees less with float
+    # What int8 leaves in float would follow: a tenth faster on such a CPU (MobileNetV3-L), but it agrees less with float
     # (0.926 against 0.932) and gives other probabilities on other CPUs.
     "int8": {"INFERENCE_PRECISION_HINT": "f32"},
 }

@@ -13,8 +13,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgetl.backends import BACKENDS
 from edgetl.recipe import Format, Recipe
-from edgetl.stages.export import SUFFIX, TOOLS
+from edgetl.stages.export import SUFFIX
 from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def stage(backend: Format) -> Stage:
         found = []
         for source in (f"export.{backend}", f"quantize.{backend}"):
             if source in context.inputs:
-                found += [Path(shutil.copy2(path, models)) for path in sorted(context.inputs[source].glob(f"{backend}-*"))]
+                found += [
+                    Path(shutil.copy2(path, models)) for path in sorted(context.inputs[source].glob(f"{backend}-*"))
+                ]
         finished = [
             _calibrated(context, table, backend, path) for path in sorted(found) if path.suffix == SUFFIX[backend]
         ]
@@ -44,7 +47,13 @@ def stage(backend: Format) -> Stage:
 
     needs = ("data/table.json", f"export.{backend}", f"quantize.{backend}")
     return Stage(
-        f"calibrate.{backend}", 1, needs, settings, TOOLS[backend], run, lambda recipe: backend in recipe.export
+        f"calibrate.{backend}",
+        1,
+        needs,
+        settings,
+        BACKENDS[backend].TOOLS,
+        run,
+        lambda recipe: backend in recipe.export,
     )
 
 
@@ -52,7 +61,6 @@ def _calibrated(context: Context, table: DataTable, backend: Format, path: Path)
     """Bake the temperature into a file; its artefact as in the manifest, and thresholds by class."""
     import numpy as np
 
-    from edgetl.backends import BACKENDS
     from edgetl.evidence.calibration import fit_temperature, operating_points, softmax
     from edgetl.stages.originals import preprocessing_of
     from edgetl.stages.running import open_file, outputs

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
+from edgetl.backends import BACKENDS
 from edgetl.recipe import Format, Recipe
 from edgetl.stages.stage import Context, Stage
-
-# Distributions whose version changes what a backend writes; here and not in the backend, whose import is heavy.
-TOOLS: dict[Format, tuple[str, ...]] = {
-    "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"),
-    "openvino": ("torch", "openvino", "nncf"),
-    "tflite": ("torch", "litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer"),
-}
 
 # The file that a runtime opens; OpenVINO's weights lie beside it.
 SUFFIX: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "tflite": ".tflite"}
@@ -20,7 +14,6 @@ def stage(backend: Format) -> Stage:
     """The export stage of one format; writes `BACKEND-fp32.*`."""
 
     def run(context: Context) -> None:
-        from edgetl.backends import BACKENDS
         from edgetl.models import spec
 
         network = spec.load(context.inputs["prune"] / "network").eval()
@@ -34,7 +27,7 @@ def stage(backend: Format) -> Stage:
         1,
         ("prune/network",),
         settings,
-        TOOLS[backend],
+        BACKENDS[backend].TOOLS,
         run,
         lambda recipe: backend in recipe.export,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edgetl.backends import BACKENDS
 from edgetl.recipe import Format, Recipe
-from edgetl.stages.export import SUFFIX, TOOLS
+from edgetl.stages.export import SUFFIX
 from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ def stage(backend: Format) -> Stage:
     """The quantize stage of one format; writes `BACKEND-int8.*`."""
 
     def run(context: Context) -> None:
-        from edgetl.backends import BACKENDS
         from edgetl.data.images import open_cache
         from edgetl.data.table import DataTable
         from edgetl.models import spec
@@ -41,7 +41,7 @@ def stage(backend: Format) -> Stage:
         return backend in recipe.export and recipe.quantize is not None
 
     needs = ("data/table.json", "data/images.npy", "prune/network", f"export.{backend}")
-    return Stage(f"quantize.{backend}", 1, needs, settings, TOOLS[backend], run, active)
+    return Stage(f"quantize.{backend}", 1, needs, settings, BACKENDS[backend].TOOLS, run, active)
 
 
 def calibration_rows(table: DataTable, images: int, seed: int) -> npt.NDArray[np.int64]:

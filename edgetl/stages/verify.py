@@ -11,8 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from edgetl.backends import BACKENDS
 from edgetl.recipe import Format, Recipe
-from edgetl.stages.export import TOOLS
 from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ def stage(backend: Format) -> Stage:
         }  # fmt: skip
 
     needs = ("data/table.json", "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
-    return Stage(f"verify.{backend}", 1, needs, settings, TOOLS[backend], run, lambda recipe: backend in recipe.export)
+    return Stage(
+        f"verify.{backend}", 1, needs, settings, BACKENDS[backend].TOOLS, run, lambda recipe: backend in recipe.export
+    )
 
 
 def _verified(

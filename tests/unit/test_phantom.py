@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from edgetl import sources
 from edgetl.data import phantom
 from edgetl.data.phantom.cases import case
 from edgetl.data.phantom.sampling import label, place
@@ -198,3 +199,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 def test_arguments_out_of_range(seed: int, index: int, size: int) -> None:
     with pytest.raises(UsageError, match="expected"):
         phantom.render_image(seed, index, size)
+
+
+def test_the_key_of_a_build_knows_the_version_of_the_generator() -> None:
+    assert sources.PHANTOM_VERSION == phantom.VERSION
