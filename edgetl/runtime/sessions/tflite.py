@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
@@ -38,8 +41,9 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> Tflite
         raise IntegrityError(f"runtime options {sorted(options)} are unknown to TFLite, expected none", place=str(path))
     check_threads(threads)
     try:
-        interpreter = interpreter_class(model_path=str(path), num_threads=threads)
-        interpreter.allocate_tensors()
+        with _without_greeting():
+            interpreter = interpreter_class(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as exc:
         raise IntegrityError(f"does not load in {_DISTRIBUTIONS[package]}: {exc}", place=str(path)) from exc
     return TfliteSession(path, interpreter, _DISTRIBUTIONS[package])
@@ -88,6 +92,23 @@ def _runtime() -> tuple[str, Any]:
     raise MissingRuntime(
         "a TFLite artefact needs an interpreter, and none is installed", hint="pip install ai-edge-litert"
     )
+
+
+@contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Drop "INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", which C++ writes and no setting stops (2.3.0).
+
+    What goes wrong comes as an exception and is not lost.
+    """
+    sys.stderr.flush()
+    saved, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nothing)
 
 
 def _edge(edge: dict[str, Any]) -> tuple[str, list[object]]:
