@@ -29,6 +29,9 @@ NETWORK = "network"
 TRAINING = "training.json"
 CHOICE = "choice.json"
 
+# Pictures that mean the same at any angle. A folder may hold X-rays or ultrasound, which have an up and a down.
+_WITHOUT_UP = ("ham10000", "skin_phantom")
+
 
 def open_table(context: Context) -> DataTable:
     """The data stage's table."""
@@ -46,7 +49,7 @@ def open_data(context: Context, table: DataTable) -> TrainingData:
         train=table.rows("train"),
         val=table.rows("val"),
         classes=len(table.classes),
-        augment=Augment(context.recipe.data.image_size),
+        augment=Augment(context.recipe.data.image_size, "standard" if table.source in _WITHOUT_UP else "light"),
     )
 
 
