@@ -184,8 +184,19 @@ def _phantom_speed(result: Mapping[str, Any]) -> str:
     return "\n".join(["## How fast the phantom renders\n", _provenance(result), table(head, rows)])
 
 
+def _allocator(result: Mapping[str, Any]) -> str:
+    rows = []
+    for backbone, one in result["backbones"].items():
+        rates, ratio = one["images_per_second"], one["ratio"]
+        spread = f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+        rows.append([backbone, f"{rates['give back']:.0f}", f"{rates['keep']:.0f}", spread])
+    head = ["", "images per second, plain", "with freed memory kept", "ratio [smallest, largest round]"]
+    return "\n".join(["## What keeping freed memory brings to CPU training\n", _provenance(result), table(head, rows)])
+
+
 SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "skin_mobile": _skin_mobile,
+    "allocator": _allocator,
     "phantom_difficulty": _phantom_difficulty,
     "phantom_speed": _phantom_speed,
 }

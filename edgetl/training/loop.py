@@ -15,6 +15,7 @@ from torch import nn
 
 from edgetl.progress import Progress
 from edgetl.recipe import Training
+from edgetl.training.allocator import keep_freed_memory
 from edgetl.training.batches import TrainingData
 from edgetl.training.checkpoints import Checkpoints
 from edgetl.training.inference import predict_logits
@@ -68,6 +69,7 @@ def fit(
         EdgetlError: the loss or the gradient became infinite or not a number; earlier checkpoints stay.
         EnvironmentFault: the machine cannot train in this precision.
     """
+    keep_freed_memory()
     accelerator = make_accelerator(settings.precision)
     cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
