@@ -1,0 +1,42 @@
+"""One contract for every kind of device."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from edgetl.devices import DEVICES, Device
+from edgetl.runtime.manifest import Artifact
+from edgetl.target import Target
+
+ARTIFACT = Artifact("onnx-int8", "student", "onnx", "int8", "models/onnx-int8.onnx", "0" * 64, 1)
+
+
+@pytest.fixture(params=sorted(DEVICES))
+def device(request: pytest.FixtureRequest) -> Device:
+    return DEVICES[request.param](Target(name="here", kind=request.param, threads=(1, "all", 1)))
+
+
+def test_it_says_what_it_is_but_not_whose(device: Device) -> None:
+    info = device.info()
+    assert {"processor", "cores", "memory_gb", "system", "machine"} <= set(info)
+    words = json.dumps(info)
+    assert platform.node() not in words or platform.node() in platform.machine()
+    assert f'"{getpass.getuser()}"' not in words
+
+
+def test_thread_counts_are_resolved_each_once(device: Device) -> None:
+    assert device.threads() == tuple(sorted({1, len(os.sched_getaffinity(0))}))
+
+
+def test_a_worker_has_a_name_for_each_thread_count_and_opens_the_pushed_file(device: Device, tmp_path: Path) -> None:
+    where = device.push(tmp_path)
+    workers = [device.worker(where, ARTIFACT, threads) for threads in (1, 2)]
+    assert len({worker.name for worker in workers}) == 2
+    assert [worker.threads for worker in workers] == [1, 2]
+    assert all(any(word.endswith("onnx-int8.onnx") for word in worker.argv) for worker in workers)

@@ -1,0 +1,60 @@
+"""Pieces of stages whose mistakes would not show in a build."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgetl.data.records import Record
+from edgetl.data.table import DataTable
+from edgetl.stages.arrays import write_arrays
+from edgetl.stages.external import _merge
+from edgetl.stages.quantize import calibration_rows
+
+
+def _table() -> DataTable:
+    labels = ["nv"] * 90 + ["df"] * 6 + ["mel"] * 24
+    records = [
+        Record(f"{index:03}.png", label, split="train" if index % 3 else "val") for index, label in enumerate(labels)
+    ]
+    return DataTable(("df", "mel", "nv"), tuple(records), "folder", has_groups=False)
+
+
+def test_calibration_takes_training_images_alone_and_rare_classes_with_them() -> None:
+    table = _table()
+    rows = calibration_rows(table, 24, seed=0)
+    assert len(rows) == 24
+    assert set(rows) <= set(table.rows("train"))
+    counts = Counter(table.records[row].label for row in rows)
+    assert counts["df"] == 4, "all there are"
+    assert counts["mel"] == counts["nv"] == 10
+
+
+def test_calibration_is_repeatable_and_never_asks_for_more_than_there_is() -> None:
+    table = _table()
+    assert np.array_equal(calibration_rows(table, 24, seed=3), calibration_rows(table, 24, seed=3))
+    assert np.array_equal(calibration_rows(table, 10_000, seed=0), table.rows("train"))
+
+
+def test_arrays_are_read_back_and_equal_arrays_are_equal_files(tmp_path: Path) -> None:
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "b": np.zeros(0, dtype=np.int64),
+    }
+    for name in ("one.npz", "two.npz"):
+        write_arrays(tmp_path / name, arrays)
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    with np.load(tmp_path / "one.npz") as read:
+        assert {name: read[name].tolist() for name in read} == {name: array.tolist() for name, array in arrays.items()}
+
+
+def test_merged_labels_add_their_probabilities() -> None:
+    probabilities = np.array([[0.1, 0.2, 0.7]], dtype=np.float32)
+    merged = _merge(
+        probabilities, ("akiec", "bcc", "nv"), ("malignant", "nv"), {"akiec": "malignant", "bcc": "malignant"}
+    )
+    np.testing.assert_allclose(merged, [[0.3, 0.7]], rtol=1e-6)
