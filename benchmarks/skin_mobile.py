@@ -46,6 +46,7 @@ def main() -> None:
         "seed": pruned["recipe"]["seed"],
         "data": {name: pruned["data"][name] for name in ("source", "images", "classes", "splits", "has_groups")},
         "stages": pruned["stages"],
+        "trainings": _trainings(pruned),
         "models": [_accuracy(entry) for entry in pruned["models"]],
         "artifacts": [_accuracy(entry) for entry in pruned["artifacts"]],
         "unpruned_artifacts": [_accuracy(entry) for entry in unpruned["artifacts"]],
@@ -67,6 +68,28 @@ def build(run: str, *overrides: str) -> None:
 def _report(run: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((Path(run) / "report.json").read_text(encoding="utf-8"))
     return content
+
+
+def _trainings(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Epochs and seconds of each training, summed over its epochs, whether or not it was interrupted in between."""
+    folders = {stage["name"]: Path(".edgetl/entries") / stage["key"] for stage in report["stages"][:-1]}
+    documents = {
+        stage: json.loads((folders[stage] / "training.json").read_text(encoding="utf-8"))
+        for stage in ("teach", "distil", "prune")
+    }
+    found = {"teacher": documents["teach"], "recovery after pruning": documents["prune"]}
+    for candidate in documents["distil"]["candidates"]:
+        chosen = ", chosen" if candidate["chosen"] else ""
+        found[f"student, teacher's weight {candidate['weight']:g}{chosen}"] = candidate
+    return [
+        {
+            "name": name,
+            "epochs": len(document["history"]),
+            "seconds": document["seconds"],
+            "validation": document["validation"],
+        }
+        for name, document in found.items()
+    ]
 
 
 def _accuracy(entry: dict[str, Any]) -> dict[str, Any]:

@@ -56,13 +56,14 @@ def _provenance(result: Mapping[str, Any]) -> str:
 
 def _skin_mobile(result: Mapping[str, Any]) -> str:
     test = result["data"]["splits"]["test"]
-    minutes = sum(stage["seconds"] for stage in result["stages"]) / 60
+    trained = sum(training["seconds"] for training in result["trainings"])
+    other = sum(stage["seconds"] for stage in result["stages"] if stage["name"] not in ("teach", "distil", "prune"))
     parts = [
         "## The main recipe on HAM10000\n",
         _provenance(result),
         f"{result['data']['images']:,} images, split by lesion; tested on {test['images']:,} images of {test['groups']:,} "
-        f"lesions that no training and no choice saw. One seed ({result['seed']}). The stages took {minutes:.0f} minutes "
-        "together on a machine that did other work meanwhile.\n",
+        f"lesions that no training and no choice saw. One seed ({result['seed']}). Training took {trained / 60:.0f} minutes and "
+        f"the other stages {other / 60:.0f}, on a machine that was shared.\n",
         _accuracy(result),
         "What each step cost, paired on the same test images (candidate minus reference):\n",
         _comparisons(result["comparisons"]),
@@ -70,7 +71,21 @@ def _skin_mobile(result: Mapping[str, Any]) -> str:
         _ratios(result["ratios"]),
         "Milliseconds for one image, in that one run:\n",
         _latencies(result["latency"]),
-        "Wall time of each stage, when it was computed:\n",
+        "The trainings, and the validation scores that epochs and candidates were chosen by:\n",
+        table(
+            ["training", "epochs", "seconds", "balanced accuracy", "AUROC"],
+            [
+                [
+                    one["name"],
+                    str(one["epochs"]),
+                    f"{one['seconds']:.0f}",
+                    f"{one['validation']['balanced_accuracy']:.3f}",
+                    f"{one['validation']['auroc']:.3f}",
+                ]
+                for one in result["trainings"]
+            ],
+        ),
+        "Wall time of each stage in the build that ended it:\n",
         table(
             ["stage", "seconds", "peak memory so far, MB"],
             [

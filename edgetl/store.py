@@ -28,6 +28,7 @@ from edgetl.errors import EnvironmentFault
 from edgetl.runtime.memory import peak_rss_mb
 
 _ENTRY = "entry.json"
+_TRIES = "tries.json"
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,12 @@ class Store:
             _remove(aside)
             aside.mkdir(parents=True)
             draft.scratch.mkdir(parents=True, exist_ok=True)
-        started = time.monotonic()
+            earlier = _earlier_seconds(draft.scratch)
+        started = time.time()
         try:
             with _writable(self.root):
                 yield draft
-                draft.entry = self._commit(key, stage, draft, _spent(draft.scratch) + time.monotonic() - started)
-        except BaseException:
-            _note_spent(draft.scratch, time.monotonic() - started)
-            raise
+                draft.entry = self._commit(key, stage, draft, earlier + time.time() - started)
         finally:
             _remove(aside)
         _remove(draft.scratch)
@@ -163,16 +162,15 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _spent(scratch: Path) -> float:
-    """Seconds that earlier, interrupted computations of this stage took."""
-    path = scratch / "seconds"
-    return float(path.read_text()) if path.is_file() else 0.0
+def _earlier_seconds(scratch: Path) -> float:
+    """Seconds that interrupted computations of this stage took, and the note that this one begins.
 
-
-def _note_spent(scratch: Path, seconds: float) -> None:
-    if scratch.is_dir():
-        total = _spent(scratch) + seconds
-        try:
-            (scratch / "seconds").write_text(f"{total:.3f}")
-        except OSError:  # on a full disk the note is not worth hiding the first error
-            return
+    A kill writes nothing down, so a computation counts until it last touched its scratch folder.
+    """
+    note = scratch / _TRIES
+    tries: list[list[float]] = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else []
+    if tries:
+        tries[-1][1] = max(tries[-1][0], *(path.stat().st_mtime for path in (scratch, *scratch.rglob("*"))))
+    now = time.time()
+    note.write_text(json.dumps([*tries, [now, now]]), encoding="utf-8")
+    return sum(end - begin for begin, end in tries)

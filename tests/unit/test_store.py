@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -59,15 +60,17 @@ def test_an_error_leaves_no_entry_but_the_scratch_for_the_next_try(tmp_path: Pat
     assert not (tmp_path / "scratch" / "k").exists()
 
 
-def test_seconds_are_summed_over_the_tries(tmp_path: Path) -> None:
+def test_seconds_are_summed_over_the_tries_even_when_one_was_killed(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with contextlib.suppress(KeyboardInterrupt), store.draft("k", "teach"):
+    with contextlib.suppress(KeyboardInterrupt), store.draft("k", "teach") as draft:
+        (draft.scratch / "checkpoint").write_text("x")
         raise KeyboardInterrupt
-    (tmp_path / "scratch" / "k" / "seconds").write_text("100.0")
+    later = (tmp_path / "scratch" / "k" / "checkpoint").stat().st_mtime + 100  # killed after 100 s of training
+    os.utime(tmp_path / "scratch" / "k" / "checkpoint", (later, later))
     _put(store, "k", "x")
     entry = store.find("k")
     assert entry is not None
-    assert entry.seconds >= 100.0
+    assert 99.0 < entry.seconds < 110.0
 
 
 @pytest.mark.parametrize("damage", ["missing", "shorter", "no record", "broken record"])
