@@ -62,7 +62,7 @@ def _skin_mobile(result: Mapping[str, Any]) -> str:
         "## The main recipe on HAM10000\n",
         _provenance(result),
         f"{result['data']['images']:,} images, split by lesion; tested on {test['images']:,} images of {test['groups']:,} "
-        f"lesions that no training and no choice saw. One seed ({result['seed']}). Training took {trained / 60:.0f} minutes and "
+        f"lesions that no training saw. One seed ({result['seed']}). Training took {trained / 60:.0f} minutes and "
         f"the other stages {other / 60:.0f}, on a machine that was shared.\n",
         _accuracy(result),
         "What each step cost, paired on the same test images (candidate minus reference):\n",

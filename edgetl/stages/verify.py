@@ -49,11 +49,12 @@ def stage(backend: Format) -> Stage:
         (context.folder / "artifacts.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
 
     def settings(recipe: Recipe) -> object:
-        max_drop = recipe.quantize.max_drop if recipe.quantize else None
-        resize = recipe.data.resize.model_dump()
         return {
-            "image_size": recipe.data.image_size, "resize": resize, "seed": recipe.seed, "max_drop": max_drop
-        }  # fmt: skip
+            "image_size": recipe.data.image_size,
+            "resize": recipe.data.resize.model_dump(),
+            "seed": recipe.seed,
+            "max_drop": recipe.quantize.max_drop if recipe.quantize else None,
+        }
 
     needs = ("data/table.json", "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
     return Stage(
