@@ -34,8 +34,12 @@ def test_the_log_keeps_lines_and_events_over_several_builds(tmp_path: Path) -> N
 
 
 def test_what_libraries_say_goes_to_the_log_and_not_to_the_person(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Converters that ran earlier in this process may have turned logging down for all.
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    logging.root.manager._clear_cache()  # type: ignore[attr-defined]
     log = tmp_path / "log.jsonl"
     with Console(log) as console, quiet_libraries(console):
         logging.getLogger("somebody").warning("the %s is deprecated", "moon")
