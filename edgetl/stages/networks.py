@@ -6,12 +6,12 @@ from pathlib import Path
 
 from edgetl.stages.stage import Context
 
-_STAGES = {"teacher": "teach", "student": "distil", "pruned": "prune"}
+STAGE_OF = {"teacher": "teach", "student": "distil", "pruned": "prune"}
 
 
 def networks(context: Context) -> dict[str, Path]:
     """Folders of the networks there are, in the order of the pipeline; without pruning the student is the last one."""
-    folders = {name: context.inputs[stage] / "network" for name, stage in _STAGES.items()}
+    folders = {name: context.inputs[stage] / "network" for name, stage in STAGE_OF.items()}
     if context.recipe.prune is None:
         del folders["pruned"]
     return {name: folder for name, folder in folders.items() if folder.is_dir()}

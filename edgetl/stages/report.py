@@ -21,6 +21,8 @@ from edgetl.devices.local import machine
 from edgetl.errors import IntegrityError
 from edgetl.loading import Loaded
 from edgetl.progress import Progress
+from edgetl.recipe import Recipe
+from edgetl.stages.networks import STAGE_OF
 
 if TYPE_CHECKING:
     from edgetl.pipeline import Step
@@ -31,6 +33,11 @@ REPORT = "report.json"
 PAGE = "report.html"
 EXTRAS = "extras.json"
 BUNDLE = "bundle"
+
+_TRAINING = (
+    *("weights", "loss", "chosen_weight", "rule", "notes", "pruned", "taught_by", "teacher_weight"),
+    *("best_epoch", "validation", "before_pruning", "after_pruning", "after_recovery", "seconds"),
+)
 
 
 def write(loaded: Loaded, steps: Sequence[Step], run: Path, progress: Progress) -> list[str]:
@@ -130,16 +137,39 @@ def _collect(loaded: Loaded, steps: Sequence[Step], folders: Mapping[str, Path],
         "schema": 1,
         "edgetl": __version__,
         "name": loaded.recipe.name,
-        "recipe": loaded.recipe.model_dump(mode="json", by_alias=True, exclude={"data": {"root"}}),
+        "recipe": _without_paths(loaded.recipe),
         "stand_in": loaded.stand_in,
         "environment": {**_environment(), "targets": latency["targets"]},
         "data": data,
-        "models": [{**model, "latency": latency["rows"][model["name"]]} for model in evaluated["models"]],
+        "models": [
+            {**model, "training": _training(folders, model["name"]), "latency": latency["rows"][model["name"]]}
+            for model in evaluated["models"]
+        ],
         "comparisons": evaluated["comparisons"],
         "artifacts": artifacts,
         "gates": [*_data_gates(data), *evaluated["gates"], *(gate for one in artifacts for gate in one.pop("gates"))],
         "stages": [*stages, {"name": NAME, "key": key, "seconds": 0.0, "cached": False}],
     }
+
+
+def _without_paths(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON, fit to travel with a bundle: where files lay on this machine is left out."""
+    document: dict[str, Any] = recipe.model_dump(mode="json", by_alias=True, exclude={"data": {"root"}})
+    for role in ("teacher", "student"):
+        if document[role]:
+            document[role]["weights"] = Path(document[role]["weights"]).name
+    document["targets"] = [Path(target).stem if "/" in target else target for target in document["targets"]]
+    return document
+
+
+def _training(folders: Mapping[str, Path], model: str) -> dict[str, Any]:
+    """How a network came about: the weights it started from, what was chosen on validation, what pruning kept."""
+    document = _read(folders[STAGE_OF[model]] / "training.json")
+    found = {name: document[name] for name in _TRAINING if name in document}
+    if "candidates" in document:
+        shown = ("weight", "chosen", "score", "behind", "standard_error", "validation")
+        found["candidates"] = [{name: one[name] for name in shown} for one in document["candidates"]]
+    return found
 
 
 def _artifacts(folders: Mapping[str, Path], backend: str, rows: Mapping[str, Any]) -> list[dict[str, Any]]:
