@@ -139,8 +139,8 @@ class Prune(Training):
 
     macs: Fraction = 0.6
     round_to: Literal[1, 2, 4, 8, 16, 32] = 8
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 6
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 5e-4
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 12
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-3
 
 
 class Quantize(Strict):
