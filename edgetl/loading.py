@@ -33,8 +33,7 @@ _STAND_IN: dict[Path_, Any] = {
     ("data", "image_size"): 96,
     ("teacher", "epochs"): 5,
     ("distil", "epochs"): 10,
-    ("prune", "epochs"): 6,
-    ("quantize", "images"): 128,
+    ("prune", "epochs"): 15,
 }
 
 
