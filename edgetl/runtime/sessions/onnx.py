@@ -84,7 +84,7 @@ class OnnxSession:
         return {
             "runtime": "onnxruntime",
             "version": version(),
-            "compute_precision": "int8 where the file quantizes, float32 elsewhere" if self._quantized else "float32",
+            "compute_precision": "int8 and float32" if self._quantized else "float32",
             "accelerator": "cpu",
             "placement": ", ".join(self._session.get_providers()),
         }
