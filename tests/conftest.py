@@ -1,4 +1,7 @@
-"""Real data sets, for the tests that look at them; both are too large or not free to be part of the repository."""
+"""Real data sets, for the tests that look at them; both are too large or not free to be part of the repository.
+
+Hypothesis runs without deadlines: a shared machine may take its time.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("edgetl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("edgetl")
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
