@@ -18,7 +18,7 @@ from edgetl.errors import DataError, EnvironmentFault, UnreadableImage
 from edgetl.progress import Progress
 from edgetl.runtime.preprocessing import Preprocessing, preprocess
 
-__all__ = ["cache", "open_cache"]
+__all__ = ["all_unreadable", "cache", "open_cache"]
 
 _THREADS = 8
 _AHEAD = 256
@@ -43,7 +43,7 @@ def cache(table: DataTable, root: Path, preprocessing: Preprocessing, path: Path
     del images
     if failures:
         unfinished.unlink()
-        raise _unreadable([f"{table.records[row].image}: {why.message}" for row, why in failures], root)
+        raise all_unreadable([f"{table.records[row].image}: {why.message}" for row, why in failures], root)
     unfinished.replace(path)
 
 
@@ -88,7 +88,8 @@ def _require_room(folder: Path, needed: int) -> None:
         )
 
 
-def _unreadable(reasons: list[str], root: Path) -> DataError:
+def all_unreadable(reasons: list[str], root: Path) -> DataError:
+    """One error for all pictures that cannot be read, each given as "path: reason"; ten are shown."""
     shown = "".join(f"\n  {reason}" for reason in reasons[:10])
     more = f"\n  ... and {len(reasons) - 10} more" if len(reasons) > 10 else ""
     return DataError(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.data.records import Record
+from edgetl.errors import UnreadableImage
 from edgetl.recipe import Data
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
 
@@ -34,14 +35,28 @@ def batches(
         The index of the first record and uint8 [n, H, W, 3] with n <= 64, in the order of the records.
 
     Raises:
-        UnreadableImage: a file that could be read when the data stage ran cannot be read any more.
+        DataError: files that cannot be read, all of them in one error.
     """
     import numpy as np
 
+    from edgetl.data.images import all_unreadable
+
+    unreadable: list[str] = []
+
+    def decoded(record: Record) -> npt.NDArray[np.uint8] | None:
+        try:
+            return preprocess(root / record.image, preprocessing)
+        except UnreadableImage as exc:
+            unreadable.append(f"{record.image}: {exc.message}")
+            return None
+
     with ThreadPoolExecutor(2) as pool:
-        decode = [pool.submit(preprocess, root / record.image, preprocessing) for record in records[:_CHUNK]]
+        following = [pool.submit(decoded, record) for record in records[:_CHUNK]]
         for start in range(0, len(records), _CHUNK):
-            ahead = records[start + _CHUNK : start + 2 * _CHUNK]
-            following = [pool.submit(preprocess, root / record.image, preprocessing) for record in ahead]
-            yield start, np.stack([future.result() for future in decode])
-            decode = following
+            futures = following
+            following = [pool.submit(decoded, record) for record in records[start + _CHUNK : start + 2 * _CHUNK]]
+            images = [image for future in futures if (image := future.result()) is not None]
+            if not unreadable:  # once one is broken, the others are only looked at to be named with it
+                yield start, np.stack(images)
+    if unreadable:
+        raise all_unreadable(sorted(unreadable), root)

@@ -8,11 +8,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
+from PIL import Image
 
 from edgetl.data.records import Record
 from edgetl.data.table import DataTable
+from edgetl.errors import DataError
+from edgetl.runtime.preprocessing import Preprocessing, Resize
 from edgetl.stages.arrays import write_arrays
 from edgetl.stages.external import _merge
+from edgetl.stages.originals import batches
 from edgetl.stages.quantize import calibration_rows
 
 
@@ -50,6 +55,22 @@ def test_arrays_are_read_back_and_equal_arrays_are_equal_files(tmp_path: Path) -
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     with np.load(tmp_path / "one.npz") as read:
         assert {name: read[name].tolist() for name in read} == {name: array.tolist() for name, array in arrays.items()}
+
+
+def test_pictures_that_became_unreadable_are_named_in_one_error(tmp_path: Path) -> None:
+    records = [Record(f"{number:03}.png", "nv") for number in range(150)]
+    for number, record in enumerate(records):
+        Image.new("RGB", (40, 30), (number, 0, 0)).save(tmp_path / record.image)
+    preprocessing = Preprocessing(Resize("crop", "bilinear", 16, 16))
+    batched = list(batches(tmp_path, records, preprocessing))
+    assert [start for start, _ in batched] == [0, 64, 128]
+    assert [int(image[0, 0, 0]) for _, images in batched for image in images] == list(range(150))
+    for name in ("070.png", "149.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    with pytest.raises(DataError, match="2 images cannot be read") as caught:
+        list(batches(tmp_path, records, preprocessing))
+    assert "070.png" in caught.value.message
+    assert "149.png" in caught.value.message
 
 
 def test_merged_labels_add_their_probabilities() -> None:
