@@ -72,7 +72,8 @@ def test_a_dry_run_says_what_would_run_and_shouts_the_stand_in(tmp_path: Path) -
 
 
 def test_an_unknown_stage_is_a_usage_error(tmp_path: Path) -> None:
-    done = _edgetl("build", ROOT / "recipes" / "skin_mobile.yaml", "--until", "distill", EDGETL_STORE=str(tmp_path))
+    recipe, run, store = ROOT / "recipes" / "skin_mobile.yaml", tmp_path / "run", str(tmp_path / "store")
+    done = _edgetl("build", recipe, "--until", "distill", "--out", run, EDGETL_STORE=store)
     assert done.returncode == 2
     assert "did you mean 'distil'" in done.stderr
 
