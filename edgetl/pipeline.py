@@ -18,7 +18,20 @@ from edgetl.errors import GateFailed, UsageError
 from edgetl.loading import Loaded, nearest
 from edgetl.progress import Progress
 from edgetl.recipe import FORMATS
-from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, report, teach, verify
+from edgetl.stages import (
+    benchmark,
+    calibrate,
+    data,
+    distil,
+    evaluate,
+    export,
+    preflight,
+    prune,
+    quantize,
+    report,
+    teach,
+    verify,
+)
 from edgetl.stages.stage import Context, Stage
 from edgetl.store import Entry, Store
 
@@ -61,6 +74,8 @@ def build(
     Raises GateFailed, after the report is written, when an artefact must not ship.
     """
     stages = _active(loaded, until)
+    if fresh or not all(step.cached for step in plan(loaded, store, until)):
+        preflight.check(loaded)
 
     def compute(stage: Stage, key: str, inputs: dict[str, Entry]) -> Entry:
         progress.say(f"[{stages.index(stage) + 1}/{len(stages)}] {stage.name}")

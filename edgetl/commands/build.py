@@ -105,6 +105,7 @@ def _run(loaded: Loaded, store: Store, run: Path, until: str | None, fresh: bool
     from edgetl.progress import Console
 
     started = time.monotonic()
+    pipeline.plan(loaded, store, until)  # a wrong --until or folder is an error before anything is written
     run.mkdir(parents=True, exist_ok=True)
     with Console(run / "log.jsonl") as console, quiet_libraries(console):
         try:

@@ -76,6 +76,26 @@ def test_an_unknown_stage_is_a_usage_error(tmp_path: Path) -> None:
     done = _edgetl("build", recipe, "--until", "distill", "--out", run, EDGETL_STORE=store)
     assert done.returncode == 2
     assert "did you mean 'distil'" in done.stderr
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("targets=[local_gpu]", "did you mean 'local_cpu'"),
+        ("student.backbone=mobilenetv3_lrge_100", "did you mean mobilenetv3_large_100"),
+        ("teacher.backbone=resnet18", "no package has ImageNet weights for resnet18"),
+        ("student.weights=nowhere.safetensors", "nowhere.safetensors"),
+    ],
+)
+def test_a_wrong_name_is_found_before_the_first_stage_and_not_after_the_training(
+    tmp_path: Path, override: str, said: str
+) -> None:
+    recipe, run, store = ROOT / "recipes" / "skin_mobile.yaml", tmp_path / "run", tmp_path / "store"
+    done = _edgetl("build", recipe, "--set", override, "--out", run, EDGETL_STORE=str(store))
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert not (store / "entries").exists()
 
 
 def test_a_stand_in_build_never_overwrites_a_run_made_from_real_data(tmp_path: Path) -> None:
