@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl import __version__
+from edgetl.backends import edges
 from edgetl.errors import EdgetlError
 from edgetl.loading import Loaded
 from edgetl.report.card import model_card
@@ -44,8 +45,8 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Mapping[str, Any]
     manifest = Manifest(
         name=loaded.recipe.name,
         labels=labels,
-        inputs=(TensorSpec("image", (1, size, size, 3), "uint8", "NHWC", "one RGB picture, preprocessed"),),
-        outputs=(TensorSpec("probabilities", (1, len(labels)), "float32", "NC", "probability of each label; sum 1"),),
+        inputs=(TensorSpec(edges.INPUT, (1, size, size, 3), "uint8", "NHWC", "one RGB picture, preprocessed"),),
+        outputs=(TensorSpec(edges.OUTPUT, (1, len(labels)), "float32", "NC", "probability of each label; sum 1"),),
         preprocessing=preprocessing_of(loaded.recipe.data),
         artifacts=tuple(_artifact(document) for document in documents),
         operating_points=tuple(

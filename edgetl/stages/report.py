@@ -66,7 +66,7 @@ def write(loaded: Loaded, steps: Sequence[Step], run: Path, progress: Progress) 
             aside.rename(bundle)
     finally:
         _remove(aside)
-    extras = _extras(loaded, folders, report)
+    extras = _extras(folders, report)
     _write(run / EXTRAS, json.dumps(extras))
     _write(run / PAGE, page(report, extras))
     _write(run / REPORT, json.dumps(report, indent=1))
@@ -196,7 +196,7 @@ def _environment() -> dict[str, Any]:
     return {**machine(), "python": platform.python_version(), "tools": versions}
 
 
-def _extras(loaded: Loaded, folders: Mapping[str, Path], report: Mapping[str, Any]) -> dict[str, Any]:
+def _extras(folders: Mapping[str, Path], report: Mapping[str, Any]) -> dict[str, Any]:
     """What only the page shows: training curves, and pictures as base64 of PNG."""
     from edgetl.stages import pictures
 

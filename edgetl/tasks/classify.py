@@ -1,4 +1,4 @@
-"""One label per image: the loss against labels, what a validation run is judged by, and what the output means."""
+"""One label per image: the loss against labels, and what a validation run is judged by."""
 
 from __future__ import annotations
 
@@ -13,16 +13,11 @@ from torch.nn import functional as F
 
 from edgetl.errors import DataError
 
-OUTPUT_NAME = "probabilities"
-OUTPUT_MEANING = "probability of each label, in the order of labels; sums to 1"
-
 Imbalance = Literal["logit_adjust", "weights", "none"]
 LabelLoss = Callable[[Tensor, Tensor], Tensor]
 
 
-def label_loss(
-    imbalance: Literal["logit_adjust", "weights", "none"], counts: Sequence[int] | NDArray[np.int64]
-) -> LabelLoss:
+def label_loss(imbalance: Imbalance, counts: Sequence[int] | NDArray[np.int64]) -> LabelLoss:
     """Cross entropy against labels, with an answer to rare classes.
 
     logit_adjust adds the log of the class frequencies to the logits while training, so that the bare logits are
