@@ -27,6 +27,9 @@ Model = TypeVar("Model", bound=BaseModel)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PATH_FIELDS: tuple[Path_, ...] = (("data", "root"), ("teacher", "weights"), ("student", "weights"))
 
+# What pydantic puts into the place of an error to tell one teacher from a list of them.
+_TAGS = ("one", "several")
+
 # What the embedded stand-in brings instead of the recipe's own sizes, so that a first run without data takes minutes.
 _STAND_IN: dict[Path_, Any] = {
     ("data", "images"): 1400,
@@ -89,7 +92,7 @@ def validate(document: Document, model: type[Model]) -> Model:
 
 def _problem(document: Document, model: type[BaseModel], error: Any) -> tuple[str, str]:
     """One of pydantic's findings as (place, "field: got, expected, nearest name")."""
-    path: Path_ = tuple(error["loc"])
+    path: Path_ = tuple(step for step in error["loc"] if step not in _TAGS)
     field = ".".join(str(step) for step in path) or "the document"
     got = json.dumps(error["input"])
     if error["type"] == "extra_forbidden":

@@ -19,6 +19,7 @@ from edgetl.data.records import SPLITS, DataWarning, Record
 from edgetl.data.splits import split
 from edgetl.data.table import DataTable
 from edgetl.recipe import Recipe
+from edgetl.stages.settings import split_seed
 from edgetl.stages.stage import Context, Stage
 
 __all__ = ["STAGE", "fingerprint"]
@@ -28,7 +29,9 @@ _SAMPLES_PER_CLASS = 4
 
 def _settings(recipe: Recipe) -> Any:
     # Where the pictures lie does not matter: the pipeline adds their fingerprint to the key.
-    return {"data": recipe.data.model_dump(mode="json", exclude={"root", "stand_in"}), "seed": recipe.seed}
+    data = recipe.data.model_dump(mode="json", exclude={"root", "stand_in", "augment"})
+    data["split"]["seed"] = split_seed(recipe)
+    return {"data": data}
 
 
 def _run(context: Context) -> None:
@@ -56,7 +59,7 @@ def _table(context: Context) -> tuple[DataTable, leaks.Leaks, list[str]]:
     images = [record.image for record in records]
     digests = Fingerprints(context.scratch / "hashes.sqlite").digest(context.data_root, images)
     merged = leaks.merge_identical(records, digests)
-    splits = split(merged, recipe.data.split.val, recipe.data.split.test, recipe.seed)
+    splits = split(merged, recipe.data.split.val, recipe.data.split.test, split_seed(recipe))
     table = DataTable(
         classes=tuple(sorted({record.label for record in records})),
         records=tuple(replace(record, split=where) for record, where in zip(merged, splits, strict=True)),

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edgetl.recipe import Recipe
+from edgetl.stages import settings as slices
 from edgetl.stages.stage import Context, Stage
-from edgetl.stages.weights import identity
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def _settings(recipe: Recipe) -> Any:
-    student = recipe.student.model_dump(mode="json") | {"weights": identity(recipe.student.weights)}
-    return {"seed": recipe.seed, "student": student, "distil": recipe.distil.model_dump(mode="json")}
+    student = recipe.student.model_dump(mode="json") | {"weights": slices.weights_identity(recipe.student.weights)}
+    return {"student": student, "distil": slices.training(recipe, recipe.distil)}
 
 
 def _run(context: Context) -> None:
@@ -35,8 +35,9 @@ def _run(context: Context) -> None:
     table = trained.open_table(context)
     data = trained.open_data(context, table)
     student = recipe.student
+    seed = slices.training_seed(recipe, recipe.distil)
     initial, used = trained.create(
-        recipe.seed, student.backbone, len(table.classes), student.weights, student.attention, student.activation
+        seed, student.backbone, len(table.classes), student.weights, student.attention, student.activation
     )
     teacher = None if recipe.teacher is None else trained.load(context.inputs["teach"])
     weights, notes = _candidate_weights(recipe)
@@ -45,7 +46,7 @@ def _run(context: Context) -> None:
     networks = [copy.deepcopy(initial) for _ in weights]
     fits = [_train(context, data, network, teacher, w) for network, w in zip(networks, weights, strict=True)]
     logits = [trained.validation_logits(network, data) for network in networks]
-    chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), recipe.seed)
+    chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), seed)
     context.progress.say(f"student: the teacher's weight is {weights[chosen]:g}, of {', '.join(map(str, weights))}")
     candidates = [
         {"weight": weight, "chosen": index == chosen, **asdict(standing), **trained.described(fit)}
@@ -92,7 +93,7 @@ def _train(context: Context, data: TrainingData, network: nn.Module, teacher: nn
         data,
         context.recipe.distil,
         distillation=trained.distillation(context.recipe.distil, teacher, weight),
-        seed=context.recipe.seed,
+        seed=slices.training_seed(context.recipe, context.recipe.distil),
         checkpoints=context.scratch / f"weight-{weight:g}",
         progress=context.progress,
         label=f"student with teacher's weight {weight:g}",

@@ -19,9 +19,9 @@ def check(loaded: Loaded) -> None:
         target.load(name, loaded.project)
     from edgetl.models import backbones
 
-    student, teacher = recipe.student, recipe.teacher
+    student = recipe.student
     backbones.create(student.backbone, 2, _here(student.weights), student.attention, student.activation)
-    if teacher is not None:
+    for teacher in recipe.teachers:
         backbones.create(teacher.backbone, 2, _here(teacher.weights))
 
 

@@ -10,6 +10,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from edgetl.recipe import Recipe
+from edgetl.stages import settings as slices
 from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ def _settings(recipe: Recipe) -> Any:
     if recipe.prune is None:
         return {"prune": None}
     return {
-        "seed": recipe.seed,
-        "prune": recipe.prune.model_dump(mode="json"),
+        "prune": slices.training(recipe, recipe.prune),
         "loss": recipe.distil.loss,
         "temperature": recipe.distil.temperature,
     }
@@ -56,7 +56,7 @@ def _run(context: Context) -> None:
         data,
         settings,
         distillation=trained.distillation(recipe.distil, teacher, weight),
-        seed=recipe.seed,
+        seed=slices.training_seed(recipe, settings),
         checkpoints=context.scratch / "recovery",
         progress=context.progress,
         label="recovery after pruning",
@@ -93,7 +93,7 @@ def _cut(context: Context, network: Network, data: TrainingData) -> dict[str, An
     size = recipe.data.image_size
     prune_to_macs(network, size, settings.macs, settings.round_to, _IMPORTANCE)
     batch_size = batch_size_for(data, settings.batch_size)
-    recalibrate(network, plain_batches(data, RECALIBRATION_IMAGES, batch_size, recipe.seed))
+    recalibrate(network, plain_batches(data, RECALIBRATION_IMAGES, batch_size, slices.training_seed(recipe, settings)))
     return {"validation": trained.validation(network, data), **trained.costs(network, size)}
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from edgetl.recipe import Recipe
+from edgetl.stages import settings as slices
 from edgetl.stages.stage import Context, Stage
-from edgetl.stages.weights import identity
 
 
 def _settings(recipe: Recipe) -> Any:
-    teacher = recipe.teacher
+    teacher = recipe.teachers[0] if recipe.teachers else None
     if teacher is None:
         return {"teacher": None}
-    return {"seed": recipe.seed, "teacher": teacher.model_dump(mode="json") | {"weights": identity(teacher.weights)}}
+    return {"teacher": slices.training(recipe, teacher) | {"weights": slices.weights_identity(teacher.weights)}}
 
 
 def _run(context: Context) -> None:
@@ -21,17 +21,19 @@ def _run(context: Context) -> None:
     from edgetl.stages import trained
     from edgetl.training.loop import fit
 
-    recipe, settings = context.recipe, context.recipe.teacher
+    recipe = context.recipe
+    settings = recipe.teachers[0] if recipe.teachers else None
     if settings is None:
         trained.write_training(context.folder, {"teacher": None})
         return
     table = trained.open_table(context)
-    network, weights = trained.create(recipe.seed, settings.backbone, len(table.classes), settings.weights)
+    seed = slices.training_seed(recipe, settings)
+    network, weights = trained.create(seed, settings.backbone, len(table.classes), settings.weights)
     trained_fit = fit(
         network,
         trained.open_data(context, table),
         settings,
-        seed=recipe.seed,
+        seed=seed,
         checkpoints=context.scratch / "teacher",
         progress=context.progress,
         label="teacher",

@@ -18,6 +18,7 @@ from edgetl.data.table import DataTable
 from edgetl.models import backbones, prune, spec
 from edgetl.models.architecture import Network
 from edgetl.recipe import Distil
+from edgetl.stages.settings import augmentation
 from edgetl.stages.stage import Context
 from edgetl.tasks.classify import validation_scores
 from edgetl.training.batches import TrainingData
@@ -29,9 +30,6 @@ NETWORK = "network"
 TRAINING = "training.json"
 CHOICE = "choice.json"
 
-# Pictures that mean the same at any angle. A folder may hold X-rays or ultrasound, which have an up and a down.
-_WITHOUT_UP = ("ham10000", "skin_phantom")
-
 
 def open_table(context: Context) -> DataTable:
     """The data stage's table."""
@@ -40,6 +38,7 @@ def open_table(context: Context) -> DataTable:
 
 def open_data(context: Context, table: DataTable) -> TrainingData:
     """The data stage's images with augmentation for training."""
+    strength = augmentation(context.recipe.data)
     labels = np.full(len(table.records), -1, dtype=np.int64)
     for split in ("train", "val"):
         labels[table.rows(split)] = table.labels(split)
@@ -49,7 +48,7 @@ def open_data(context: Context, table: DataTable) -> TrainingData:
         train=table.rows("train"),
         val=table.rows("val"),
         classes=len(table.classes),
-        augment=Augment(context.recipe.data.image_size, "standard" if table.source in _WITHOUT_UP else "light"),
+        augment=None if strength == "none" else Augment(context.recipe.data.image_size, strength),
     )
 
 
