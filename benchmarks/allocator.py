@@ -13,8 +13,11 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from benchmarks.markdown import made_by, table
 from benchmarks.provenance import provenance
 
 RESULT = Path(__file__).parent / "results" / "allocator.json"
@@ -78,6 +81,17 @@ def main() -> None:
 def _in_a_process(backbone: str, kind: str) -> float:
     command = [sys.executable, "-m", "benchmarks.allocator", "--worker", backbone, kind]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The section of docs/results.md."""
+    rows = []
+    for backbone, one in result["backbones"].items():
+        rates, ratio = one["images_per_second"], one["ratio"]
+        spread = f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+        rows.append([backbone, f"{rates['give back']:.0f}", f"{rates['keep']:.0f}", spread])
+    head = ["", "images per second, plain", "with freed memory kept", "ratio [smallest, largest round]"]
+    return "\n".join(["## What keeping freed memory brings to CPU training\n", made_by(result), table(head, rows)])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.markdown import made_by, table
 from benchmarks.provenance import provenance
 from edgetl.data import phantom
 from edgetl.models import torchvision_shim
@@ -140,6 +142,22 @@ def _store(options: dict[str, Any], runs: list[dict[str, Any]]) -> None:
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The section of docs/results.md."""
+    spread = result["balanced_accuracy"]
+    rows = [[str(run["seed"]), f"{run['balanced_accuracy']:.3f}"] for run in result["runs"]]
+    return "\n".join(
+        [
+            "## How hard the phantom is\n",
+            made_by(result),
+            f"{result['backbone']} from scratch with a plain loop at {result['size']} px: {result['train']:,} training images, "
+            f"{result['epochs']} epochs, tested on {result['test']:,} images of other lesions: balanced accuracy "
+            f"{spread['mean']:.3f} (seeds from {spread['low']:.3f} to {spread['high']:.3f}).\n",
+            table(["seed", "balanced accuracy"], rows),
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from benchmarks.markdown import made_by, table
 from benchmarks.provenance import provenance
 
 RESULT = Path(__file__).parent / "results" / "phantom_speed.json"
@@ -78,6 +80,22 @@ def main() -> None:
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The section of docs/results.md."""
+    names = {
+        "render_image_160": "160 px, in memory",
+        "render_folder_160_with_png": "160 px, as PNG files with masks",
+        "render_image_1280": "1,280 px, in memory",
+    }
+    rows = []
+    for name, words in names.items():
+        one = result[name]
+        spread = f"[{min(one['rounds']):.0f}, {max(one['rounds']):.0f}]"
+        rows.append([words, f"{one['images_per_cpu_second']:.0f} {spread}", f"{one['images_per_wall_second']:.0f}"])
+    head = ["", "images per second of one core [slowest, fastest round]", "images per second of wall time"]
+    return "\n".join(["## How fast the phantom renders\n", made_by(result), table(head, rows)])
 
 
 if __name__ == "__main__":

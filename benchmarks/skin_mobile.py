@@ -14,11 +14,12 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import interval, made_by, table
 from benchmarks.provenance import provenance
 from edgetl import target
 from edgetl.devices.latency import latency
@@ -138,6 +139,137 @@ def _ratios(rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 def _spread(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
     quotients = sorted(a / b for a, b in zip(ours, theirs, strict=True))
     return {"median": statistics.median(quotients), "low": quotients[0], "high": quotients[-1]}
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The section of docs/results.md."""
+    test = result["data"]["splits"]["test"]
+    trained = sum(training["seconds"] for training in result["trainings"])
+    other = sum(stage["seconds"] for stage in result["stages"] if stage["name"] not in ("teach", "distil", "prune"))
+    parts = [
+        "## The main recipe on HAM10000\n",
+        made_by(result),
+        f"{result['data']['images']:,} images, split by lesion; tested on {test['images']:,} images of {test['groups']:,} "
+        f"lesions that no training saw. One seed ({result['seed']}). Training took {trained / 60:.0f} minutes and "
+        f"the other stages {other / 60:.0f}, on a machine that was shared.\n",
+        _accuracy(result),
+        _gap(result["models"]),
+        "What each step cost, paired on the same test images (candidate minus reference):\n",
+        _comparisons(result["comparisons"]),
+        "What it gains in time (smaller is faster):\n",
+        _ratio_table(result["ratios"]),
+        "Milliseconds for one image, in that one run:\n",
+        _latencies(result["latency"]),
+        "The trainings, and the validation scores that epochs and candidates were chosen by:\n",
+        table(
+            ["training", "epochs", "seconds", "balanced accuracy", "AUROC"],
+            [
+                [
+                    one["name"],
+                    str(one["epochs"]),
+                    f"{one['seconds']:.0f}",
+                    f"{one['validation']['balanced_accuracy']:.3f}",
+                    f"{one['validation']['auroc']:.3f}",
+                ]
+                for one in result["trainings"]
+            ],
+        ),
+        "Wall time of each stage in the build that ended it:\n",
+        table(
+            ["stage", "seconds", "peak memory so far, MB"],
+            [
+                [stage["name"], f"{stage['seconds']:.0f}", _number(stage.get("peak_rss_mb"))]
+                for stage in result["stages"]
+            ],
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def _number(value: float | None) -> str:
+    return "not recorded" if value is None else f"{value:,.0f}"
+
+
+def _accuracy(result: Mapping[str, Any]) -> str:
+    rows = []
+    for entry in [*result["models"], *result["artifacts"]]:
+        metrics, parity = entry["metrics"], entry.get("parity")
+        size = f"{entry['macs'] / 1e6:.0f} M MACs" if "macs" in entry else f"{entry['total_bytes'] / 1e6:.2f} MB"
+        agreement = f"{parity['max_abs_diff']:.1e}, {parity['top1_agreement']:.1%}" if parity else ""
+        shown = [interval(metrics[name]) for name in ("balanced_accuracy", "accuracy", "auroc", "auroc.mel", "ece")]
+        rows.append([entry["name"], size, *shown, agreement])
+    head = [
+        "",
+        "size",
+        "balanced accuracy",
+        "accuracy",
+        "AUROC",
+        "melanoma AUROC",
+        "ECE",
+        "against PyTorch: max, top-1",
+    ]
+    return table(head, rows)
+
+
+def _gap(models: Sequence[Mapping[str, Any]]) -> str:
+    """Whether the student reaches its teacher, and why not."""
+    metrics = {model["name"]: model["metrics"]["balanced_accuracy"] for model in models}
+    student, teacher = metrics["student"], metrics["teacher"]
+    if student["value"] >= teacher["low"]:
+        return "The student's balanced accuracy lies within its teacher's interval.\n"
+    return (
+        f"The student's balanced accuracy is {100 * (teacher['low'] - student['value']):.1f} points below its teacher's "
+        "interval. The teacher starts from ImageNet weights; the student starts from random ones, because no MobileNetV3 "
+        "weights install without a model hub, and sees some six thousand images. Where the hub is reachable, "
+        "`student: {weights: hub}` starts it from ImageNet too (not run here).\n"
+    )
+
+
+def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    def verdict(difference: Mapping[str, float]) -> str:
+        if difference["low"] <= 0.0 <= difference["high"]:
+            return "no difference"
+        return "better" if difference["value"] > 0 else "worse"
+
+    return table(
+        ["candidate", "reference", "metric", "difference", ""],
+        [
+            [one["candidate"], one["reference"], one["metric"], interval(one["difference"]), verdict(one["difference"])]
+            for one in comparisons
+        ],
+    )
+
+
+def _ratio_table(ratios: Sequence[Mapping[str, Any]]) -> str:
+    return table(
+        ["time of", "over the time of", "threads", "ratio"],
+        [
+            [
+                one["time_of"],
+                one["over"],
+                str(one["threads"]),
+                f"{one['median']:.2f} [{one['low']:.2f}, {one['high']:.2f}]",
+            ]
+            for one in ratios
+        ],
+    )
+
+
+def _latencies(latency: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    rows = [
+        [
+            name,
+            str(row["threads"]),
+            f"{row['p50_ms']:.2f}",
+            f"{row['p90_ms']:.2f}",
+            f"{row['load_ms']:.0f}",
+            f"{row['peak_rss_mb']:.0f}",
+            "noisy" if row["noisy"] else "",
+        ]
+        for name, found in latency.items()
+        for row in found
+    ]
+    return table(["", "threads", "p50", "p90", "load", "peak memory, MB", ""], rows)
 
 
 if __name__ == "__main__":

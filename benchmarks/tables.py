@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from benchmarks.markdown import interval, table
 
 ROOT = Path(__file__).parent
 PAGE = ROOT.parent / "docs" / "results.md"
@@ -27,209 +28,31 @@ within a round, with the smallest and the largest one.
 """
 
 
+# The benchmarks of the page in its order; each module renders its own section.
+SECTIONS = (
+    "skin_mobile",
+    "distillation_baseline",
+    "training_overhead",
+    "memory",
+    "kill",
+    "concurrent_builds",
+    "disk_full",
+    "malformed",
+    "malformed_data",
+    "allocator",
+    "phantom_difficulty",
+    "phantom_speed",
+)
+
+
 def page() -> str:
     """The whole of docs/results.md."""
     parts = [_HEAD]
-    for name, render in SECTIONS.items():
+    for name in SECTIONS:
         path = ROOT / "results" / f"{name}.json"
         if path.is_file():
-            parts.append(render(json.loads(path.read_text(encoding="utf-8"))))
+            parts.append(import_module(f"benchmarks.{name}").render(json.loads(path.read_text(encoding="utf-8"))))
     return "\n".join(parts)
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def interval(metric: Mapping[str, float], digits: int = 3) -> str:
-    """value [low, high]."""
-    return f"{metric['value']:.{digits}f} [{metric['low']:.{digits}f}, {metric['high']:.{digits}f}]"
-
-
-def _provenance(result: Mapping[str, Any]) -> str:
-    machine = result["machine"]
-    processor = machine.get("processor") or machine.get("cpu")
-    return f"`{result['command']}` at {result['commit'][:10]}, {processor}, {machine['cores']} cores.\n"
-
-
-def _skin_mobile(result: Mapping[str, Any]) -> str:
-    test = result["data"]["splits"]["test"]
-    trained = sum(training["seconds"] for training in result["trainings"])
-    other = sum(stage["seconds"] for stage in result["stages"] if stage["name"] not in ("teach", "distil", "prune"))
-    parts = [
-        "## The main recipe on HAM10000\n",
-        _provenance(result),
-        f"{result['data']['images']:,} images, split by lesion; tested on {test['images']:,} images of {test['groups']:,} "
-        f"lesions that no training saw. One seed ({result['seed']}). Training took {trained / 60:.0f} minutes and "
-        f"the other stages {other / 60:.0f}, on a machine that was shared.\n",
-        _accuracy(result),
-        _gap(result["models"]),
-        "What each step cost, paired on the same test images (candidate minus reference):\n",
-        _comparisons(result["comparisons"]),
-        "What it gains in time (smaller is faster):\n",
-        _ratios(result["ratios"]),
-        "Milliseconds for one image, in that one run:\n",
-        _latencies(result["latency"]),
-        "The trainings, and the validation scores that epochs and candidates were chosen by:\n",
-        table(
-            ["training", "epochs", "seconds", "balanced accuracy", "AUROC"],
-            [
-                [
-                    one["name"],
-                    str(one["epochs"]),
-                    f"{one['seconds']:.0f}",
-                    f"{one['validation']['balanced_accuracy']:.3f}",
-                    f"{one['validation']['auroc']:.3f}",
-                ]
-                for one in result["trainings"]
-            ],
-        ),
-        "Wall time of each stage in the build that ended it:\n",
-        table(
-            ["stage", "seconds", "peak memory so far, MB"],
-            [
-                [stage["name"], f"{stage['seconds']:.0f}", _number(stage.get("peak_rss_mb"))]
-                for stage in result["stages"]
-            ],
-        ),
-    ]
-    return "\n".join(parts)
-
-
-def _number(value: float | None) -> str:
-    return "not recorded" if value is None else f"{value:,.0f}"
-
-
-def _accuracy(result: Mapping[str, Any]) -> str:
-    rows = []
-    for entry in [*result["models"], *result["artifacts"]]:
-        metrics, parity = entry["metrics"], entry.get("parity")
-        size = f"{entry['macs'] / 1e6:.0f} M MACs" if "macs" in entry else f"{entry['total_bytes'] / 1e6:.2f} MB"
-        agreement = f"{parity['max_abs_diff']:.1e}, {parity['top1_agreement']:.1%}" if parity else ""
-        shown = [interval(metrics[name]) for name in ("balanced_accuracy", "accuracy", "auroc", "auroc.mel", "ece")]
-        rows.append([entry["name"], size, *shown, agreement])
-    head = [
-        "",
-        "size",
-        "balanced accuracy",
-        "accuracy",
-        "AUROC",
-        "melanoma AUROC",
-        "ECE",
-        "against PyTorch: max, top-1",
-    ]
-    return table(head, rows)
-
-
-def _gap(models: Sequence[Mapping[str, Any]]) -> str:
-    """Whether the student reaches its teacher, and why not."""
-    metrics = {model["name"]: model["metrics"]["balanced_accuracy"] for model in models}
-    student, teacher = metrics["student"], metrics["teacher"]
-    if student["value"] >= teacher["low"]:
-        return "The student's balanced accuracy lies within its teacher's interval.\n"
-    return (
-        f"The student's balanced accuracy is {100 * (teacher['low'] - student['value']):.1f} points below its teacher's "
-        "interval. The teacher starts from ImageNet weights; the student starts from random ones, because no MobileNetV3 "
-        "weights install without a model hub, and sees some six thousand images. Where the hub is reachable, "
-        "`student: {weights: hub}` starts it from ImageNet too (not run here).\n"
-    )
-
-
-def _comparisons(comparisons: Sequence[Mapping[str, Any]]) -> str:
-    def verdict(difference: Mapping[str, float]) -> str:
-        if difference["low"] <= 0.0 <= difference["high"]:
-            return "no difference"
-        return "better" if difference["value"] > 0 else "worse"
-
-    return table(
-        ["candidate", "reference", "metric", "difference", ""],
-        [
-            [one["candidate"], one["reference"], one["metric"], interval(one["difference"]), verdict(one["difference"])]
-            for one in comparisons
-        ],
-    )
-
-
-def _ratios(ratios: Sequence[Mapping[str, Any]]) -> str:
-    return table(
-        ["time of", "over the time of", "threads", "ratio"],
-        [
-            [
-                one["time_of"],
-                one["over"],
-                str(one["threads"]),
-                f"{one['median']:.2f} [{one['low']:.2f}, {one['high']:.2f}]",
-            ]
-            for one in ratios
-        ],
-    )
-
-
-def _latencies(latency: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    rows = [
-        [
-            name,
-            str(row["threads"]),
-            f"{row['p50_ms']:.2f}",
-            f"{row['p90_ms']:.2f}",
-            f"{row['load_ms']:.0f}",
-            f"{row['peak_rss_mb']:.0f}",
-            "noisy" if row["noisy"] else "",
-        ]
-        for name, found in latency.items()
-        for row in found
-    ]
-    return table(["", "threads", "p50", "p90", "load", "peak memory, MB", ""], rows)
-
-
-def _phantom_difficulty(result: Mapping[str, Any]) -> str:
-    spread = result["balanced_accuracy"]
-    rows = [[str(run["seed"]), f"{run['balanced_accuracy']:.3f}"] for run in result["runs"]]
-    return "\n".join(
-        [
-            "## How hard the phantom is\n",
-            _provenance(result),
-            f"{result['backbone']} from scratch with a plain loop at {result['size']} px: {result['train']:,} training images, "
-            f"{result['epochs']} epochs, tested on {result['test']:,} images of other lesions: balanced accuracy "
-            f"{spread['mean']:.3f} (seeds from {spread['low']:.3f} to {spread['high']:.3f}).\n",
-            table(["seed", "balanced accuracy"], rows),
-        ]
-    )
-
-
-def _phantom_speed(result: Mapping[str, Any]) -> str:
-    names = {
-        "render_image_160": "160 px, in memory",
-        "render_folder_160_with_png": "160 px, as PNG files with masks",
-        "render_image_1280": "1,280 px, in memory",
-    }
-    rows = []
-    for name, words in names.items():
-        one = result[name]
-        spread = f"[{min(one['rounds']):.0f}, {max(one['rounds']):.0f}]"
-        rows.append([words, f"{one['images_per_cpu_second']:.0f} {spread}", f"{one['images_per_wall_second']:.0f}"])
-    head = ["", "images per second of one core [slowest, fastest round]", "images per second of wall time"]
-    return "\n".join(["## How fast the phantom renders\n", _provenance(result), table(head, rows)])
-
-
-def _allocator(result: Mapping[str, Any]) -> str:
-    rows = []
-    for backbone, one in result["backbones"].items():
-        rates, ratio = one["images_per_second"], one["ratio"]
-        spread = f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
-        rows.append([backbone, f"{rates['give back']:.0f}", f"{rates['keep']:.0f}", spread])
-    head = ["", "images per second, plain", "with freed memory kept", "ratio [smallest, largest round]"]
-    return "\n".join(["## What keeping freed memory brings to CPU training\n", _provenance(result), table(head, rows)])
-
-
-SECTIONS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "skin_mobile": _skin_mobile,
-    "allocator": _allocator,
-    "phantom_difficulty": _phantom_difficulty,
-    "phantom_speed": _phantom_speed,
-}
 
 
 def readme() -> str:

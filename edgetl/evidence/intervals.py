@@ -27,7 +27,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgetl.evidence.metrics import Proportion, checked, classify_metrics, proportions, weighted_metrics
 
-__all__ = ["Interval", "mean_interval", "paired_difference", "wilson", "with_intervals"]
+__all__ = [
+    "Interval",
+    "draw_weights",
+    "mean_interval",
+    "membership_of",
+    "paired_difference",
+    "student_t",
+    "wilson",
+    "with_intervals",
+]
 
 _Z = NormalDist().inv_cdf(0.975)
 _CELLS_AT_ONCE = 4_000_000  # weights [R, N] held at a time: 32 MB
@@ -75,7 +84,7 @@ def with_intervals(
         resamples: bootstrap resamples, at least 2.
     """
     probabilities, labels = checked(probabilities, labels, classes)
-    membership = _membership(groups, len(labels))
+    membership = membership_of(groups, len(labels))
     values = classify_metrics(probabilities, labels, classes, thresholds)
     intervals: dict[str, Interval] = {}
     for name, share in proportions(probabilities, labels, classes, thresholds).items():
@@ -130,10 +139,10 @@ def paired_difference(
             raise ValueError(f"metric {metric!r} is not defined here, expected one of {sorted(set(a) & set(b))}")
         return np.asarray(a[metric] - b[metric], dtype=np.float64)
 
-    membership = _membership(groups, len(labels))
+    membership = membership_of(groups, len(labels))
     value = float(difference(everyone)[0])
-    drawn = np.concatenate([difference(weights) for weights in _resamples(labels, membership, seed, resamples)])
-    reach = _student(int(membership.max())) * float(np.nanstd(drawn, ddof=1))
+    drawn = np.concatenate([difference(weights) for weights in draw_weights(labels, membership, seed, resamples)])
+    reach = student_t(int(membership.max())) * float(np.nanstd(drawn, ddof=1))
     return Interval(value, value - reach, value + reach)
 
 
@@ -169,12 +178,12 @@ def _area_interval(value: float, spread: float, groups: int) -> Interval:
     """An area is a mean of numbers in [0, 1], so `value * (1 - value) / groups` bounds its variance from above."""
     variance = spread**2 * groups / max(groups - 1, 1)  # resampling n groups sees (n - 1) / n of their variance
     effective = value * (1.0 - value) / variance if variance > 0 else float(groups)
-    return wilson(value, max(effective, float(groups)), _student(groups - 1))
+    return wilson(value, max(effective, float(groups)), student_t(groups - 1))
 
 
 def _error_interval(value: float, spread: _Spread, groups: int) -> Interval:
     middle = 2 * value - spread.mean
-    reach = _student(groups - 1) * spread.deviation
+    reach = student_t(groups - 1) * spread.deviation
     return Interval(value, max(0.0, min(value, middle - reach)), max(value, middle + reach))
 
 
@@ -184,13 +193,13 @@ def _spread(
     """Mean and standard deviation of each metric over the resamples."""
     parts = [
         weighted_metrics(probabilities, labels, classes, None, weights)
-        for weights in _resamples(labels, membership, seed, resamples)
+        for weights in draw_weights(labels, membership, seed, resamples)
     ]
     drawn = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {name: _Spread(float(np.nanmean(of)), float(np.nanstd(of, ddof=1))) for name, of in drawn.items()}
 
 
-def _resamples(labels: Integers, membership: Integers, seed: int, resamples: int) -> Iterator[Floats]:
+def draw_weights(labels: Integers, membership: Integers, seed: int, resamples: int) -> Iterator[Floats]:
     """Weights of the images, [R, N] at a time: groups drawn with replacement within each class.
 
     A group with several labels (two images of one patient) counts to its most frequent one.
@@ -209,7 +218,7 @@ def _resamples(labels: Integers, membership: Integers, seed: int, resamples: int
         yield counts[:, membership]
 
 
-def _membership(groups: Sequence[str] | None, images: int) -> Integers:
+def membership_of(groups: Sequence[str] | None, images: int) -> Integers:
     """Index of each image's group, int64 [N]."""
     if groups is None:
         return np.arange(images, dtype=np.int64)
@@ -218,7 +227,7 @@ def _membership(groups: Sequence[str] | None, images: int) -> Integers:
     return np.unique(np.asarray(groups, dtype=np.str_), return_inverse=True)[1].astype(np.int64)
 
 
-def _student(freedom: int) -> float:
+def student_t(freedom: float) -> float:
     """Student's t at 97.5 % (Cornish-Fisher; within 1 % from 3 degrees of freedom up, below the truth under that)."""
     v = max(freedom, 1)
     z = _Z

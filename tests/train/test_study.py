@@ -1,0 +1,54 @@
+"""A study keeps each cell as it ends, builds none twice, and compares rows on the same test images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.study import Study, compare
+
+RECIPE = """\
+name: tiny
+data: {kind: skin_phantom, images: 140, image_size: 32}
+teacher: null
+student: {backbone: mobilenetv3_small_050}
+distil: {epochs: 1, batch_size: 32, weights: [0.0]}
+"""
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(RECIPE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    rows = {"plain": ["distil.ema=0"], "averaged": ["distil.ema=0.5"]}
+    return Study("tiny", recipe, rows, seeds=(3,), fixed=["data.split.seed=0"], synthetic=True)
+
+
+def test_cells_are_kept_and_compared(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        study.run(["--only", "plain/3"])
+    assert stopped.value.code is None
+    kept = Path(".edgetl/studies/tiny/plain-3.npz")
+    before = kept.read_bytes()
+    cells = study.run([])
+    assert kept.read_bytes() == before, "a cell that is there is not built again"
+    capsys.readouterr()
+    study.run([])
+    assert capsys.readouterr().err == "", "nothing is left to build"
+
+    plain, averaged = cells["plain"][0], cells["averaged"][0]
+    assert plain.probabilities().shape == (len(plain.labels["test"]), len(plain.about["classes"]))
+    assert not np.array_equal(plain.logits["test"], averaged.logits["test"])
+    table = compare(cells, reference="plain")
+    assert "auroc_difference" not in table["plain"]
+    assert table["averaged"]["auroc_difference"]["verdict"] in ("better", "worse", "no difference")
+
+
+def test_a_cell_that_is_not_in_the_grid_is_refused(study: Study) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        study.run(["--only", "plain/4"])
+    assert stopped.value.code == 2
