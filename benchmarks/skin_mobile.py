@@ -152,7 +152,7 @@ def render(result: Mapping[str, Any]) -> str:
         f"{result['data']['images']:,} images, split by lesion; tested on {test['images']:,} images of {test['groups']:,} "
         f"lesions that no training saw. One seed ({result['seed']}). Training took {trained / 60:.0f} minutes and "
         f"the other stages {other / 60:.0f}, on a machine that was shared.\n",
-        _accuracy(result),
+        _accuracy_table(result),
         _gap(result["models"]),
         "What each step cost, paired on the same test images (candidate minus reference):\n",
         _comparisons(result["comparisons"]),
@@ -190,7 +190,7 @@ def _number(value: float | None) -> str:
     return "not recorded" if value is None else f"{value:,.0f}"
 
 
-def _accuracy(result: Mapping[str, Any]) -> str:
+def _accuracy_table(result: Mapping[str, Any]) -> str:
     rows = []
     for entry in [*result["models"], *result["artifacts"]]:
         metrics, parity = entry["metrics"], entry.get("parity")
