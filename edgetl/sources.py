@@ -1,13 +1,23 @@
-"""Where a recipe's pictures are, and the digest of their content; the phantom's are rendered when first needed."""
+"""Where a recipe's pictures are, the records in them, and the digest of their content.
+
+The phantom's are rendered and MedMNIST's are unpacked into the store when first needed.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edgetl.errors import RecipeError
 from edgetl.loading import Loaded
 from edgetl.progress import Progress
-from edgetl.recipe import Recipe
+from edgetl.recipe import Data, Recipe
 from edgetl.store import Store
+
+if TYPE_CHECKING:
+    from edgetl.data.source import Source
 
 # `edgetl.data.phantom.VERSION`, whose import is heavy: a test holds the two together.
 PHANTOM_VERSION = 1
@@ -15,26 +25,94 @@ _PHANTOM_IMAGES = 1400
 
 
 def fingerprint(loaded: Loaded, store: Store) -> str:
-    """Digest of the content that the data stage reads. Raises DataError when the folder is not of its kind."""
-    if loaded.data_root is None:
-        return f"skin_phantom {PHANTOM_VERSION} {_phantom_name(loaded.recipe)}"
+    """Digest of the content that the data stage reads, files that the recipe leaves out apart.
+
+    Raises:
+        DataError: the data set is not of its kind, or the recipe names labels that it lacks.
+        RecipeError: data.exclude names no file.
+    """
+    data, root = loaded.recipe.data, loaded.data_root
+    if root is None:
+        return f"skin_phantom {PHANTOM_VERSION} {_phantom_name(loaded.recipe)}{_excluded(data, None, loaded.project)}"
+    if data.kind == "medmnist":
+        from edgetl.data import medmnist
+
+        name = medmnist.identity(root, _unpacked(store) / "files.sqlite")
+        return f"medmnist {name}{_excluded(data, root, loaded.project)}"
     from edgetl.data.fingerprint import fingerprint as of_files
 
-    return of_files(loaded.recipe.data.kind, loaded.data_root, store.root / "files.sqlite")
+    found = records(data, root, loaded.project)
+    return of_files(found.root, found.records, store.root / "files.sqlite")
 
 
 def root(loaded: Loaded, store: Store, progress: Progress) -> Path:
-    """The folder that records' paths start from."""
+    """The folder or table that the data stage reads."""
     if loaded.data_root is not None:
-        return loaded.data_root
-    folder = store.root / "phantom" / f"{PHANTOM_VERSION}-{_phantom_name(loaded.recipe)}"
-    if not (folder / "metadata.csv").is_file():  # written last, so a killed rendering starts again
-        from edgetl.data import phantom
+        if loaded.recipe.data.kind != "medmnist":
+            return loaded.data_root
+        from edgetl.data import medmnist
 
-        recipe = loaded.recipe
-        progress.say(f"rendering {_images(recipe)} synthetic pictures (skin_phantom)")
-        phantom.render(folder, _images(recipe), _size(recipe), recipe.seed)
+        with store.locked("medmnist", "unpacks a MedMNIST file", progress.warn):
+            return medmnist.unpack(loaded.data_root, _unpacked(store), progress)
+    folder = store.root / "phantom" / f"{PHANTOM_VERSION}-{_phantom_name(loaded.recipe)}"
+    store.use(f"phantom-{folder.name}", loaded.recipe.name)
+    if (folder / "metadata.csv").is_file():  # written last, so a killed rendering starts again
+        return folder
+    with store.locked(f"phantom-{folder.name}", "renders synthetic pictures", progress.warn):
+        if not (folder / "metadata.csv").is_file():  # not by another build either, while this one waited
+            from edgetl.data import phantom
+
+            recipe = loaded.recipe
+            progress.say(f"rendering {_images(recipe)} synthetic pictures (skin_phantom)")
+            phantom.render(folder, _images(recipe), _size(recipe), recipe.seed)
     return folder
+
+
+def records(data: Data, root: Path, project: Path) -> Source:
+    """What a recipe's data section makes of the folder or table at `root`, as `root()` gives it.
+
+    Args:
+        project: where relative paths in the recipe start.
+    """
+    from edgetl.data.source import open_source
+
+    columns = data.columns.model_dump(exclude_none=True) if data.columns else {}
+    patterns = exclusions(data, root, project)
+    return open_source(data.kind, root, columns=columns, labels=data.labels, exclude=patterns)
+
+
+def exclusions(data: Data, root: Path | None, project: Path) -> tuple[str, ...]:
+    """The patterns of data.exclude, read from its file where it names one: beside the recipe, or below the root.
+
+    Raises:
+        RecipeError: there is no such file.
+        DataError: it cannot be read.
+    """
+    if not isinstance(data.exclude, str):
+        return data.exclude
+    from edgetl.data.selection import read_patterns
+
+    name = Path(data.exclude).expanduser()
+    folders = [project] if root is None else [project, root.parent if root.is_file() else root]
+    for folder in folders:
+        if (folder / name).is_file():
+            return read_patterns(folder / name)
+    raise RecipeError(
+        f"data.exclude: there is no file {data.exclude} in {' or '.join(map(str, folders))}",
+        hint=f'patterns go into a list: exclude: ["{data.exclude}"]',
+    )
+
+
+def _excluded(data: Data, root: Path | None, project: Path) -> str:
+    """The recipe's key holds the name of a file of patterns: this is for what stands in it."""
+    if not isinstance(data.exclude, str):
+        return ""
+    patterns = json.dumps(exclusions(data, root, project))
+    return f" without {hashlib.sha256(patterns.encode()).hexdigest()}"
+
+
+def _unpacked(store: Store) -> Path:
+    return store.root / "medmnist"
 
 
 def _images(recipe: Recipe) -> int:

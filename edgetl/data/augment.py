@@ -8,6 +8,7 @@ index for updates; and seeding a `Compose` gives every transform the *same* seed
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import threading
@@ -30,6 +31,8 @@ Strength = Literal["light", "standard"]
 class Augment:
     """Changes a picture in a way that depends on (seed, epoch, index) alone, whatever was augmented before.
 
+    Several threads may call it at once.
+
     standard: for pictures without an up or a down (dermatoscopy, histology): a mirror image, any angle, mild scale,
         shift, brightness, contrast and colour.
     light: for pictures with one (ultrasound, X-ray): a mirror image, a few degrees, slight scale, shift, brightness and
@@ -40,9 +43,9 @@ class Augment:
     def __init__(self, size: int, strength: Strength = "standard") -> None:
         """For pictures of `size` x `size`."""
         self._shape = (size, size, 3)
-        self._transforms = _transforms(strength)
-        # The transforms carry their random state: two threads in between would make pictures unrepeatable.
-        self._lock = threading.Lock()
+        # The transforms carry their random state: two threads in one would make pictures unrepeatable. Each has a copy.
+        self._pattern = _transforms(strength)
+        self._own = threading.local()
         # At these sizes OpenCV's threads cost more than they bring, and they take the cores from torch.
         cv2.setNumThreads(0)
 
@@ -62,11 +65,16 @@ class Augment:
         generator = np.random.default_rng((seed, epoch, index))
         python_random = random.Random(int(generator.integers(2**63)))
         changed = np.array(image)  # also out of a read-only memory map, which OpenCV does not take
-        with self._lock:
-            for transform in self._transforms:
-                transform.set_random_state(generator, python_random)
-                changed = transform(image=changed)["image"]
+        for transform in self._of_this_thread():
+            transform.set_random_state(generator, python_random)
+            changed = transform(image=changed)["image"]
         return np.ascontiguousarray(changed)
+
+    def _of_this_thread(self) -> list[Any]:
+        if not hasattr(self._own, "transforms"):
+            self._own.transforms = copy.deepcopy(self._pattern)
+        transforms: list[Any] = self._own.transforms
+        return transforms
 
 
 def _transforms(strength: Strength) -> list[Any]:

@@ -5,16 +5,21 @@ Nothing here decodes a picture or imports more than the standard library, so a b
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import sqlite3
+import stat
 import time
-from collections.abc import Iterable
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
-from edgetl.data import readers
 from edgetl.data.records import Record
 from edgetl.errors import DataError, EnvironmentFault
 
@@ -24,6 +29,12 @@ _SETTLED_NS = 2_000_000_000
 """A file touched this shortly before it was hashed could change again within the clock's grain, unseen: it is not
 indexed (git's "racy" entries)."""
 
+_THREADS = 8
+_AT_ONCE = 1024
+_SHOWN = 10
+
+_RECALL = "SELECT state, sha256 FROM files WHERE path = ?"
+_REMEMBER = "INSERT OR REPLACE INTO files VALUES (?, ?, ?)"
 _CREATE = (
     "CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, state TEXT NOT NULL, sha256 TEXT NOT NULL) WITHOUT ROWID"
 )
@@ -43,84 +54,138 @@ class Fingerprints:
         """sha256 in hex of each of `paths`, which are relative to `root`.
 
         Raises:
-            DataError: a file is missing or cannot be read.
+            DataError: files are missing or cannot be read; all of them are in one error.
+            EnvironmentFault: the index cannot be opened or written.
         """
-        base = f"{root.resolve()}{os.sep}"
-        states = {path: _state(base + path) for path in dict.fromkeys(paths)}
-        try:
-            known = self._recall(base)
-        except sqlite3.OperationalError as exc:  # locked, read-only, no room: the store itself is the trouble
-            raise EnvironmentFault(f"cannot open the index of file hashes: {exc}", place=str(self._index_path)) from exc
-        except sqlite3.DatabaseError:
-            self._index_path.unlink()
-            known = {}
-        digests = {path: known[path][1] for path, state in states.items() if known.get(path, ("",))[0] == state}
-        unknown = [path for path in states if path not in digests]
-        hashed_at = time.time_ns()
-        with ThreadPoolExecutor(8) as pool:
-            digests.update(zip(unknown, pool.map(lambda path: _sha256(base + path), unknown), strict=True))
-        self._remember(
-            base, {path: (states[path], digests[path]) for path in unknown if _settled(states[path], hashed_at)}
-        )
+        digests, unreadable = self.look(root, paths)
+        if unreadable:
+            raise _all_unreadable(root, unreadable)
         return digests
 
-    def _recall(self, base: str) -> dict[str, tuple[str, str]]:
+    def look(self, root: Path, paths: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """As `digest`, but files that cannot be read are returned too, each with the reason.
+
+        Raises:
+            EnvironmentFault: the index cannot be opened or written.
+        """
+        wanted = list(dict.fromkeys(paths))
+        try:
+            try:
+                return self._look(root, wanted)
+            except sqlite3.OperationalError:  # locked, read-only, no room: the store itself is the trouble
+                raise
+            except sqlite3.DatabaseError:
+                self._index_path.unlink(missing_ok=True)  # another build may have noticed too
+                return self._look(root, wanted)
+        except sqlite3.DatabaseError as exc:
+            raise EnvironmentFault(f"cannot open the index of file hashes: {exc}", place=str(self._index_path)) from exc
+
+    def copies(self, root: Path, paths: Sequence[str]) -> tuple[Mapping[str, str], dict[str, str]]:
+        """What is byte-identical: digests of the files that are not alone; every other path stands for itself.
+
+        Digests of all would take more memory than the records. Files that cannot be read are returned too, each with
+        the reason.
+
+        Raises:
+            EnvironmentFault: the index cannot be opened or written.
+        """
+        unreadable: dict[str, str] = {}
+        beginnings = array("Q")
+        for start in range(0, len(paths), _AT_ONCE):
+            some = paths[start : start + _AT_ONCE]
+            digests, broken = self.look(root, some)
+            unreadable |= broken
+            beginnings.extend(int(digests.get(path, "0")[:16], 16) for path in some)
+        repeated = {one for one, other in pairwise(sorted(beginnings)) if one == other}
+        perhaps = [path for path, begin in zip(paths, beginnings, strict=True) if begin in repeated]
+        digests, broken = self.look(root, perhaps)
+        counts = Counter(digests.values())
+        copies = _Copies({path: digest for path, digest in digests.items() if counts[digest] > 1})
+        return copies, unreadable | broken
+
+    def _look(self, root: Path, paths: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+        base = f"{root.resolve()}{os.sep}"
+        digests: dict[str, str] = {}
+        unreadable: dict[str, str] = {}
         self._index_path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._index_path, timeout=30)
+        with closing(sqlite3.connect(self._index_path, timeout=30)) as index, ThreadPoolExecutor(_THREADS) as pool:
+            index.execute(_CREATE)
+            for start in range(0, len(paths), _AT_ONCE):
+                _look_at(paths[start : start + _AT_ONCE], base, index, pool, digests, unreadable)
+        return digests, unreadable
+
+
+class _Copies(dict[str, str]):
+    def __missing__(self, path: str) -> str:
+        return path
+
+
+def _look_at(
+    paths: Sequence[str],
+    base: str,
+    index: sqlite3.Connection,
+    pool: ThreadPoolExecutor,
+    digests: dict[str, str],
+    unreadable: dict[str, str],
+) -> None:
+    """Some of the paths: their digests out of the index, or out of the files."""
+    unknown: dict[str, str] = {}
+    for path in paths:
         try:
-            connection.execute(_CREATE)
-            rows = connection.execute(
-                "SELECT substr(path, ?), state, sha256 FROM files WHERE path >= ? AND path < ?",
-                (len(base) + 1, base, base[:-1] + chr(ord(base[-1]) + 1)),
-            )
-            return {path: (state, sha256) for path, state, sha256 in rows}
-        finally:
-            connection.close()
+            state = _state(base + path)
+        except OSError as exc:
+            unreadable[path] = _reason(exc)
+            continue
+        row = index.execute(_RECALL, (base + path,)).fetchone()
+        if row is not None and row[0] == state:
+            digests[path] = row[1]
+        else:
+            unknown[path] = state
+    hashed_at = time.time_ns()
+    hashed = dict(zip(unknown, pool.map(lambda path: _hashed(base + path), unknown), strict=True))
+    digests.update((path, found) for path, found in hashed.items() if isinstance(found, str))
+    unreadable.update((path, _reason(found)) for path, found in hashed.items() if isinstance(found, OSError))
+    with index:
+        index.executemany(
+            _REMEMBER,
+            [
+                (base + path, state, digests[path])
+                for path, state in unknown.items()
+                if path in digests and _settled(state, hashed_at)
+            ],
+        )
 
-    def _remember(self, base: str, entries: dict[str, tuple[str, str]]) -> None:
-        if not entries:
-            return
-        connection = sqlite3.connect(self._index_path, timeout=30)
-        try:
-            with connection:
-                connection.execute(_CREATE)
-                connection.executemany(
-                    "INSERT OR REPLACE INTO files VALUES (?, ?, ?)",
-                    ((base + path, state, sha256) for path, (state, sha256) in entries.items()),
-                )
-        finally:
-            connection.close()
 
+def fingerprint(root: Path, records: Sequence[Record], index_path: Path) -> str:
+    """sha256 in hex of a data set: of its records and of every file they name.
 
-def fingerprint(kind: str, root: Path, index_path: Path) -> str:
-    """sha256 in hex of the data set under `root`: of its records and of every file they name.
-
-    The metadata table enters as the records read from it: a column that no record holds may change without retraining.
+    A metadata table enters as the records read from it: a column that no record holds may change without retraining.
+    A picture that cannot be opened enters as such; the data stage names it together with those that cannot be decoded.
 
     Raises:
-        DataError: the data set cannot be read.
+        DataError: a mask cannot be read.
     """
-    records = readers.read(kind, root)
-    digests = Fingerprints(index_path).digest(root, files(records))
+    index = Fingerprints(index_path)
     whole = hashlib.sha256()
-    for record in records:
-        row = [record.image, record.label, record.group, record.split, record.mask, sorted(record.metadata.items())]
-        row += [digests[record.image], digests[record.mask] if record.mask else None]
-        whole.update(json.dumps(row).encode() + b"\n")
+    for start in range(0, len(records), _AT_ONCE):
+        some = records[start : start + _AT_ONCE]
+        digests, unreadable = index.look(root, (record.image for record in some))
+        masks = index.digest(root, (record.mask for record in some if record.mask))
+        for record in some:
+            row = [record.image, record.label, record.group, record.split, record.mask, sorted(record.metadata.items())]
+            row += [digests.get(record.image) or unreadable[record.image], masks[record.mask] if record.mask else None]
+            whole.update(json.dumps(row).encode() + b"\n")
     return whole.hexdigest()
 
 
-def files(records: Iterable[Record]) -> list[str]:
-    """Relative paths of every picture and mask that the records name."""
-    return [path for record in records for path in (record.image, record.mask) if path]
-
-
 def _state(path: str) -> str:
-    """What changes when a file does. The change time also catches copies that keep size and modification time."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - a Path for each of 17,000 files takes longer than the calls
-    except OSError as exc:
-        raise DataError(f"cannot be read: {exc.strerror}", place=path) from exc
+    """What changes when a file does. The change time also catches copies that keep size and modification time.
+
+    Raises OSError when there is no file to read.
+    """
+    found = os.stat(path)  # noqa: PTH116 - a Path for each of 17,000 files takes longer than the calls
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL, "is no file")
     return f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
 
 
@@ -129,9 +194,24 @@ def _settled(state: str, hashed_at: int) -> bool:
     return max(modified, changed) < hashed_at - _SETTLED_NS
 
 
-def _sha256(path: str) -> str:
+def _hashed(path: str) -> str | OSError:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return _sha256(path)
     except OSError as exc:
-        raise DataError(f"cannot be read: {exc.strerror}", place=path) from exc
+        return exc
+
+
+def _sha256(path: str) -> str:
+    with open(path, "rb") as file:  # noqa: PTH123
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _reason(exc: OSError) -> str:
+    return f"cannot be read: {exc.strerror or exc}"
+
+
+def _all_unreadable(root: Path, unreadable: Mapping[str, str]) -> DataError:
+    (first, reason), *others = unreadable.items()
+    shown = "".join(f"\n  {path}: {why}" for path, why in others[: _SHOWN - 1])
+    more = f"\n  ... and {len(unreadable) - _SHOWN} more" if len(unreadable) > _SHOWN else ""
+    return DataError(f"{reason}{shown}{more}", place=str(root / first))

@@ -1,20 +1,25 @@
-"""Every picture decoded once, by the code that the device runs, into one memory-mapped file for training.
+"""Every picture decoded once, by the code that the device runs, into one file of pixels for training.
 
 Training reads from here. Evaluation does not: it goes from the original files through `edgetl.runtime`.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edgetl.data.table import DataTable
-from edgetl.errors import DataError, EnvironmentFault, UnreadableImage
+from edgetl.errors import DataError, EnvironmentFault, IntegrityError, UnreadableImage
 from edgetl.progress import Progress
 from edgetl.runtime.preprocessing import Preprocessing, preprocess
 
@@ -25,8 +30,18 @@ _AHEAD = 256
 """Pictures in flight: bounds the memory, and how long Ctrl-C waits."""
 
 
-def cache(table: DataTable, root: Path, preprocessing: Preprocessing, path: Path, progress: Progress) -> None:
+def cache(
+    table: DataTable,
+    root: Path,
+    preprocessing: Preprocessing,
+    path: Path,
+    progress: Progress,
+    unreadable: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Write uint8 [N, H, W, 3], RGB, rows in the table's order.
+
+    Args:
+        unreadable: pictures that are known to be, with the reason: they are not tried, but named with the others.
 
     Raises:
         DataError: some pictures cannot be read; all of them are named in one error, not one a run.
@@ -36,49 +51,89 @@ def cache(table: DataTable, root: Path, preprocessing: Preprocessing, path: Path
     shape = (len(table.records), size.height, size.width, 3)
     _require_room(path.parent, int(np.prod(shape, dtype=np.int64)))
     unfinished = path.with_name(f"{path.name}.part")
-    images = np.lib.format.open_memmap(unfinished, mode="w+", dtype=np.uint8, shape=shape)
-    files = [root / record.image for record in table.records]
-    failures = _decode_into(images, files, preprocessing, progress)
-    images.flush()
-    del images
+    images = [record.image for record in table.records]
+    # Written, not mapped: pages of a map count as this process's memory until the system wants them back.
+    with unfinished.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.flush()
+
+        def write(row: int) -> str | None:
+            """Decode one picture into its place; the reason where that cannot be done."""
+            if images[row] in unreadable:
+                return unreadable[images[row]]
+            try:
+                pixels = preprocess(root / images[row], preprocessing)
+            except UnreadableImage as exc:
+                return exc.message
+            written = os.pwrite(file.fileno(), pixels.data, start + row * pixels.nbytes)
+            if written != pixels.nbytes:
+                raise OSError(errno.ENOSPC, "no space left", str(unfinished))
+            return None
+
+        start = file.tell()
+        failures = _every_row(write, len(images), progress)
     if failures:
         unfinished.unlink()
-        raise all_unreadable([f"{table.records[row].image}: {why.message}" for row, why in failures], root)
+        raise all_unreadable([f"{images[row]}: {why}" for row, why in failures], root)
     unfinished.replace(path)
 
 
-def _decode_into(
-    images: npt.NDArray[np.uint8], files: Sequence[Path], preprocessing: Preprocessing, progress: Progress
-) -> list[tuple[int, UnreadableImage]]:
-    """Fill every row that can be; the rows that cannot, with the reason."""
-
-    def fill(row: int) -> UnreadableImage | None:
-        try:
-            images[row] = preprocess(files[row], preprocessing)
-        except UnreadableImage as exc:
-            return exc
-        return None
-
-    failures = []
+def _every_row(write: Callable[[int], str | None], count: int, progress: Progress) -> list[tuple[int, str]]:
+    """Write `count` rows, several at once; those that fail, with the reason."""
+    failures: list[tuple[int, str]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
-        for first in range(0, len(files), _AHEAD):
-            rows = range(first, min(first + _AHEAD, len(files)))
-            found = zip(rows, pool.map(fill, rows), strict=True)
+        for first in range(0, count, _AHEAD):
+            rows = range(first, min(first + _AHEAD, count))
+            found = zip(rows, pool.map(write, rows), strict=True)
             failures += [(row, failure) for row, failure in found if failure is not None]
-            progress.advance("images", rows.stop, len(files))
+            progress.advance("images", rows.stop, count)
     return failures
 
 
+class _Cached(np.memmap[Any, np.dtype[np.uint8]]):
+    """A memory map whose pictures are read from the file when they are picked by their rows.
+
+    Reading costs no more than mapping, and the pages of a map would count as this process's memory: after an epoch, all
+    of them. Everything else that an array can do works through the map.
+    """
+
+    _file: int | None = None
+
+    def __getitem__(self, index: Any) -> Any:
+        if self._file is None:
+            return np.asarray(self)[index]
+        if isinstance(index, int | np.integer):
+            return self._read(np.array([index]))[0]
+        if isinstance(index, np.ndarray) and index.ndim == 1 and index.dtype.kind in "iu":
+            return self._read(index)
+        return np.asarray(self)[index]
+
+    def _read(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+        assert self._file is not None
+        pixels = np.empty((len(rows), *self.shape[1:]), np.uint8)
+        for place, row in enumerate(rows.tolist()):
+            if not -len(self) <= row < len(self):
+                raise IndexError(f"row {row} of {len(self)}")
+            at = self.offset + row % len(self) * pixels[place].nbytes
+            if os.preadv(self._file, [pixels[place].data], at) != pixels[place].nbytes:
+                raise IntegrityError("the file of decoded images ends early", place=str(self.filename))
+        return pixels
+
+
 def open_cache(path: Path) -> npt.NDArray[np.uint8]:
-    """uint8 [N, H, W, 3], memory-mapped and read-only: picking rows reads only those."""
-    images: npt.NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-    assert images.dtype == np.uint8, images.dtype
-    assert images.ndim == 4, images.shape
+    """uint8 [N, H, W, 3], read-only; picking rows, `images[row]` or `images[rows]`, reads only those, as a copy."""
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    assert mapped.dtype == np.uint8, mapped.dtype
+    assert mapped.ndim == 4, mapped.shape
+    images = _Cached(path, dtype=np.uint8, mode="r", offset=mapped.offset, shape=mapped.shape)
+    images._file = os.open(path, os.O_RDONLY)
+    weakref.finalize(images, os.close, images._file)
     return images
 
 
 def _require_room(folder: Path, needed: int) -> None:
-    """A memory map on a full disk dies of SIGBUS without a word, so ask before."""
+    """Ask before the decoding, which takes minutes, not after."""
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise EnvironmentFault(

@@ -2,20 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Literal
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+SPLIT_NAMES: Mapping[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""How sources spell the splits, in lower case."""
 
 
 class DataWarning(UserWarning):
     """Something about the data set that does not stop a build but that its report must say."""
 
 
-@dataclass(frozen=True)
+class Metadata(Mapping[str, str]):
+    """Further columns of a record; empty cells are not there.
+
+    A dictionary for each of 100,000 records would take more memory than all else that is known of them.
+    """
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self, names: tuple[str, ...], values: tuple[str, ...]) -> None:
+        """`names` may be one object for a whole table."""
+        assert len(names) == len(values), (names, values)
+        self._names = names
+        self._values = values
+
+    def __getitem__(self, name: str) -> str:
+        for found, value in zip(self._names, self._values, strict=True):
+            if found == name and value:
+                return value
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, value in zip(self._names, self._values, strict=True) if value)
+
+    def __len__(self) -> int:
+        return sum(map(bool, self._values))
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class SharedMetadata:
+    """Makes `Metadata` for a table whose rows have the same names: one object for rows that say the same."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._known: dict[tuple[str, ...], Metadata] = {}
+
+    def __call__(self, values: tuple[str, ...]) -> Metadata:
+        """The metadata of a row."""
+        known = self._known.get(values)
+        if known is None:
+            known = Metadata(self._names, values)
+            if len(self._known) < _MOST_KNOWN:  # beyond it, every row seems to be its own
+                self._known[values] = known
+        return known
+
+
+_MOST_KNOWN = 10_000
+_NOTHING = Metadata((), ())
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One labelled image.
 
@@ -32,7 +93,7 @@ class Record:
     group: str | None = None
     split: Split | None = None
     mask: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 def group_of(record: Record) -> str:

@@ -13,6 +13,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from edgetl.data.records import SPLITS, Record, Split, group_of
 from edgetl.errors import DataError
@@ -20,7 +21,7 @@ from edgetl.errors import DataError
 __all__ = ["split"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Group:
     name: str
     labels: Counter[str]
@@ -50,10 +51,12 @@ def split(records: Sequence[Record], val: float, test: float, seed: int) -> list
 
 
 def _groups(records: Iterable[Record]) -> list[_Group]:
-    labels: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for record in records:
-        labels[group_of(record)][record.label] += 1
-    return [_Group(name, counts, counts.total()) for name, counts in sorted(labels.items())]
+    shared: dict[tuple[str, ...], Counter[str]] = {}  # most groups are alike: a counter for each would be large
+    groups = []
+    for name, members in groupby(sorted(records, key=group_of), key=group_of):
+        labels = tuple(sorted(record.label for record in members))
+        groups.append(_Group(name, shared.setdefault(labels, Counter(labels)), len(labels)))
+    return groups
 
 
 def _prescribed(records: Iterable[Record]) -> dict[str, Split]:
@@ -97,9 +100,9 @@ def _deal(groups: Sequence[_Group], shares: Mapping[str, float], seed: int) -> d
     return dealt
 
 
-def _draw(seed: int, name: str) -> str:
+def _draw(seed: int, name: str) -> bytes:
     """A number for the group that looks random, the same on every machine and whatever other groups there are."""
-    return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()
+    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
 
 
 def _quotas(count: int, shares: Mapping[str, float], covered: set[str]) -> dict[Split, int]:
@@ -136,8 +139,11 @@ def _repair(groups: Sequence[_Group], dealt: dict[str, Split], splits: Sequence[
     Needed where a class sits only in groups that were dealt with rarer classes, and for classes of very few groups.
     """
     presence = Counter((label, dealt[group.name]) for group in groups for label in group.labels)
+    labels = sorted({label for group in groups for label in group.labels})
+    if all(presence[label, name] for label in labels for name in splits):
+        return
     movable = sorted(groups, key=lambda group: (group.size, _draw(seed, group.name)))
-    for label in sorted({label for group in groups for label in group.labels}):
+    for label in labels:
         for name in splits:
             if presence[label, name]:
                 continue

@@ -6,21 +6,22 @@ The index of a record in `records` is the index of its picture in images.npy and
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
+from sys import intern
 
 import numpy as np
 import numpy.typing as npt
 
-from edgetl.data.records import Record, Split, group_of
+from edgetl.data.records import SPLITS, Record, SharedMetadata, Split, group_of
 from edgetl.errors import IntegrityError
 
 __all__ = ["DataTable"]
 
 _SCHEMA = 1
+_SPLIT: dict[str | None, Split | None] = {None: None, **{split: split for split in SPLITS}}
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,11 @@ class DataTable:
             "has_groups": self.has_groups,
             "classes": self.classes,
         }
-        lines = ",\n".join(json.dumps(_to_json(record), ensure_ascii=False) for record in self.records)
-        path.write_text(f'{json.dumps(head, ensure_ascii=False)[:-1]}, "records": [\n{lines}\n]}}\n', encoding="utf-8")
+        with path.open("w", encoding="utf-8") as file:
+            file.write(f'{json.dumps(head, ensure_ascii=False)[:-1]}, "records": [\n')
+            for number, record in enumerate(self.records):
+                file.write(",\n" * bool(number) + json.dumps(_to_json(record), ensure_ascii=False))
+            file.write("\n]}\n")
 
     @classmethod
     def load(cls, path: Path) -> DataTable:
@@ -81,15 +85,16 @@ class DataTable:
             IntegrityError: not such a file.
         """
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-            if document["schema"] != _SCHEMA:
-                raise IntegrityError(f"schema: got {document['schema']}, expected {_SCHEMA}", place=str(path))
-            return cls(
-                classes=tuple(document["classes"]),
-                records=tuple(_from_json(record) for record in document["records"]),
-                source=document["source"],
-                has_groups=document["has_groups"],
-            )
+            with path.open(encoding="utf-8") as file:
+                document = json.loads(file.readline() + "]}")
+                if document["schema"] != _SCHEMA:
+                    raise IntegrityError(f"schema: got {document['schema']}, expected {_SCHEMA}", place=str(path))
+                return cls(
+                    classes=tuple(document["classes"]),
+                    records=tuple(_records(file)),
+                    source=document["source"],
+                    has_groups=document["has_groups"],
+                )
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise IntegrityError(f"is not a data table: {exc}", place=str(path)) from exc
 
@@ -105,7 +110,23 @@ def _to_json(record: Record) -> dict[str, object]:
     }
 
 
-def _from_json(fields: dict[str, object]) -> Record:
-    metadata = fields.pop("metadata")
-    assert isinstance(metadata, dict)
-    return Record(**fields, metadata=MappingProxyType(metadata))  # type: ignore[arg-type]
+def _records(lines: Iterator[str]) -> Iterator[Record]:
+    """A line at a time: the whole as JSON would take many times the memory of the records."""
+    shared: dict[tuple[str, ...], SharedMetadata] = {}
+    for line in lines:
+        if line == "]}\n":
+            return
+        if line.strip():
+            fields = json.loads(line.removesuffix(",\n"))
+            names = tuple(fields["metadata"])
+            if names not in shared:
+                shared[names] = SharedMetadata(names)
+            yield Record(
+                image=fields["image"],
+                label=intern(fields["label"]),
+                group=fields["group"],
+                split=_SPLIT[fields["split"]],
+                mask=fields["mask"],
+                metadata=shared[names](tuple(map(intern, fields["metadata"].values()))),
+            )
+    raise ValueError("it ends early")

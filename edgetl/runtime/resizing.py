@@ -23,6 +23,7 @@ Pixels = npt.NDArray[np.uint8]
 _Floats = npt.NDArray[np.float64]
 
 _FRACTION_BITS = 22
+_BAND = 2**19  # pixels that the first pass takes at once: whole, a picture of 100 million would need gigabytes
 _BLOCK = 8  # outputs a matrix product makes at once: they share most of their inputs, and the copy stays small
 
 
@@ -54,7 +55,10 @@ def resize(image: Pixels, how: Resize) -> Pixels:
             f"got {image.dtype} {list(image.shape)}, expected uint8 [h, w, channels] without an empty side"
         )
     height, width = _scaled(image.shape[0], image.shape[1], how)
-    wide = _resample(image.swapaxes(0, 1), width, *_window(width, how.width), how.kernel)
+    window = _window(width, how.width)
+    rows = max(1, _BAND // image.shape[1])
+    bands = [image[top : top + rows].swapaxes(0, 1) for top in range(0, image.shape[0], rows)]
+    wide = np.concatenate([_resample(band, width, *window, how.kernel) for band in bands], axis=1)
     small = _resample(wide.swapaxes(0, 1), height, *_window(height, how.height), how.kernel)
     if small.shape[:2] == (how.height, how.width):
         return np.ascontiguousarray(small)

@@ -7,22 +7,23 @@ Result: `table.json` (every record with its split), `images.npy` (uint8 [N, H, W
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgetl.data import leaks, readers
-from edgetl.data.fingerprint import Fingerprints, fingerprint
-from edgetl.data.records import SPLITS, DataWarning, Record
+from edgetl import sources
+from edgetl.data import leaks
+from edgetl.data.fingerprint import Fingerprints
+from edgetl.data.records import SPLITS, Record
+from edgetl.data.source import Source
 from edgetl.data.splits import split
 from edgetl.data.table import DataTable
+from edgetl.errors import DataError
 from edgetl.recipe import Recipe
+from edgetl.stages import duplicates
 from edgetl.stages.settings import split_seed
 from edgetl.stages.stage import Context, Stage
-
-__all__ = ["STAGE", "fingerprint"]
 
 _SAMPLES_PER_CLASS = 4
 
@@ -39,35 +40,59 @@ def _run(context: Context) -> None:
     from edgetl.runtime.preprocessing import Preprocessing, Resize
 
     data = context.recipe.data
-    table, found, cautions = _table(context)
+    source, digests, unreadable = _source(context)
+    merged = leaks.merge_identical(source.records, digests)
+    table = _table(context.recipe, source, merged)
+    cautions = [*source.cautions, *_group_cautions(source.records), *_leak_cautions(leaks.find(table.records, digests))]
     for caution in cautions:
-        context.progress.say(f"warning: {caution}")
+        context.progress.warn(f"warning: {caution}")
     size = data.image_size
     preprocessing = Preprocessing(Resize(data.resize.mode, data.resize.kernel, height=size, width=size))
-    cache(table, context.data_root, preprocessing, context.folder / "images.npy", context.progress)
+    cache(table, context.data_root, preprocessing, context.folder / "images.npy", context.progress, unreadable)
+    near = duplicates.find(context.folder / "images.npy", merged, digests, context.progress)
+    table = _keep_together(context.recipe, source, merged, near) or table
+    split_of = {record.image: record for record in table.records}
+    found = leaks.find(table.records, digests, [[split_of[one.image] for one in same] for same in near])
+    for caution in duplicates.cautions(found):
+        context.progress.warn(f"warning: {caution}")
+        cautions.append(caution)
     table.save(context.folder / "table.json")
     _write_json(context.folder / "summary.json", _summary(table, found, cautions))
 
 
-def _table(context: Context) -> tuple[DataTable, leaks.Leaks, list[str]]:
-    """Read, find leaks, split; the cautions are for console and report."""
-    recipe = context.recipe
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DataWarning)
-        records = readers.read(recipe.data.kind, context.data_root)
-    cautions = [str(warning.message) for warning in caught if issubclass(warning.category, DataWarning)]
-    images = [record.image for record in records]
-    digests = Fingerprints(context.scratch / "hashes.sqlite").digest(context.data_root, images)
-    merged = leaks.merge_identical(records, digests)
-    splits = split(merged, recipe.data.split.val, recipe.data.split.test, split_seed(recipe))
-    table = DataTable(
-        classes=tuple(sorted({record.label for record in records})),
+def _source(context: Context) -> tuple[Source, Mapping[str, str], dict[str, str]]:
+    """The records, what tells byte-identical pictures, and the pictures that cannot even be opened."""
+    source = sources.records(context.recipe.data, context.source, context.project)
+    images = [record.image for record in source.records]
+    # What cannot be opened is no copy of anything; the decoding names it together with the broken ones.
+    digests, unreadable = Fingerprints(context.scratch / "hashes.sqlite").copies(source.root, images)
+    return source, duplicates.untie_broken(digests, source.root), unreadable
+
+
+def _table(recipe: Recipe, source: Source, merged: Sequence[Record]) -> DataTable:
+    """The records, split by their merged groups. Raises DataError where that is impossible."""
+    try:
+        splits = split(merged, recipe.data.split.val, recipe.data.split.test, split_seed(recipe))
+    except DataError as exc:
+        raise DataError(exc.message, place=str(source.root), hint=exc.hint) from exc
+    return DataTable(
+        classes=tuple(sorted({record.label for record in merged})),
         records=tuple(replace(record, split=where) for record, where in zip(merged, splits, strict=True)),
         source=recipe.data.kind,
-        has_groups=all(record.group is not None for record in records),
+        has_groups=all(record.group is not None for record in source.records),
     )
-    found = leaks.find(table.records, digests)
-    return table, found, cautions + _group_cautions(records) + _leak_cautions(found)
+
+
+def _keep_together(
+    recipe: Recipe, source: Source, merged: Sequence[Record], near: Sequence[Sequence[Record]]
+) -> DataTable | None:
+    """Split again so that near duplicates are on one side; None where there are none, or no split is possible then."""
+    if not near:
+        return None
+    try:
+        return _table(recipe, source, duplicates.merge(merged, near))
+    except DataError:
+        return None
 
 
 def _group_cautions(records: Sequence[Record]) -> list[str]:
@@ -136,4 +161,4 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-STAGE = Stage(name="data", version=1, needs=(), settings=_settings, tools=("pillow",), run=_run)
+STAGE = Stage(name="data", version=2, needs=(), settings=_settings, tools=("pillow",), run=_run)

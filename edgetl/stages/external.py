@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgetl.data import leaks, readers
+from edgetl.data import leaks
 from edgetl.data.fingerprint import Fingerprints
-from edgetl.data.records import Record, group_of
+from edgetl.data.records import DataWarning, Record, group_of
+from edgetl.data.selection import nearest, select
+from edgetl.data.source import Source, open_source
 from edgetl.errors import DataError, UsageError
 from edgetl.runtime.manifest import Manifest
 
@@ -35,9 +38,11 @@ def evaluate(
         artifact: only this one; None takes all.
         mapping: new names of labels, for those of the data set and those of the bundle alike. Labels that get one name
             are merged and their probabilities added, so that {"mel": "malignant", "nv": "benign", ...} holds seven
-            classes against a set of two.
+            classes against a set of two. An empty name leaves the label's images out; the bundle may still say it of
+            others, which is then wrong.
 
     Raises:
+        UsageError: `mapping` names what neither has.
         DataError: the data set has labels that the bundle, after renaming, does not have.
     """
     from edgetl.runtime.sessions import open_artifact
@@ -45,15 +50,16 @@ def evaluate(
 
     manifest = Manifest.load(bundle)
     chosen = [manifest.artifact(artifact)] if artifact else list(manifest.artifacts)
-    records = _labelled(readers.read(kind, root), root)
-    unknown = sorted(set(mapping) - {record.label for record in records} - set(manifest.labels))
-    if unknown:
-        raise UsageError(f"--map: {', '.join(unknown)}: neither the bundle nor the data set has such a label")
-    classes = tuple(dict.fromkeys(mapping.get(label, label) for label in manifest.labels))
-    records = [replace(record, label=mapping.get(record.label, record.label)) for record in records]
-    _require_known(records, classes)
-    sessions = {one.name: open_artifact(bundle, one, threads=_threads()) for one in chosen}
-    probabilities = outputs(sessions, root, records, manifest.preprocessing, advance)
+    with tempfile.TemporaryDirectory() as scratch:  # pictures of a .npz are files here until they are evaluated
+        source = open_source(kind, root, unpack_to=Path(scratch))
+        for caution in source.cautions:
+            warnings.warn(caution, DataWarning, stacklevel=2)
+        _require_names(mapping, source, manifest.labels)
+        classes = tuple(dict.fromkeys(mapping.get(label) or label for label in manifest.labels))
+        records = _labelled(source, mapping, Path(scratch))
+        _require_known(records, classes)
+        sessions = {one.name: open_artifact(bundle, one, threads=_threads()) for one in chosen}
+        probabilities = outputs(sessions, source.root, records, manifest.preprocessing, advance)
     merged = {name: _merge(values, manifest.labels, classes, mapping) for name, values in probabilities.items()}
     return {
         name: _metrics(values, records, classes, _thresholds(manifest, name, mapping))
@@ -61,13 +67,22 @@ def evaluate(
     }
 
 
-def _labelled(records: list[Record], root: Path) -> list[Record]:
-    """Byte-identical files are one group: they cannot be two pieces of evidence."""
-    import tempfile
+def _require_names(mapping: Mapping[str, str], source: Source, labels: Sequence[str]) -> None:
+    there = {record.label for record in source.records}
+    for label, new in mapping.items():
+        if label not in there and not (new and label in labels):
+            what = "neither the bundle nor the data set has such a label" if new else "no image has such a label"
+            known = sorted({*there, *labels} if new else there)
+            raise UsageError(f"--map {label}={new}: {what}{nearest(label, known)}")
 
-    with tempfile.TemporaryDirectory() as scratch:
-        hashes = Fingerprints(Path(scratch) / "hashes.sqlite")
-        return leaks.merge_identical(records, hashes.digest(root, [record.image for record in records]))
+
+def _labelled(source: Source, mapping: Mapping[str, str], scratch: Path) -> list[Record]:
+    """Under their new labels; byte-identical files are one group: they cannot be two pieces of evidence."""
+    there = {record.label for record in source.records}
+    labels = {label: new or None for label, new in mapping.items() if label in there}
+    records = select(source.records, labels, (), source.root)
+    hashes = Fingerprints(scratch / "hashes.sqlite")
+    return leaks.merge_identical(records, hashes.digest(source.root, [record.image for record in records]))
 
 
 def _threads() -> int:
@@ -93,7 +108,7 @@ def _merge(
 
     merged = np.zeros((len(probabilities), len(classes)), dtype=np.float32)
     for column, label in enumerate(labels):
-        merged[:, classes.index(mapping.get(label, label))] += probabilities[:, column]
+        merged[:, classes.index(mapping.get(label) or label)] += probabilities[:, column]
     return merged
 
 
@@ -103,7 +118,7 @@ def _thresholds(manifest: Manifest, artifact: str, mapping: Mapping[str, str]) -
     return {
         point.label: point.threshold
         for point in manifest.operating_points
-        if point.artifact == artifact and point.label not in mapping and point.label not in taken
+        if point.artifact == artifact and not mapping.get(point.label) and point.label not in taken
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgetl import sources
 from edgetl.data.images import open_cache
+from edgetl.data.records import SPLITS
 from edgetl.data.table import DataTable
-from edgetl.errors import DataError
+from edgetl.errors import DataError, RecipeError
+from edgetl.loading import Loaded, load
 from edgetl.progress import Silent
 from edgetl.recipe import Recipe
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
 from edgetl.stages.data import STAGE
 from edgetl.stages.stage import Context
+from edgetl.store import Store
 
 
 class Listener(Silent):
@@ -28,6 +33,9 @@ class Listener(Silent):
         self.said: list[str] = []
 
     def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def warn(self, message: str) -> None:
         self.said.append(message)
 
 
@@ -125,6 +133,130 @@ def test_a_readers_warning_reaches_the_report(tmp_path: Path) -> None:
     (root / "empty").mkdir()
     _, summary, _ = run(root, tmp_path)
     assert "empty: holds no pictures and is ignored" in summary["warnings"]
+
+
+def test_labels_and_exclusions(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "data")
+    for number in range(12):
+        picture(root / "naevus" / f"{number}.png", 100 + number)
+    (root / "benign" / "3.png").write_bytes(b"broken, but left out")
+    labels = {"naevus": "benign", "malignant": "mel"}
+    folder, summary, _ = run(root, tmp_path, labels=labels, exclude=["benign/3.png", "gone*"])
+    assert summary["classes"] == {"benign": 23, "mel": 12}
+    assert DataTable.load(folder / "table.json").classes == ("benign", "mel")
+    assert "data.exclude: nothing matches gone*" in summary["warnings"]
+    (root / "out.txt").write_text("benign/3.png  \n# blurred:\nnaevus/*\n")
+    _, summary, _ = run(root, tmp_path, exclude="out.txt")
+    assert summary["classes"] == {"benign": 11, "malignant": 12}
+
+
+def test_every_bad_picture_is_named_in_one_message(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "data")
+    whole = (root / "benign" / "0.png").read_bytes()
+    bad = root / "benign"
+    (bad / "truncated.png").write_bytes(whole[: len(whole) // 2])
+    (bad / "empty.png").touch()
+    (bad / "page.jpg").write_bytes(b"<!DOCTYPE html><title>404</title>")
+    (bad / "loop.png").symlink_to("loop.png")
+    (bad / "gone.png").symlink_to("nowhere.png")
+    os.mkfifo(bad / "pipe.png")
+    picture(root / "malignant" / "folder.png" / "inside.png", 77)
+    frames = [Image.new("L", (8, 8), colour) for colour in (0, 255)]
+    frames[0].save(bad / "film.gif", save_all=True, append_images=frames[1:])
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(bad / "float.tif")
+    with pytest.raises(DataError, match="8 images cannot be read") as caught:
+        run(root, tmp_path)
+    for name in ("truncated.png", "empty.png", "page.jpg", "loop.png", "gone.png", "pipe.png", "film.gif", "float.tif"):
+        assert f"benign/{name}: " in str(caught.value)
+    assert "folder.png" not in str(caught.value), "a folder called so holds pictures like any other"
+    assert not list((tmp_path / "result").iterdir())
+
+
+def test_odd_but_good_pictures(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "data")
+    odd = root / "benign"
+    whole = (root / "malignant" / "0.png").read_bytes()
+    (odd / "png_called.jpg").write_bytes(whole)
+    (odd / "more_behind.png").write_bytes(whole + b"something")
+    pixels = np.random.default_rng(9).integers(0, 65536, (40, 48), dtype=np.uint16)
+    Image.fromarray(pixels).save(odd / "sixteen.png")
+    for mode in ("1", "L", "LA", "P", "RGBA"):
+        Image.fromarray(pixels.astype(np.uint8)).convert("RGB").convert(mode).save(odd / f"mode_{mode}.png")
+    Image.fromarray(pixels.astype(np.uint8)).convert("CMYK").save(odd / "cmyk.jpg")
+    for size in ((1, 1), (20_000, 1), (1, 20_000)):
+        Image.new("RGB", size, "orange").save(odd / f"size_{size[0]}x{size[1]}.png")
+    folder, summary, _ = run(root, tmp_path)
+    assert summary["classes"]["benign"] == 12 + 12
+    table, images = DataTable.load(folder / "table.json"), open_cache(folder / "images.npy")
+    (row,) = (row for row, record in enumerate(table.records) if record.image == "benign/size_20000x1.png")
+    np.testing.assert_array_equal(images[row], np.broadcast_to([255, 165, 0], (32, 32, 3)))
+
+
+def test_a_csv_table(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "data")
+    rows = [f"{path.parent.name}/{path.name};{path.parent.name};P{path.stem}" for path in sorted(root.rglob("*.png"))]
+    (root / "all.csv").write_text("\n".join(["file;befund;patient", *rows]) + "\n")
+    (root / "other.csv").write_text("not this one\n")
+    folder, summary, _ = run(root / "all.csv", tmp_path, kind="csv", columns={"label": "befund"})
+    assert summary["has_groups"] is True
+    assert {split: part["groups"] for split, part in summary["splits"].items()} == {"train": 8, "val": 2, "test": 2}
+    table, images = DataTable.load(folder / "table.json"), open_cache(folder / "images.npy")
+    how = Preprocessing(Resize("crop", "bilinear", height=32, width=32))
+    np.testing.assert_array_equal(images[5], preprocess(root / table.records[5].image, how))
+
+
+def loaded(project: Path, **data: Any) -> Loaded:
+    """A recipe of a project, as the command line would read it."""
+    fields = {"name": "test", "data": {"image_size": 32, **data}}
+    (project / "recipe.yaml").write_text(json.dumps(fields))
+    return load(project / "recipe.yaml")
+
+
+def test_medmnist_is_unpacked_into_the_store_once(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    arrays = {f"{split}_images": draw.integers(0, 256, (6, 28, 28), dtype=np.uint8) for split in SPLITS}
+    arrays |= {f"{split}_labels": np.array([[0], [1]] * 3, np.uint8) for split in SPLITS}
+    np.savez(tmp_path / "set.npz", allow_pickle=False, **arrays)
+    recipe = loaded(tmp_path, kind="medmnist", root="set.npz", labels={"0": "normal"}, exclude=["train/000005.png"])
+    store = Store(tmp_path / "store")
+    assert sources.fingerprint(recipe, store) == sources.fingerprint(recipe, store)
+    root = sources.root(recipe, store, Silent())
+    assert root == sources.root(recipe, store, Silent())
+    _, summary, _ = run(root, tmp_path, **recipe.recipe.data.model_dump(mode="json", exclude={"image_size", "root"}))
+    assert summary["classes"] == {"1": 8, "normal": 9}
+    assert {split: part["images"] for split, part in summary["splits"].items()} == {"train": 5, "val": 6, "test": 6}
+
+
+def test_what_is_left_out_and_how_it_is_labelled_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    two_classes(tmp_path / "data")
+    store = Store(tmp_path / "store")
+
+    def found(**data: Any) -> str:
+        return sources.fingerprint(loaded(tmp_path, root="data", **data), store)
+
+    whole = found()
+    without = found(exclude=["benign/0.png"])
+    assert len({whole, without, found(labels={"benign": "x"}), found(labels={"malignant": "x"})}) == 4
+    (tmp_path / "out.txt").write_text("benign/0.png\n")
+    assert found(exclude="out.txt") == without
+    (tmp_path / "data" / "benign" / "0.png").write_bytes(b"changed")
+    assert found(exclude="out.txt") == without
+    (tmp_path / "out.txt").write_text("# none\n")
+    assert found(exclude="out.txt") not in (whole, without)
+
+
+def test_a_phantom_notices_a_changed_file_of_patterns(tmp_path: Path) -> None:
+    store, found = Store(tmp_path / "store"), set()
+    for text in ("images/1.png", "images/2.png"):
+        (tmp_path / "out.txt").write_text(text)
+        found.add(sources.fingerprint(loaded(tmp_path, kind="skin_phantom", exclude="out.txt"), store))
+    assert len(found) == 2
+
+
+def test_a_file_of_patterns_that_is_not_there(tmp_path: Path) -> None:
+    two_classes(tmp_path / "data")
+    with pytest.raises(RecipeError, match=r"no file scans/\*(.|\n)*exclude: \[.scans/\*.\]"):
+        sources.fingerprint(loaded(tmp_path, root="data", exclude="scans/*"), Store(tmp_path / "store"))
 
 
 def test_the_key_ignores_where_the_data_lies(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from edgetl.data import fingerprint as module
-from edgetl.data.fingerprint import Fingerprints, fingerprint
+from edgetl.data.fingerprint import Fingerprints
+from edgetl.data.source import open_source
 from edgetl.errors import DataError, EnvironmentFault
 
 
@@ -47,6 +48,11 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(module, "_sha256", watched)
     return seen
+
+
+def fingerprint(kind: str, root: Path, index: Path, exclude: tuple[str, ...] = ()) -> str:
+    source = open_source(kind, root, exclude=exclude)
+    return module.fingerprint(source.root, source.records, index)
 
 
 def test_digests_are_sha256_of_the_content(root: Path, index: Path) -> None:
@@ -94,9 +100,25 @@ def test_an_index_that_cannot_be_made(root: Path, index: Path) -> None:
         Fingerprints(index).digest(root, ["nevus/a.png"])
 
 
-def test_a_missing_file_is_named(root: Path, index: Path) -> None:
-    with pytest.raises(DataError, match=r"gone\.png: cannot be read"):
-        Fingerprints(index).digest(root, ["nevus/gone.png"])
+def test_all_files_that_cannot_be_read_are_named_at_once(root: Path, index: Path) -> None:
+    (root / "loop.png").symlink_to("loop.png")
+    (root / "folder.png").mkdir()
+    os.mkfifo(root / "pipe.png")
+    names = ["loop.png", "nevus/a.png", "folder.png", "nevus/gone.png", "pipe.png"]
+    with pytest.raises(
+        DataError,
+        match=r"loop\.png: cannot be read: Too many(.|\n)*folder\.png: (.|\n)*gone\.png: (.|\n)*pipe\.png: .*is no file",
+    ):
+        Fingerprints(index).digest(root, names)
+    digests, unreadable = Fingerprints(index).look(root, names)
+    assert (set(digests), set(unreadable)) == ({"nevus/a.png"}, set(names) - {"nevus/a.png"})
+
+
+def test_a_full_disk_under_the_index(root: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SETTLED_NS", -1_000_000_000)
+    monkeypatch.setattr(module, "_REMEMBER", "INSERT INTO nowhere VALUES (?, ?, ?)")  # also an OperationalError
+    with pytest.raises(EnvironmentFault, match="index of file hashes"):
+        Fingerprints(index).digest(root, ["nevus/a.png"])
 
 
 class TestWholeSet:
@@ -117,6 +139,18 @@ class TestWholeSet:
         moved = fingerprint("folder", root, index)
         (root / "melanoma" / "d.png").write_bytes(b"d")
         assert len({before, moved, fingerprint("folder", root, index)}) == 3
+
+    def test_what_is_left_out_does_not_count(self, root: Path, index: Path) -> None:
+        whole = fingerprint("folder", root, index)
+        before = fingerprint("folder", root, index, exclude=("nevus/a.png",))
+        (root / "nevus" / "a.png").write_bytes(b"other")
+        assert fingerprint("folder", root, index, exclude=("nevus/a.png",)) == before != whole
+
+    def test_a_picture_that_cannot_be_opened_is_left_to_the_decoding(self, root: Path, index: Path) -> None:
+        before = fingerprint("folder", root, index)
+        (root / "nevus" / "a.png").unlink()
+        (root / "nevus" / "a.png").symlink_to("a.png")
+        assert fingerprint("folder", root, index) != before
 
     def test_what_no_record_holds_does_not_count(self, root: Path, index: Path) -> None:
         before = fingerprint("folder", root, index)

@@ -73,6 +73,8 @@ class TestTable:
             "{}",
             '{"schema": 2}',
             '{"schema": 1, "classes": [], "records": [{}], "source": "", "has_groups": true}',
+            '{"schema": 1, "source": "", "has_groups": true, "classes": [], "records": [\n',
+            '{"schema": 1, "source": "", "has_groups": true, "classes": [], "records": [\n{"image": "a"',
         ],
     )
     def test_a_damaged_file_is_refused(self, text: str, tmp_path: Path) -> None:
@@ -92,6 +94,58 @@ class TestCache:
         assert not images.flags.writeable
         for row, record in enumerate(table.records):
             np.testing.assert_array_equal(images[row], preprocess(tmp_path / record.image, PREPROCESSING))
+
+    def test_picked_rows_are_copies_in_the_order_asked_for(self, tmp_path: Path) -> None:
+        table = table_of(7)
+        write_pictures(table, tmp_path)
+        cache(table, tmp_path, PREPROCESSING, tmp_path / "images.npy", Silent())
+        images, plain = open_cache(tmp_path / "images.npy"), np.load(tmp_path / "images.npy")
+        for index in (
+            3,
+            -1,
+            np.int64(5),
+            np.array([6, 0, 0, -2]),
+            np.array([], int),
+            slice(1, 5, 2),
+            (2, 0),
+            plain[:, 0, 0, 0] > 99,
+        ):
+            np.testing.assert_array_equal(images[index], plain[index])
+        picked = images[np.array([1, 2])]
+        picked[:] = 0
+        np.testing.assert_array_equal(images[1], plain[1])
+        np.testing.assert_array_equal(np.asarray(images), plain)
+        assert images[2:][0].tolist() == plain[2].tolist()
+        with pytest.raises(IndexError):
+            images[7]
+        with pytest.raises(IndexError):
+            images[np.array([0, -8])]
+
+    def test_reading_and_writing_map_nothing(self, tmp_path: Path) -> None:
+        table = table_of(3)
+        write_pictures(table, tmp_path)
+        large = Preprocessing(Resize("crop", "bilinear", height=1024, width=1024))
+        cache(table, tmp_path, large, tmp_path / "images.npy", Silent())
+        images = open_cache(tmp_path / "images.npy")
+        assert images[np.array([0, 1, 2])].nbytes == 3 * 3 * 1024**2
+        inside = False
+        resident = 0
+        for line in Path("/proc/self/smaps").read_text().splitlines():
+            if "-" in line.split(" ")[0]:
+                inside = "images.npy" in line
+            elif inside and line.startswith("Rss:"):
+                resident += int(line.split()[1])
+        assert resident < 100, "kB of the cache in this process; a map would hold all 9 MB"
+
+    def test_a_cache_that_was_cut(self, tmp_path: Path) -> None:
+        table = table_of(3)
+        write_pictures(table, tmp_path)
+        cache(table, tmp_path, PREPROCESSING, tmp_path / "images.npy", Silent())
+        images = open_cache(tmp_path / "images.npy")
+        with (tmp_path / "images.npy").open("r+b") as file:
+            file.truncate(2000)
+        with pytest.raises(IntegrityError, match="ends early"):
+            images[2]
 
     def test_all_unreadable_pictures_are_named_at_once(self, tmp_path: Path) -> None:
         table = table_of(6)

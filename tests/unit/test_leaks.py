@@ -16,7 +16,7 @@ def test_nothing_to_find() -> None:
     records = [Record("a.png", "x", split="train"), Record("b.png", "x", split="test"), Record("c.png", "y")]
     found = leaks.find(records, {"a.png": "1", "b.png": "2", "c.png": "3"})
     assert found == leaks.Leaks((), ())
-    assert found.to_json() == {"groups": (), "identical": ()}
+    assert found.to_json() == {"groups": (), "identical": (), "near": ()}
 
 
 def test_a_patient_in_two_splits() -> None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from edgetl.data.readers import READERS, read
 from edgetl.data.records import DataWarning
-from edgetl.errors import DataError, UsageError
+from edgetl.data.source import open_source
+from edgetl.errors import DataError, EnvironmentFault, UsageError
 
 HAM_HEADER = "lesion_id,image_id,dx,dx_type,age,sex,localization"
 PHANTOM_HEADER = "image,label,lesion,mask,device,skin_tone,age,sex,localization,split"
+CSV = """Image,Diagnosis,Patient ID,Segmentation,Set,Age
+scans/a.png,nevus,P1,masks/a.png,Training,45
+
+scans/b 2.png,"melanoma, thin",P2,,,
+"""
 
 
 def touch(path: Path, content: bytes = b"picture") -> None:
@@ -23,12 +33,13 @@ def touch(path: Path, content: bytes = b"picture") -> None:
     path.write_bytes(content)
 
 
-def make_folder(root: Path) -> None:
+def make_folder(root: Path) -> Path:
     for name in ("nevus/b.png", "nevus/a.JPG", "melanoma/deep/er/c.png", "melanoma/a.png", "melanoma/a_mask.png"):
         touch(root / name)
+    return root
 
 
-def make_ham10000(root: Path) -> None:
+def make_ham10000(root: Path) -> Path:
     rows = (
         "HAM_1,ISIC_2,nv,histo,45.0,male,back",
         "HAM_1,ISIC_1,nv,histo,45.0,male,back",
@@ -40,9 +51,10 @@ def make_ham10000(root: Path) -> None:
     touch(root / "HAM10000_images_part_1" / "ISIC_2.jpg")
     touch(root / "HAM10000_images_part_2" / "ISIC_3.jpg")
     touch(root / "HAM10000_segmentations_lesion_tschandl" / "ISIC_3_segmentation.png")
+    return root
 
 
-def make_skin_phantom(root: Path) -> None:
+def make_skin_phantom(root: Path) -> Path:
     rows = (
         "images/1.png,nv,L1,masks/1.png,phone,II,40,male,back,",
         "images/2.png,mel,L2,,scope,VI,41,female,arm,",
@@ -51,11 +63,37 @@ def make_skin_phantom(root: Path) -> None:
     (root / "metadata.csv").write_text("\n".join((PHANTOM_HEADER, *rows)) + "\n")
     for name in ("images/1.png", "images/2.png", "masks/1.png"):
         touch(root / name)
+    return root
 
 
-MAKERS: dict[str, Callable[[Path], None]] = {
+def make_csv(root: Path, text: str = CSV) -> Path:
+    for name in ("scans/a.png", "scans/b 2.png", "masks/a.png"):
+        touch(root / name)
+    (root / "scans.csv").write_text(text, encoding="utf-8")
+    return root / "scans.csv"
+
+
+def arrays(images: int = 3, shape: tuple[int, ...] = (8, 8)) -> dict[str, Any]:
+    """What a MedMNIST .npz holds; the labels alternate."""
+    draw = np.random.default_rng(0)
+    found: dict[str, Any] = {}
+    for split in ("train", "val", "test"):
+        found[f"{split}_images"] = draw.integers(0, 256, (images, *shape), dtype=np.uint8)
+        found[f"{split}_labels"] = np.arange(images, dtype=np.uint8)[:, None] % 2
+    return found
+
+
+def make_medmnist(root: Path, **changed: Any) -> Path:
+    root.mkdir(exist_ok=True, parents=True)
+    np.savez_compressed(root / "set.npz", **{**arrays(), **changed})
+    return root / "set.npz"
+
+
+MAKERS: dict[str, Callable[[Path], Path]] = {
     "folder": make_folder,
+    "csv": make_csv,
     "ham10000": make_ham10000,
+    "medmnist": make_medmnist,
     "skin_phantom": make_skin_phantom,
 }
 
@@ -70,65 +108,79 @@ def test_every_reader_is_under_contract() -> None:
     assert MAKERS.keys() == READERS.keys()
 
 
+@pytest.fixture
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("unpacked")
+
+
 @pytest.mark.parametrize("kind", READERS)
 class TestEveryReader:
-    def test_paths_are_relative_posix_sorted_unique_and_there(self, kind: str, tmp_path: Path) -> None:
-        MAKERS[kind](tmp_path)
-        records = read(kind, tmp_path)
-        images = [record.image for record in records]
+    def test_paths_are_relative_posix_sorted_unique_and_there(self, kind: str, tmp_path: Path, unpacked: Path) -> None:
+        source = open_source(kind, MAKERS[kind](tmp_path), unpack_to=unpacked)
+        images = [record.image for record in source.records]
         assert images == sorted(set(images))
-        for path in [*images, *(record.mask for record in records if record.mask)]:
+        for path in [*images, *(record.mask for record in source.records if record.mask)]:
             assert not PurePosixPath(path).is_absolute()
             assert "\\" not in path
-            assert (tmp_path / path).is_file()
+            assert (source.root / path).is_file()
 
-    def test_two_readings_agree(self, kind: str, tmp_path: Path) -> None:
-        MAKERS[kind](tmp_path)
-        assert read(kind, tmp_path) == read(kind, tmp_path)
+    def test_two_readings_agree(self, kind: str, tmp_path: Path, unpacked: Path) -> None:
+        root = MAKERS[kind](tmp_path)
+        assert open_source(kind, root, unpack_to=unpacked) == open_source(kind, root, unpack_to=unpacked)
 
-    def test_a_moved_root_reads_the_same(self, kind: str, tmp_path: Path) -> None:
-        MAKERS[kind](tmp_path / "here")
-        before = read(kind, tmp_path / "here")
+    def test_a_moved_root_reads_the_same(self, kind: str, tmp_path: Path, unpacked: Path) -> None:
+        root = MAKERS[kind](tmp_path / "here")
+        before = open_source(kind, root, unpack_to=unpacked).records
         (tmp_path / "here").rename(tmp_path / "there")
-        assert read(kind, tmp_path / "there") == before
+        moved = tmp_path / "there" / root.relative_to(tmp_path / "here")
+        assert open_source(kind, moved, unpack_to=unpacked).records == before
 
-    def test_masks_are_attached_and_never_images(self, kind: str, tmp_path: Path) -> None:
-        MAKERS[kind](tmp_path)
-        records = read(kind, tmp_path)
+    def test_masks_are_attached_and_never_images(self, kind: str, tmp_path: Path, unpacked: Path) -> None:
+        records = open_source(kind, MAKERS[kind](tmp_path), unpack_to=unpacked).records
         masks = {record.mask for record in records} - {None}
-        assert len(masks) == 1
+        assert len(masks) == (0 if kind == "medmnist" else 1)
         assert not masks & {record.image for record in records}
 
-    def test_hidden_files_change_nothing(self, kind: str, tmp_path: Path) -> None:
-        MAKERS[kind](tmp_path)
-        before = read(kind, tmp_path)
-        for name in (".hidden/x.png", "__MACOSX/nevus/._a.png", "Thumbs.db", ".DS_Store"):
+    def test_hidden_files_change_nothing(self, kind: str, tmp_path: Path, unpacked: Path) -> None:
+        root = MAKERS[kind](tmp_path)
+        before = open_source(kind, root, unpack_to=unpacked)
+        for name in (".hidden/x.png", "__MACOSX/nevus/._a.png", "Thumbs.db", ".DS_Store", ".~lock.scans.csv"):
             touch(tmp_path / name)
-        assert read(kind, tmp_path) == before
+        assert open_source(kind, root, unpack_to=unpacked) == before
 
-    def test_missing_root_and_file_as_root(self, kind: str, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="got nothing, expected a folder"):
-            read(kind, tmp_path / "nowhere")
+    def test_missing_root_and_file_as_root(self, kind: str, tmp_path: Path, unpacked: Path) -> None:
+        with pytest.raises(DataError, match="got nothing, expected a"):
+            open_source(kind, tmp_path / "nowhere", unpack_to=unpacked)
         touch(tmp_path / "file")
-        with pytest.raises(DataError, match="got a file"):
-            read(kind, tmp_path / "file")
+        with pytest.raises(DataError, match=r"got a file|no column is the label|is no \.npz"):
+            open_source(kind, tmp_path / "file", unpack_to=unpacked)
 
-    def test_empty_root(self, kind: str, tmp_path: Path) -> None:
+    def test_empty_root(self, kind: str, tmp_path: Path, unpacked: Path) -> None:
         with pytest.raises(DataError, match=r"got no"):
-            read(kind, tmp_path)
+            open_source(kind, tmp_path, unpack_to=unpacked)
+
+    def test_labels_and_exclusions_are_applied(self, kind: str, tmp_path: Path, unpacked: Path) -> None:
+        root = MAKERS[kind](tmp_path)
+        whole = open_source(kind, root, unpack_to=unpacked).records
+        image, label = whole[0].image, whole[-1].label
+        alone = sum(record.label == whole[0].label for record in whole) == 1
+        exclude = () if alone else (image,)
+        records = open_source(kind, root, unpack_to=unpacked, labels={label: "new"}, exclude=exclude).records
+        assert [record.image for record in records] == [record.image for record in whole][len(exclude) :]
+        assert {record.label for record in records} == {record.label for record in whole} - {label} | {"new"}
 
     @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no file names that are not text")
-    def test_a_name_that_is_not_text_is_refused_or_not_used(self, kind: str, tmp_path: Path) -> None:
-        MAKERS[kind](tmp_path)
+    def test_a_name_that_is_not_text_is_refused_or_not_used(self, kind: str, tmp_path: Path, unpacked: Path) -> None:
+        root = MAKERS[kind](tmp_path)
+        before = len(open_source(kind, root, unpack_to=unpacked).records)
         touch(Path(os.fsdecode(os.fsencode(tmp_path) + b"/nevus/\xff.png")))
         if kind == "folder":
             with pytest.raises(DataError, match="not UTF-8"):
-                read(kind, tmp_path)
-        elif kind == "ham10000":
-            with pytest.warns(DataWarning, match="1 image files have no row"):
-                assert len(read(kind, tmp_path)) == 3
+                open_source(kind, root, unpack_to=unpacked)
         else:
-            assert len(read(kind, tmp_path)) == 2
+            source = open_source(kind, root, unpack_to=unpacked)
+            assert len(source.records) == before
+            assert ("1 image files have no row" in " ".join(source.cautions)) == (kind == "ham10000")
 
 
 def test_unknown_kind_suggests_the_nearest() -> None:
@@ -138,7 +190,7 @@ def test_unknown_kind_suggests_the_nearest() -> None:
 
 def test_reading_loads_no_picture_library() -> None:
     code = (
-        "import sys, edgetl.data.readers, edgetl.data.splits, edgetl.data.leaks, edgetl.data.fingerprint;"
+        "import sys, edgetl.data.readers, edgetl.data.source, edgetl.data.splits, edgetl.data.leaks, edgetl.data.fingerprint;"
         "assert not {'numpy', 'PIL', 'cv2', 'torch', 'albumentations'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -307,6 +359,186 @@ class TestSkinPhantom:
         edit(tmp_path / "metadata.csv", old, new)
         with pytest.raises(DataError, match=message):
             read("skin_phantom", tmp_path)
+
+
+class TestCsv:
+    def test_columns_are_found_by_their_usual_names(self, tmp_path: Path) -> None:
+        first, second = read("csv", make_csv(tmp_path))
+        assert (first.image, first.label, first.group) == ("scans/a.png", "nevus", "P1")
+        assert (first.mask, first.split, dict(first.metadata)) == ("masks/a.png", "train", {"age": "45"})
+        assert (second.image, second.label) == ("scans/b 2.png", "melanoma, thin")
+        assert (second.mask, second.split, dict(second.metadata)) == (None, None, {})
+
+    def test_a_folder_with_one_table_is_as_good(self, tmp_path: Path) -> None:
+        table = make_csv(tmp_path)
+        assert read("csv", tmp_path) == read("csv", table)
+        (tmp_path / "more.tsv").write_text("")
+        with pytest.raises(DataError, match=r"got 2 \(more\.tsv, scans\.csv\), expected one"):
+            read("csv", tmp_path)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda text: "\ufeff" + text,
+            lambda text: text.replace("\n", "\r\n"),
+            lambda text: text.replace("\n", "\r"),
+            lambda text: text.replace('"melanoma, thin"', "melanoma_ thin").replace(",", ";").replace("_", ","),
+            lambda text: text.replace('"melanoma, thin"', "melanoma_ thin").replace(",", "\t").replace("_", ","),
+            lambda text: text + "\n,,,,,\n ,,,,,\n",
+            lambda text: text.replace("scans/a", "./scans//a").replace("scans/b", "scans\\b"),
+            lambda text: text.replace("Image,", " IMAGE ,"),
+        ],
+        ids=["BOM", "CRLF", "CR", "semicolons", "tabs", "empty rows", "spelling of paths", "spelling of names"],
+    )
+    def test_other_spellings_of_the_same_table(self, change: Callable[[str], str], tmp_path: Path) -> None:
+        expected = read("csv", make_csv(tmp_path / "a"))
+        table = make_csv(tmp_path / "b")
+        table.write_bytes(change(CSV).encode())
+        assert read("csv", table) == expected
+
+    def test_the_recipe_names_columns(self, tmp_path: Path) -> None:
+        table = make_csv(tmp_path, CSV.replace("Diagnosis", "Befund").replace("Patient ID", "lesion"))
+        columns = {"label": "befund", "group": "Age"}
+        first, _ = read("csv", table, columns)
+        assert (first.label, first.group, first.metadata["lesion"]) == ("nevus", "45", "P1")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "message"),
+        [
+            ("Image", "Bild", r"scans\.csv:1: no column is the path; the columns are Bild, Diagnosis"),
+            ("Diagnosis", "diagnoses", r":1: no column is the label(.|\n)*columns: \{label: diagnoses\}"),
+            ("Age", "lesion_id", r":1: Patient ID, lesion_id may each be the group"),
+            ("Age", "image", r":1: got column image twice"),
+            ("scans/b 2.png", "../b.png", r":4: image: got \.\./b\.png, which leaves"),
+            ("scans/b 2.png", "scans/../../b.png", r":4: image: got .* which leaves"),
+            ("scans/b 2.png", "/data/b.png", r":4: image: got the absolute path"),
+            ("scans/b 2.png", "C:\\data\\b.png", r":4: image: got the absolute path"),
+            ("scans/b 2.png", "./scans/a.png", r":4: image: got scans/a\.png a second time"),
+            ("scans/b 2.png", "", r":4: image: got nothing"),
+            ("nevus", " ", r":2: diagnosis: got nothing"),
+            ("masks/a.png", "/masks/a.png", r":2: segmentation: got the absolute path"),
+            (",45", "", r":2: got 5 cells, expected 6"),
+            ('P2,,,\n', 'P2,,dev,\n', r":4: set: got 'dev', expected train, val, test or nothing"),
+            ("nevus", "melanoma, thin", "got 7 cells"),
+        ],
+    )  # fmt: skip
+    def test_a_wrong_table_is_refused_with_its_line(self, old: str, new: str, message: str, tmp_path: Path) -> None:
+        table = make_csv(tmp_path)
+        edit(table, old, new)
+        with pytest.raises(DataError, match=message):
+            read("csv", table)
+
+    def test_all_wrong_rows_are_named_at_once(self, tmp_path: Path) -> None:
+        rows = "".join(f"/{number}.png,x\n" for number in range(14))
+        table = make_csv(tmp_path, f"path,label\n{rows}")
+        with pytest.raises(DataError, match=r"csv:2: path(.|\n)*csv:11: (.|\n)*and 4 more rows") as caught:
+            read("csv", table)
+        assert "csv:12:" not in str(caught.value)
+
+    def test_a_column_that_only_looks_like_a_split_is_metadata(self, tmp_path: Path) -> None:
+        table = make_csv(tmp_path, CSV.replace("Set", "fold").replace("Training", "3"))
+        source = open_source("csv", table)
+        assert source.records[0].split is None
+        assert source.records[0].metadata["fold"] == "3"
+        assert source.cautions == ("column fold holds no splits (train, val, test) and is taken as metadata",)
+        with pytest.raises(DataError, match="fold: got '3'"):
+            open_source("csv", table, columns={"split": "fold"})
+
+    def test_an_unknown_column_of_the_recipe(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"data\.columns\.group: got 'patient'(.|\n)*did you mean 'Patient ID'"):
+            read("csv", make_csv(tmp_path), {"group": "patient"})
+
+    def test_all_missing_files_are_named_at_once(self, tmp_path: Path) -> None:
+        table = make_csv(tmp_path)
+        (tmp_path / "masks" / "a.png").unlink()
+        (tmp_path / "scans" / "b 2.png").unlink()
+        (tmp_path / "scans" / "b 2.png").mkdir()
+        with pytest.raises(DataError, match=r"2 files(.|\n)*masks/a\.png: No such(.|\n)*b 2\.png: is a folder"):
+            open_source("csv", table)
+
+    def test_what_is_left_out_need_not_be_there(self, tmp_path: Path) -> None:
+        table = make_csv(tmp_path, CSV + "gone.png,nevus,,,,\n")
+        assert len(open_source("csv", table, exclude=["gone.png"]).records) == 2
+
+    def test_a_table_beside_its_link_starts_where_the_link_stands(self, tmp_path: Path) -> None:
+        table = make_csv(tmp_path / "set")
+        (tmp_path / "annex").mkdir()
+        table.rename(tmp_path / "annex" / "content")
+        table.symlink_to(tmp_path / "annex" / "content")
+        assert open_source("csv", table).root == tmp_path / "set"
+
+
+class TestMedMnist:
+    @pytest.mark.parametrize("shape", [(8, 9), (8, 9, 3)])
+    def test_pixels_labels_and_splits_survive(self, shape: tuple[int, ...], tmp_path: Path) -> None:
+        content = arrays(5, shape)
+        source = open_source("medmnist", make_medmnist(tmp_path / "set", **content), unpack_to=tmp_path / "store")
+        assert len(source.records) == 15
+        for split in ("train", "val", "test"):
+            records = [record for record in source.records if record.split == split]
+            assert [record.label for record in records] == ["0", "1", "0", "1", "0"]
+            for record, pixels in zip(records, content[f"{split}_images"], strict=True):
+                np.testing.assert_array_equal(np.asarray(Image.open(source.root / record.image)), pixels)
+
+    def test_unpacked_once_and_by_content(self, tmp_path: Path) -> None:
+        first = open_source("medmnist", make_medmnist(tmp_path / "a"), unpack_to=tmp_path / "store").root
+        touched = (first / "labels.csv").stat().st_mtime_ns
+        again = open_source("medmnist", make_medmnist(tmp_path / "b"), unpack_to=tmp_path / "store").root
+        assert (again, (again / "labels.csv").stat().st_mtime_ns) == (first, touched)
+        other = make_medmnist(tmp_path / "a", **arrays(4))
+        assert open_source("medmnist", other, unpack_to=tmp_path / "store").root != first
+
+    def test_an_unpacking_that_fails_leaves_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        root = make_medmnist(tmp_path / "set")
+        monkeypatch.setattr(Path, "write_bytes", full)
+        with pytest.raises(EnvironmentFault, match="the disk is full"):
+            open_source("medmnist", root, unpack_to=tmp_path / "store")
+        assert [path.name for path in (tmp_path / "store").iterdir()] == ["files.sqlite"]
+
+    def test_what_a_killed_unpacking_left_is_removed(self, tmp_path: Path) -> None:
+        touch(tmp_path / "store" / "1-abc.part-999999999" / "train" / "000000.png")
+        open_source("medmnist", make_medmnist(tmp_path / "set"), unpack_to=tmp_path / "store")
+        assert not list((tmp_path / "store").glob("*.part-*"))
+
+    def test_a_damaged_archive(self, tmp_path: Path) -> None:
+        root = make_medmnist(tmp_path / "set", **arrays(50, (28, 28)))
+        content = bytearray(root.read_bytes())
+        content[len(content) // 4] ^= 0xFF
+        root.write_bytes(content)
+        with pytest.raises(DataError, match="is damaged"):
+            open_source("medmnist", root, unpack_to=tmp_path / "store")
+        assert [path.name for path in (tmp_path / "store").iterdir()] == ["files.sqlite"]
+        root.write_bytes(content[: len(content) // 2])
+        with pytest.raises(DataError, match="is damaged"):
+            open_source("medmnist", root, unpack_to=tmp_path / "store")
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"val_labels": np.zeros((3, 14), np.uint8)}, r"val_labels: got \[3, 14\], several labels an image"),
+            ({"train_images": np.zeros((3, 28, 28, 28), np.uint8)}, r"\[3, 28, 28, 28\], volumes, expected"),
+            ({"train_images": np.zeros((3, 8, 8), np.float32)}, "train_images: got float32, expected uint8"),
+            ({"train_labels": np.zeros((3, 1), np.float32)}, "train_labels: got float32"),
+            ({"test_labels": np.zeros((2, 1), np.uint8)}, "test_images: got 3 images and 2 labels"),
+            ({"test_images": np.array([None, 1, "x"])}, "got pickled objects"),
+            ({"test_images": np.zeros((3, 0, 8), np.uint8)}, "got images of 0x8"),
+            ({"train_images": np.asfortranarray(np.zeros((3, 8, 8), np.uint8))}, "Fortran"),
+            ({"val_labels": np.zeros((0, 1), np.uint8), "val_images": np.zeros((0, 8, 8), np.uint8)}, "val_labels"),
+            ({f"{split}_labels": np.zeros((3, 1), np.uint8) for split in ("train", "val", "test")}, "one class"),
+        ],
+    )
+    def test_what_it_is_not(self, changed: dict[str, Any], message: str, tmp_path: Path) -> None:
+        root = make_medmnist(tmp_path / "set", **changed)
+        with pytest.raises(DataError, match=message):
+            open_source("medmnist", root, unpack_to=tmp_path / "store")
+
+    def test_other_archives(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "x.npz", images=np.zeros(3))
+        with pytest.raises(DataError, match=r"got arrays images; train_images, train_labels(.|\n)*missing"):
+            open_source("medmnist", tmp_path / "x.npz", unpack_to=tmp_path / "store")
 
 
 def test_the_real_busi(busi: Path) -> None:

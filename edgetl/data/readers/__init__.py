@@ -1,4 +1,4 @@
-"""One file a kind of data set; each turns a root folder into records.
+"""One file a kind of data set; each turns a root (a folder, or for csv a table) into records.
 
 A reader opens no picture: it looks at names and tables only, so that reading a large set takes a second.
 What is odd but bearable it says as a `DataWarning`; what is wrong it raises as a `DataError`.
@@ -7,39 +7,43 @@ What is odd but bearable it says as a `DataWarning`; what is wrong it raises as 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from edgetl.data.readers import folder, ham10000, skin_phantom
+from edgetl.data.readers import csv_table, folder, ham10000, medmnist, skin_phantom
 from edgetl.data.records import Record
 from edgetl.errors import DataError, UsageError
 
 __all__ = ["READERS", "read"]
 
-READERS: dict[str, Callable[[Path], list[Record]]] = {
-    "folder": folder.read,
-    "ham10000": ham10000.read,
-    "skin_phantom": skin_phantom.read,
+READERS: dict[str, Callable[[Path, Mapping[str, str]], list[Record]]] = {
+    "folder": lambda root, _: folder.read(root),
+    "csv": csv_table.read,
+    "ham10000": lambda root, _: ham10000.read(root),
+    "medmnist": lambda root, _: medmnist.read(root),
+    "skin_phantom": lambda root, _: skin_phantom.read(root),
 }
+"""The kinds; only csv looks at the second argument, its columns by role."""
 
 
-def read(kind: str, root: Path) -> list[Record]:
-    """The records under `root`, sorted by image path.
+def read(kind: str, root: Path, columns: Mapping[str, str] | None = None) -> list[Record]:
+    """The records under `root`, sorted by image path, as the source has them.
+
+    `edgetl.data.source.open_source` does this and what a recipe adds to it; nothing else needs a reader.
 
     Raises:
         UsageError: an unknown kind.
-        DataError: the root is no folder, holds nothing that this kind understands, or has fewer than two classes.
+        DataError: the root is not of its kind, holds nothing that this kind understands, or has fewer than two classes.
     """
     if kind not in READERS:
         near = difflib.get_close_matches(kind, READERS, n=1)
         hint = f"did you mean {near[0]}?" if near else None
         raise UsageError(f"data kind: got {kind!r}, expected one of {', '.join(READERS)}", hint=hint)
-    if not root.is_dir():
+    if not root.is_dir() and not (kind == "csv" and root.is_file()):
         got = "a file" if root.exists() else "nothing"
-        raise DataError(
-            f"got {got}, expected a folder with images", place=str(root), hint="correct data.root in the recipe"
-        )
-    records = sorted(READERS[kind](root), key=lambda record: record.image)
+        wanted = {"csv": "a table or its folder", "medmnist": "a MedMNIST .npz"}.get(kind, "a folder with images")
+        raise DataError(f"got {got}, expected {wanted}", place=str(root), hint="correct data.root in the recipe")
+    records = sorted(READERS[kind](root, columns or {}), key=lambda record: record.image)
     classes = sorted({record.label for record in records})
     if len(classes) < 2:
         found = f"one class ({classes[0]})" if classes else "no images"

@@ -12,21 +12,12 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgetl.data.records import DataWarning, Record, Split
+from edgetl.data.records import SPLIT_NAMES, DataWarning, Record, Split
 from edgetl.errors import DataError
 
 __all__ = ["read"]
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-_SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
 _MASK = re.compile(r"(?P<name>.+)_mask(_\d+)?")
 
 
@@ -39,7 +30,7 @@ def read(root: Path) -> list[Record]:
         DataError: no class folders, fewer than two classes, or split folders mixed with class folders.
     """
     folders = _subfolders(root)
-    splits = [path for path in folders if path.name.lower() in _SPLIT_NAMES]
+    splits = [path for path in folders if path.name.lower() in SPLIT_NAMES]
     if splits and len(splits) < len(folders):
         others = [path.name for path in folders if path not in splits]
         raise DataError(
@@ -55,7 +46,7 @@ def read(root: Path) -> list[Record]:
         record
         for split in splits
         for folder in _subfolders(split)
-        for record in _class(root, folder, _SPLIT_NAMES[split.name.lower()])
+        for record in _class(root, folder, SPLIT_NAMES[split.name.lower()])
     ]
 
 

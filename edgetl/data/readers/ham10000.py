@@ -11,16 +11,15 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from types import MappingProxyType
 
 from edgetl.data.readers.columns import rows
-from edgetl.data.records import DataWarning, Record
+from edgetl.data.records import DataWarning, Metadata, Record
 from edgetl.errors import DataError
 
 __all__ = ["read"]
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-_TABLES = ("ham10000_metadata.csv", "ham10000_metadata.tab", "ham10000_metadata")
+TABLES = ("ham10000_metadata.csv", "ham10000_metadata.tab", "ham10000_metadata")
 _METADATA = ("dx_type", "age", "sex", "localization")
 _MASK_ENDING = "_segmentation"
 
@@ -47,13 +46,12 @@ def read(root: Path) -> list[Record]:
         if image_id not in images:
             missing.append(image_id)
             continue
-        metadata = {name: row[name] for name in _METADATA if row.get(name)}
         records[image_id] = Record(
             image=images[image_id],
             label=label,
             group=row["lesion_id"],
             mask=masks.get(image_id),
-            metadata=MappingProxyType(metadata),
+            metadata=Metadata(_METADATA, tuple(row.get(name, "") for name in _METADATA)),
         )
     if missing:
         raise DataError(
@@ -78,7 +76,7 @@ def _warn(extra: int, copies: int) -> None:
 
 def _table(root: Path) -> Path:
     found = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_file()}
-    for name in _TABLES:
+    for name in TABLES:
         if name in found:
             return found[name]
     raise DataError(

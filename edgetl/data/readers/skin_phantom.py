@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import MappingProxyType
 
 from edgetl.data.readers.columns import rows
-from edgetl.data.records import SPLITS, Record, Split
+from edgetl.data.records import SPLITS, Record, SharedMetadata, Split
 from edgetl.errors import DataError
 
 __all__ = ["read"]
@@ -24,6 +23,7 @@ def read(root: Path) -> list[Record]:
     if not table.is_file():
         raise DataError("got no metadata.csv, expected a rendered phantom", place=str(root))
     records: dict[str, Record] = {}
+    metadata = SharedMetadata(_METADATA)
     for line, row in rows(table, ("image", "label", "lesion", "mask", "split")):
         place = f"{table}:{line}"
         for column in ("image", "mask"):
@@ -37,7 +37,7 @@ def read(root: Path) -> list[Record]:
             group=row["lesion"] or None,
             split=_split(row["split"], place),
             mask=row["mask"] or None,
-            metadata=MappingProxyType({name: row[name] for name in _METADATA if row.get(name)}),
+            metadata=metadata(tuple(row.get(name, "") for name in _METADATA)),
         )
     return list(records.values())
 

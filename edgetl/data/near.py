@@ -1,0 +1,240 @@
+"""Pictures that are the same photograph in other bytes: saved again, resized, slightly cropped, mirrored or turned.
+
+As in the perceptual hash of Zauner ("Implementation and Benchmarking of Perceptual Image Hash Functions", 2010,
+https://www.phash.org/docs/pubs/thesis_zauner.pdf) a picture is compared by the low frequencies of its cosine transform,
+but by their values and not by 64 signs of them: dermatoscopic pictures are all a dark blob on bright skin, and different
+lesions share their signs. Two steps:
+
+1. Candidates are pairs whose low frequencies correlate in one of the eight orientations of a square. Mirror images and
+   quarter turns only change signs and swap the axes, so sorted absolute values bound all eight at once (rearrangement
+   inequality), and one blocked matrix product leaves few pairs to look at.
+2. Each candidate is registered (scale and shift along both axes, brightness, contrast), because a crop of 2 % moves the
+   picture; the pair is near when its slopes then correlate.
+
+benchmarks/near_duplicates.py measures what is found and what is found falsely.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from edgetl.data.leaks import connected
+from edgetl.data.records import Record, group_of
+from edgetl.data.registration import registered
+
+__all__ = ["SIDE", "Pair", "duplicates", "search", "thumbnail"]
+
+SIDE = 64
+"""Height and width of a thumbnail."""
+_BAND = 12
+"""Frequencies along each axis that candidates are found by."""
+_CANDIDATE = 0.93
+"""Least correlation of a candidate."""
+_NEAR = 0.95
+"""Least correlation after registration."""
+_MOST = 8
+"""Candidates that are looked at of one picture, the best ones: bounds the work on sets that look all alike."""
+_BLOCK = 1024
+"""Pictures whose products are taken at once."""
+_PAIRS = 256
+"""Pairs that are looked at at once."""
+
+Floats = npt.NDArray[np.float32]
+Thumbnails = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures, by their index with first < second, and their correlation after registration."""
+
+    first: int
+    second: int
+    correlation: float
+
+
+def thumbnail(pixels: npt.NDArray[np.uint8]) -> Thumbnails:
+    """uint8 [h, w, 3] to grey uint8 [64, 64]: the mean of each cell, whatever the aspect."""
+    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    small = _areas(pixels.shape[0]) @ grey @ _areas(pixels.shape[1]).T
+    return np.asarray(np.rint(small), dtype=np.uint8)
+
+
+def search(
+    count: int, look: Callable[[int], Thumbnails], advance: Callable[[int, int], None] = lambda done, total: None
+) -> list[Pair]:
+    """Near pairs among `count` pictures, ordered.
+
+    Needs next to no memory, a kilobyte a picture of temporary files, and thumbnails twice where they are looked at twice.
+
+    Args:
+        look: index -> its thumbnail.
+        advance: told (done, total) pictures.
+    """
+    found: list[Pair] = []
+    for done, pairs, turns in _candidates(count, look):
+        for at in range(0, len(turns), _PAIRS):
+            few, turned = pairs[:, at : at + _PAIRS].tolist(), turns[at : at + _PAIRS].tolist()
+            fixed = np.stack([look(index) for index in few[0]])
+            moving = np.stack([_turned(look(index), turn) for index, turn in zip(few[1], turned, strict=True)])
+            values = registered(fixed, moving).tolist()
+            found += [Pair(*pair) for pair in zip(*few, values, strict=True) if pair[2] >= _NEAR]
+        advance(done, count)
+    return sorted(found, key=lambda pair: (pair.first, pair.second))
+
+
+def duplicates(
+    records: Sequence[Record],
+    digests: Mapping[str, str],
+    look: Callable[[int], Thumbnails],
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> list[list[Record]]:
+    """Sets of near duplicates that lie in several groups; of byte-identical files only the first is looked at.
+
+    Args:
+        digests: sha256 of each image, by its path.
+        look: index of a record -> thumbnail of its picture.
+    """
+    first: dict[str, int] = {}
+    for index, record in enumerate(records):
+        first.setdefault(digests[record.image], index)
+    rows = list(first.values())
+    pairs = search(len(rows), lambda place: look(rows[place]), advance)
+    by_image = {records[row].image: records[row] for row in rows}
+    images = [record.image for record in records]
+    sets = [
+        [by_image[image] for image in same]
+        for same in connected((images[rows[pair.first]], images[rows[pair.second]]) for pair in pairs)
+    ]
+    return [same for same in sets if len({group_of(record) for record in same}) > 1]
+
+
+@lru_cache(maxsize=64)
+def _areas(size: int) -> Floats:
+    """float32 [64, size]: how much of each of `size` pixels lies in each of 32 cells; rows sum to 1."""
+    edges = np.arange(SIDE + 1) * (size / SIDE)
+    overlap = np.minimum(edges[1:, None], np.arange(size) + 1) - np.maximum(edges[:-1, None], np.arange(size))
+    return np.asarray(np.maximum(overlap, 0.0) * (SIDE / size), dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def _cosines() -> Floats:
+    """float32 [12, 64]: the first rows of the orthonormal DCT-II."""
+    angles = np.arange(_BAND)[:, None] * (np.arange(SIDE) + 0.5) * (np.pi / SIDE)
+    return np.asarray(
+        np.cos(angles) * np.sqrt(2.0 / SIDE) * np.where(np.arange(_BAND) == 0, 0.5**0.5, 1.0)[:, None], np.float32
+    )
+
+
+@lru_cache(maxsize=1)
+def _weights() -> Floats:
+    """float32 [12, 12]: the frequency, which evens out that pictures have less of the high ones; 0 outside the band."""
+    frequency = np.hypot(*np.mgrid[:_BAND, :_BAND])
+    return np.asarray(np.where(frequency < _BAND, frequency, 0.0), dtype=np.float32)
+
+
+def _spectra(thumbnails: npt.NDArray[np.generic]) -> Floats:
+    """[n, 64, 64] to float32 [n, 12, 12] of length 1; zeros for a picture without structure."""
+    spectra = _cosines() @ thumbnails.astype(np.float32) @ _cosines().T * _weights()
+    lengths = np.sqrt((spectra**2).sum((1, 2), keepdims=True))
+    return np.where(lengths > 1.0, spectra / np.maximum(lengths, 1.0), np.float32(0.0))
+
+
+def _bounding(spectra: Floats) -> Floats:
+    """float32 [n, 12, 12] whose products bound those of the spectra in any orientation."""
+    absolute = np.abs(spectra)
+    across = absolute.transpose(0, 2, 1)
+    rows, columns = np.indices((_BAND, _BAND))
+    return np.where(rows > columns, np.maximum(absolute, across), np.minimum(absolute, across))
+
+
+def _oriented(spectra: Floats, turn: int) -> Floats:
+    """The spectra of pictures that `_turned` turned."""
+    odd = np.where(np.arange(_BAND) % 2, np.float32(-1.0), np.float32(1.0))
+    turned = spectra.transpose(0, 2, 1) if turn & 4 else spectra
+    return turned * (odd[:, None] if turn & 2 else 1) * (odd if turn & 1 else 1)
+
+
+def _turned(picture: npt.NDArray[np.uint8], turn: int) -> npt.NDArray[np.uint8]:
+    """One of the eight orientations of [64, 64]."""
+    turned = picture.T if turn & 4 else picture
+    return turned[:: -1 if turn & 2 else 1, :: -1 if turn & 1 else 1]
+
+
+_Indices = npt.NDArray[np.int64]
+
+
+def _candidates(count: int, look: Callable[[int], Thumbnails]) -> Iterator[tuple[int, _Indices, _Indices]]:
+    """Blocks of (pictures done, pairs [2, n], orientation of the second [n])."""
+    blocks = [slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK)]
+    with _Spilled((_BAND, _BAND)) as spectra, _Spilled((int((_weights() > 0).sum()),)) as bounds:
+        for block in blocks:
+            found_here = _spectra(np.stack([look(index) for index in range(block.start, block.stop)]))
+            spectra.append(found_here)
+            bounds.append(_bounding(found_here)[:, _weights() > 0])
+        for number, block in enumerate(blocks):
+            found = []
+            ours = bounds.block(block)
+            for other in blocks[number:]:
+                rows, columns = np.nonzero(ours @ bounds.block(other).T >= _CANDIDATE)
+                pairs = np.stack([rows + block.start, columns + other.start])
+                pairs = pairs[:, pairs[0] < pairs[1]]
+                for at in range(0, pairs.shape[1], _BLOCK):
+                    found.append(_oriented_best(spectra, pairs[:, at : at + _BLOCK]))
+            if found:
+                pairs, turns, values = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
+                kept = _best(pairs[0], values)
+                yield block.stop, pairs[:, kept], turns[kept]
+
+
+class _Spilled:
+    """float32 rows of one shape in a temporary file: in memory, a kilobyte a picture adds up."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._bytes = 4 * math.prod(shape)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> _Spilled:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def append(self, rows: Floats) -> None:
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(np.ascontiguousarray(rows, np.float32).data)
+
+    def block(self, rows: slice) -> Floats:
+        """Neighbouring rows, [n, *shape]."""
+        self._file.seek(rows.start * self._bytes)
+        content = self._file.read((rows.stop - rows.start) * self._bytes)
+        return np.frombuffer(content, np.float32).reshape(-1, *self._shape)
+
+    def rows(self, indices: _Indices) -> Floats:
+        """Rows in any order, [n, *shape]."""
+        each, which = np.unique(indices, return_inverse=True)
+        return np.concatenate([self.block(slice(row, row + 1)) for row in each.tolist()])[which]
+
+
+def _oriented_best(spectra: _Spilled, pairs: _Indices) -> tuple[_Indices, _Indices, Floats]:
+    """Of pairs [2, n] those that are candidates in their best orientation, that orientation, and the correlation there."""
+    ours, theirs = spectra.rows(pairs[0]), spectra.rows(pairs[1])
+    values = np.stack([np.einsum("nuv,nuv->n", ours, _oriented(theirs, turn)) for turn in range(8)])
+    kept = values.max(axis=0) >= _CANDIDATE
+    return pairs[:, kept], values.argmax(axis=0)[kept], values.max(axis=0)[kept]
+
+
+def _best(firsts: _Indices, values: Floats) -> _Indices:
+    """Indices of the best candidates of each first picture."""
+    order = np.lexsort((-values, firsts))
+    ranked = firsts[order]
+    starts = np.searchsorted(ranked, ranked)
+    return order[np.arange(len(order)) - starts < _MOST]

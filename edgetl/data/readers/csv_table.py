@@ -1,0 +1,195 @@
+"""A table with a row for each picture: its path, its label, and what else is known of it.
+
+Columns are found by their usual names or named by the recipe; those that have no part become metadata.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import stat
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from edgetl.data.readers.columns import header, rows
+from edgetl.data.records import SPLIT_NAMES, DataWarning, Metadata, Record, SharedMetadata, Split
+from edgetl.errors import DataError
+
+__all__ = ["ROLES", "read", "require_files"]
+
+ROLES: Mapping[str, tuple[str, ...]] = {
+    "path": (
+        *("path", "image", "images", "file", "filename", "file_name", "filepath", "file_path", "image_path"),
+        *("image_file", "image_filename", "image_name", "img", "img_path", "picture"),
+    ),
+    "label": ("label", "labels", "class", "class_name", "dx", "diagnosis", "target", "category"),
+    "group": (
+        *("group", "group_id", "patient", "patient_id", "patientid", "lesion", "lesion_id", "study", "study_id"),
+        *("subject", "subject_id", "case", "case_id"),
+    ),
+    "mask": ("mask", "mask_path", "mask_file", "segmentation", "segmentation_path"),
+    "split": ("split", "set", "subset", "partition", "fold"),
+}
+"""Names that columns usually have, in lower case with underscores."""
+
+_NEEDED = ("path", "label")
+_TABLES = (".csv", ".tsv", ".tab")
+_SHOWN = 10
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:")
+
+
+def read(root: Path, columns: Mapping[str, str]) -> list[Record]:
+    """Records of every row that is not empty.
+
+    Args:
+        root: the table, or a folder that holds one table.
+        columns: role (see `ROLES`) -> column, where the usual names do not tell.
+
+    Raises:
+        DataError: no table or several, columns that are missing or ambiguous, a row without path or label, a path that
+            leaves the table's folder or comes twice, or an unknown split.
+    """
+    table = _table(root)
+    roles = _roles(table, columns)
+    guessed = None if "split" in columns else roles.get("split")
+    if guessed and not any(row[guessed].lower() in SPLIT_NAMES for _, row in rows(table, ())):
+        warnings.warn(
+            f"column {guessed} holds no splits (train, val, test) and is taken as metadata", DataWarning, stacklevel=2
+        )
+        del roles["split"]
+    records: dict[str, Record] = {}
+    wrong: list[tuple[int, str]] = []
+    further = tuple(name for name in map(str.lower, header(table)) if name and name not in roles.values())
+    metadata = SharedMetadata(further)
+    for line, row in rows(table, ()):
+        try:
+            record = _record(row, roles, metadata(tuple(row[name] for name in further)))
+            if record.image in records:
+                raise ValueError(f"{roles['path']}: got {record.image} a second time")
+            records[record.image] = record
+        except ValueError as exc:
+            wrong.append((line, str(exc)))
+    if wrong:
+        raise _wrong_rows(table, wrong)
+    return list(records.values())
+
+
+def _wrong_rows(table: Path, wrong: Sequence[tuple[int, str]]) -> DataError:
+    (first, message), *others = wrong[:_SHOWN]
+    lines = [message, *(f"{table}:{line}: {text}" for line, text in others)]
+    if len(wrong) > _SHOWN:
+        lines.append(f"... and {len(wrong) - _SHOWN} more rows")
+    return DataError("\n".join(lines), place=f"{table}:{first}")
+
+
+def require_files(records: Sequence[Record], root: Path) -> None:
+    """All pictures and masks are there. Raises one DataError that names those that are not."""
+    table = _table(root)
+    missing = []
+    for path in (path for record in records for path in (record.image, record.mask) if path):
+        try:
+            found = (table.parent / path).stat()
+        except OSError as exc:
+            missing.append(f"{path}: {exc.strerror}")
+        else:
+            if stat.S_ISDIR(found.st_mode):
+                missing.append(f"{path}: is a folder")
+    if missing:
+        shown = "".join(f"\n  {one}" for one in missing[:_SHOWN])
+        more = f"\n  ... and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise DataError(
+            f"{len(missing)} files are not where the table says:{shown}{more}",
+            place=str(table),
+            hint="paths are relative to the table's folder and have their ending (.png, .jpg)",
+        )
+
+
+def _table(root: Path) -> Path:
+    if root.is_file():
+        return root
+    found = sorted(path for path in root.iterdir() if path.suffix.lower() in _TABLES and not path.name.startswith("."))
+    if len(found) == 1:
+        return found[0]
+    got = f"{len(found)} ({', '.join(path.name for path in found[:5])})" if found else "no table"
+    raise DataError(
+        f"got {got}, expected one .csv or .tsv" + (" in the folder" if found else ""),
+        place=str(root),
+        hint="data.root may name the table itself",
+    )
+
+
+def _roles(table: Path, columns: Mapping[str, str]) -> dict[str, str]:
+    """Role -> lower-case column name."""
+    names = header(table)
+    place = f"{table}:1"
+    there = f"the columns are {', '.join(name for name in names if name) or 'none'}"
+    roles: dict[str, str] = {}
+    for role, column in columns.items():
+        if column.strip().lower() not in (name.lower() for name in names):
+            near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else None
+            raise DataError(f"data.columns.{role}: got {column!r}; {there}", place=place, hint=hint)
+        roles[role] = column.strip().lower()
+    for role, usual in ROLES.items():
+        if role in roles:
+            continue
+        fitting = [name for name in names if _plain(name) in usual and name.lower() not in roles.values()]
+        if len(fitting) > 1:
+            raise DataError(
+                f"{', '.join(fitting)} may each be the {role}; {there}",
+                place=place,
+                hint=f"say which in the recipe: data: {{columns: {{{role}: {fitting[0]}}}}}",
+            )
+        if fitting:
+            roles[role] = fitting[0].lower()
+        elif role in _NEEDED:
+            near = [name for name in names if difflib.get_close_matches(_plain(name), usual, n=1, cutoff=0.7)]
+            raise DataError(
+                f"no column is the {role}; {there}",
+                place=place,
+                hint=f"name it in the recipe: data: {{columns: {{{role}: {near[0] if near else 'COLUMN'}}}}}",
+            )
+    return roles
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s\-]+", "_", name.strip().lower())
+
+
+def _record(row: Mapping[str, str], roles: Mapping[str, str], metadata: Metadata) -> Record:
+    """One row. Raises ValueError with "column: what is wrong"."""
+    cells = {role: row[column] for role, column in roles.items()}
+    for role in _NEEDED:
+        if not cells[role]:
+            raise ValueError(f"{roles[role]}: got nothing, expected the picture's {role}")
+    mask = cells.get("mask")
+    return Record(
+        image=_relative(cells["path"], roles["path"]),
+        label=cells["label"],
+        group=cells.get("group") or None,
+        split=_split(cells.get("split", ""), roles),
+        mask=_relative(mask, roles["mask"]) if mask else None,
+        metadata=metadata,
+    )
+
+
+def _relative(text: str, column: str) -> str:
+    """A path below the table's folder, in its plain spelling; Windows' backslashes are taken for slashes."""
+    path = text.replace("\\", "/")
+    if _ABSOLUTE.match(path):
+        raise ValueError(f"{column}: got the absolute path {text}, expected one relative to the table's folder")
+    parts = PurePosixPath(path)
+    if ".." in parts.parts:
+        raise ValueError(f"{column}: got {text}, which leaves the table's folder")
+    if not parts.name or "\0" in path:
+        raise ValueError(f"{column}: got {text!r}, expected a path")
+    return parts.as_posix()
+
+
+def _split(text: str, roles: Mapping[str, str]) -> Split | None:
+    if not text:
+        return None
+    if text.lower() not in SPLIT_NAMES:
+        raise ValueError(f"{roles['split']}: got {text!r}, expected train, val, test or nothing")
+    return SPLIT_NAMES[text.lower()]

@@ -1,0 +1,72 @@
+"""A data set, whatever its kind: a folder of picture files, and the records that a build or a check goes on with.
+
+What a recipe says about its labels and exclusions is applied here, between the reader and everything after it: a picture
+that is left out is never opened.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetl.data import medmnist, readers, selection
+from edgetl.data.readers import csv_table
+from edgetl.data.records import DataWarning, Record
+from edgetl.progress import Progress, Silent
+
+__all__ = ["Source", "open_source"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that is ready to be looked at.
+
+    root: the folder that the records' paths are relative to.
+    records: sorted by image path, without what was left out, under their final labels.
+    cautions: what is odd but bearable, for console and report.
+    """
+
+    root: Path
+    records: list[Record]
+    cautions: tuple[str, ...] = ()
+
+
+def open_source(
+    kind: str,
+    root: Path,
+    *,
+    unpack_to: Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    labels: Mapping[str, str | None] | None = None,
+    exclude: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Source:
+    """Read a data set without decoding a picture.
+
+    Args:
+        kind: folder, csv, ham10000, medmnist or skin_phantom.
+        root: a folder; for csv also a table, for medmnist a .npz.
+        unpack_to: where the pictures of a .npz are unpacked, once for each content; other kinds leave it alone. Needed
+            where `root` may be a .npz.
+        columns: of a CSV table, as role (path, label, group, mask, split) -> column; the others are found by their name.
+        labels: source's label -> class; None leaves the label's pictures out.
+        exclude: patterns of paths below the root.
+
+    Raises:
+        UsageError: an unknown kind.
+        DataError: the root is not of its kind, or too little is left of it.
+        EnvironmentFault: no room to unpack a .npz.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        if kind == "medmnist" and root.is_file():
+            assert unpack_to is not None, root
+            root = medmnist.unpack(root, unpack_to, progress or Silent())
+        records = readers.read(kind, root, columns or {})
+        records = selection.select(records, labels or {}, exclude, root)
+        folder = root.parent if root.is_file() else root
+        if kind == "csv":
+            csv_table.require_files(records, root)
+    return Source(folder, records, tuple(str(one.message) for one in caught if issubclass(one.category, DataWarning)))

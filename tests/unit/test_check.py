@@ -1,0 +1,95 @@
+"""`edgetl check` finds everything that a build would refuse, in one go, and says it as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from malformed_data import picture
+
+from edgetl.cli import main
+from edgetl.stages import preflight
+
+
+def _check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, Any, str]:
+    """Exit code, the JSON, stderr."""
+    monkeypatch.setattr(sys, "argv", ["edgetl", "check", *map(str, words), "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), json.loads(out) if out else None, err
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def leaky(tmp_path: Path) -> Path:
+    """Prescribed splits with one of each kind of trouble."""
+    root = tmp_path / "data"
+    for number, split in enumerate(("train", "val", "test")):
+        for index in range(3):
+            for place, label in enumerate(("x", "y", "z")):
+                _put(root / split / label / f"{index}.png", picture(100 * number + 10 * index + place))
+    _put(root / "test" / "x" / "copy.png", picture(0))
+    _put(root / "test" / "y" / "again.png", picture(1, (60, 60)))
+    _put(root / "train" / "z" / "empty.png", b"")
+    _put(root / "val" / "z" / "page.jpg", b"<html>")
+    return root
+
+
+def test_everything_is_found_in_one_go(
+    leaky: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found, err = _check(monkeypatch, capsys, "--data", f"folder:{leaky}")
+    assert code == 2
+    assert err.count("error:") == 1
+    assert {"classes", "images", "groups", "unreadable", "leaks"} <= set(found)
+    assert found["classes"] == {"x": 10, "y": 10, "z": 11}
+    assert found["images"] == found["groups"] == 31
+    assert [one["image"] for one in found["unreadable"]] == ["train/z/empty.png", "val/z/page.jpg"]
+    assert found["unreadable"][0]["reason"] == "the file is empty (0 bytes), expected a picture"
+    assert found["leaks"]["groups"] == []
+    identical, near = found["leaks"]["identical"], found["leaks"]["near"]
+    assert identical == [{"images": ["test/x/copy.png", "train/x/0.png"], "labels": ["x"], "splits": ["test", "train"]}]
+    assert near == [{"images": ["test/y/again.png", "train/y/0.png"], "labels": ["y"], "splits": ["test", "train"]}]
+    assert len(found["problems"]) == 2
+
+
+def test_near_duplicates_alone_are_no_reason_to_stop(
+    leaky: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in ("test/x/copy.png", "train/z/empty.png", "val/z/page.jpg"):
+        (leaky / path).unlink()
+    code, found, err = _check(monkeypatch, capsys, "--data", f"folder:{leaky}")
+    assert (code, found["problems"], len(found["leaks"]["near"])) == (0, [], 1)
+    assert "error" not in err
+
+
+def test_a_recipe_says_what_is_looked_at(
+    leaky: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preflight, "check", lambda loaded: None)
+    monkeypatch.setenv("EDGETL_STORE", str(tmp_path / "store"))
+    data = {"kind": "folder", "root": str(leaky), "labels": {"y": "x"}, "exclude": ["*/copy.png", "*/empty.png"]}
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(json.dumps({"name": "r", "data": data}))
+    code, found, _ = _check(monkeypatch, capsys, recipe)
+    assert code == 2
+    assert found["classes"] == {"x": 19, "z": 10}
+    assert [one["image"] for one in found["unreadable"]] == ["val/z/page.jpg"]
+    assert found["leaks"]["identical"] == []
+
+
+@pytest.mark.parametrize("words", [(), ("r.yaml", "--data", "folder:x"), ("--data", "folder:x", "--set", "seed=1")])
+def test_a_recipe_or_data(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found, err = _check(monkeypatch, capsys, *words)
+    assert (code, found) == (2, None)
+    assert err.startswith("error: ")

@@ -1,0 +1,81 @@
+"""Near duplicates: changed copies are found among many other pictures, and nothing else is."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from malformed_data import picture
+from PIL import Image
+
+from edgetl.data import near
+from edgetl.data.near import duplicates, search, thumbnail
+from edgetl.data.records import Record
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def pixels(number: int, size: tuple[int, int] = (160, 120)) -> Pixels:
+    return np.asarray(Image.open(io.BytesIO(picture(number, size))))
+
+
+def jpeg(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer)
+
+
+@pytest.fixture(scope="module")
+def others() -> list[Pixels]:
+    return [thumbnail(pixels(number)) for number in range(80)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: jpeg(image, 60),
+        lambda image: image.resize((80, 60), Image.Resampling.BICUBIC),
+        lambda image: image.resize((224, 224), Image.Resampling.BILINEAR),
+        lambda image: image.crop((3, 2, 160, 120)),
+        lambda image: image.crop((2, 1, 158, 119)),
+        lambda image: jpeg(image.crop((3, 2, 160, 120)).resize((80, 60)), 75),
+        lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        lambda image: image.transpose(Image.Transpose.ROTATE_90),
+        lambda image: Image.fromarray(np.rint(255 * (np.asarray(image) / 255) ** 0.8).astype(np.uint8)),
+    ],
+    ids=["jpeg60", "half", "squeezed", "corner", "middle", "corner+half+jpeg", "mirrored", "turned", "gamma"],
+)
+def test_a_changed_copy_is_found_and_nothing_else(change, others: list[Pixels]) -> None:  # type: ignore[no-untyped-def]
+    copy = thumbnail(np.asarray(change(Image.fromarray(pixels(33)))))
+    found = search(81, [*others, copy].__getitem__)
+    assert [(pair.first, pair.second) for pair in found] == [(33, 80)]
+
+
+def test_pictures_without_structure_are_like_nothing() -> None:
+    flat = [np.full((64, 64), value, np.uint8) for value in (0, 0, 128, 255)]
+    assert search(4, flat.__getitem__) == []
+    assert search(0, flat.__getitem__) == []
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 7))
+def test_a_turned_picture_has_the_turned_spectrum_and_the_bound_holds(seed: int, turn: int) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(0, 256, (2, 64, 64), dtype=np.uint8)
+    spectra = near._spectra(np.stack([first, second]))
+    turned = near._spectra(near._turned(second, turn)[None])
+    np.testing.assert_allclose(near._oriented(spectra[1:], turn), turned, atol=1e-4)
+    bounds = near._bounding(spectra)
+    assert (bounds[0] * bounds[1]).sum() >= (spectra[0] * turned[0]).sum() - 1e-4
+
+
+def test_only_sets_that_no_group_holds_together_are_told_and_identical_files_once() -> None:
+    shown = [pixels(1), pixels(1, (80, 60)), pixels(2), pixels(2, (80, 60)), pixels(3), pixels(3), pixels(4)]
+    groups = ["A", "A", "B", "C", "D", "E", "F"]
+    records = [Record(f"{index}.png", "x", group=group) for index, group in enumerate(groups)]
+    digests = {record.image: record.image for record in records} | {"5.png": "4.png"}
+    small = [thumbnail(one) for one in shown]
+    assert duplicates(records, digests, small.__getitem__) == [[records[2], records[3]]]

@@ -1,0 +1,109 @@
+"""Labels that a recipe renames, merges or drops, and images that it leaves out."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgetl.data.records import DataWarning, Record
+from edgetl.data.selection import read_patterns, select
+from edgetl.errors import DataError
+
+RECORDS = [
+    Record(image=image, label=label)
+    for image, label in (
+        ("bcc/1.png", "bcc"),
+        ("mel/1.png", "mel"),
+        ("mel/2 [old].png", "mel"),
+        ("nv/deep/1.png", "nv"),
+        ("nv/deep/2.PNG", "nv"),
+    )
+]
+
+
+def images(*patterns: str) -> list[str]:
+    return [record.image for record in select(RECORDS, {}, patterns, Path())]
+
+
+def labels(**mapping: str | None) -> list[str]:
+    return [record.label for record in select(RECORDS, mapping, (), Path())]
+
+
+class TestLabels:
+    def test_renamed_merged_and_left_out(self) -> None:
+        assert labels() == ["bcc", "mel", "mel", "nv", "nv"]
+        assert labels(bcc="basal") == ["basal", "mel", "mel", "nv", "nv"]
+        assert labels(bcc="malignant", mel="malignant") == ["malignant"] * 3 + ["nv"] * 2
+        assert labels(bcc=None) == ["mel", "mel", "nv", "nv"]
+
+    def test_names_may_be_swapped(self) -> None:
+        assert labels(mel="nv", nv="mel") == ["bcc", "nv", "nv", "mel", "mel"]
+
+    def test_a_label_that_no_image_has(self) -> None:
+        with pytest.raises(DataError, match=r"'mell': no image has such a label; did you mean 'mel'\?"):
+            labels(mell="malignant")
+
+    def test_a_label_whose_images_are_all_left_out_is_still_known(self) -> None:
+        kept = select(RECORDS, {"bcc": "basal"}, ["bcc/*"], Path())
+        assert [record.label for record in kept] == ["mel", "mel", "nv", "nv"]
+
+    @pytest.mark.parametrize("mapping", [{"bcc": "x", "mel": "x", "nv": "x"}, {"bcc": None, "mel": None}])
+    def test_one_class_is_too_few(self, mapping: dict[str, str | None]) -> None:
+        with pytest.raises(DataError, match=r"one class \((x|nv)\) left"):
+            labels(**mapping)
+
+
+class TestExclude:
+    @pytest.mark.parametrize(
+        ("pattern", "left"),
+        [
+            ("mel/1.png", 4),
+            ("./mel/1.png", 4),
+            ("mel/2 [old].png", 4),
+            ("*[[]old].png", 4),
+            ("nv/deep/", 3),
+            ("nv/*", 3),
+            ("*.PNG", 4),
+            ("*/1.png", 2),
+            ("mel/?.png", 4),
+        ],
+    )
+    def test_patterns(self, pattern: str, left: int) -> None:
+        assert len(images(pattern)) == left
+
+    def test_what_matches_nothing_is_warned_of_once(self) -> None:
+        with pytest.warns(DataWarning, match=r"nothing matches mel/3\.png, mel$") as caught:
+            assert len(images("mel/3.png", "mel", "mel/1.png")) == 4
+        assert len(caught) == 1
+
+    def test_everything_left_out(self) -> None:
+        with pytest.raises(DataError, match="none of 5 images left"):
+            images("*")
+
+    @given(st.lists(st.sampled_from(["1", "2", "[", "]", "?", "*", "!", "/", ".", "a-", "png"]), max_size=6))
+    def test_any_pattern_leaves_a_part_in_order(self, parts: list[str]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)
+            try:
+                left = images("".join(parts))
+            except DataError:
+                return
+        assert left == [record.image for record in RECORDS if record.image in left]
+
+
+class TestPatternsInAFile:
+    def test_comments_and_empty_lines(self, tmp_path: Path) -> None:
+        text = "\ufeff# blurred\r\nmel/1.png \r\n\r\n  # more\r\nnv/*\r\n"
+        (tmp_path / "out.txt").write_bytes(text.encode())
+        assert read_patterns(tmp_path / "out.txt") == ("mel/1.png", "nv/*")
+
+    def test_not_text_or_not_there(self, tmp_path: Path) -> None:
+        (tmp_path / "out.txt").write_bytes(b"\xff\xfe")
+        with pytest.raises(DataError, match="not UTF-8"):
+            read_patterns(tmp_path / "out.txt")
+        with pytest.raises(DataError, match="cannot be read"):
+            read_patterns(tmp_path)
