@@ -126,11 +126,14 @@ def quantization_drop(subject: str, difference: Interval, max_drop: float) -> Ga
     )
 
 
-def student_vs_teacher(subject: str, difference: Interval, margin: float = COLLAPSE) -> Gate:
+def student_vs_teacher(
+    subject: str, difference: Interval, margin: float = COLLAPSE, *, teacher: str = "the teacher"
+) -> Gate:
     """Warns when the student is certainly worse than its teacher by more than the margin: it is too small.
 
     Args:
         difference: paired difference of balanced accuracy, student minus teacher.
+        teacher: what the message calls it.
     """
     return Gate(
         name="student_vs_teacher",
@@ -140,7 +143,7 @@ def student_vs_teacher(subject: str, difference: Interval, margin: float = COLLA
         value=difference.high,
         limit=-margin,
         message=(
-            f"balanced accuracy against the teacher {_signed(difference)}; "
+            f"balanced accuracy against {teacher} {_signed(difference)}; "
             f"too weak when even the upper bound is below {-100 * margin:+.1f} points"
         ),
     )

@@ -91,7 +91,7 @@ def machine(report: Report, target: str | None = None) -> str:
 def story(report: Report) -> list[str]:
     """What was built, in three sentences."""
     recipe, data = report["recipe"], report["data"]
-    student, teacher = recipe["student"], recipe.get("teacher")
+    student = recipe["student"]
     attention = student.get("attention")
     network = student["backbone"] + (f" with {attention} attention" if attention not in (None, "none") else "")
     pixels = recipe["data"]["image_size"]
@@ -101,12 +101,20 @@ def story(report: Report) -> list[str]:
         f"From {data['images']:,} labelled images{of} this build made a classifier of {len(data['classes'])} classes: "
         f"a {network} that looks at {pixels} × {pixels} pixels."
     )
-    taught = f"A {teacher['backbone']} taught it" if teacher else "It learned from the labels alone"
     prune = recipe.get("prune")
     pruned = f", pruning kept about {percent(prune['macs'], 0)} of its multiplications" if prune else ""
     formats = list(dict.fromkeys(title(artifact["backend"]) for artifact in report["artifacts"]))
-    second = f"{taught}{pruned}, and it was exported to {listed(formats)}."
+    second = f"{_taught(recipe.get('teacher'))}{pruned}, and it was exported to {listed(formats)}."
     return [first, second, _result(report)]
+
+
+def _taught(teacher: Entry | list[Entry] | None) -> str:
+    if not teacher:
+        return "It learned from the labels alone"
+    if not isinstance(teacher, list):
+        return f"A {teacher['backbone']} taught it"
+    names = listed([one["backbone"] for one in teacher])
+    return f"A {names} taught it" if len(teacher) == 1 else f"The average of {names} taught it"
 
 
 def _result(report: Report) -> str:

@@ -21,7 +21,12 @@ __all__ = [
     "with_bounds",
 ]
 
-_BACKENDS = {"onnx": "ONNX", "openvino": "OpenVINO", "tflite": "TFLite"}
+_TITLES = {
+    "onnx": "ONNX",
+    "openvino": "OpenVINO",
+    "tflite": "TFLite",
+    "teachers": "Average of the teachers",
+}
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -94,7 +99,7 @@ def short_hash(digest: str | None) -> str:
 
 def title(name: str) -> str:
     """Display name of a backend or a model: "openvino" -> "OpenVINO", "teacher" -> "Teacher"."""
-    return _BACKENDS.get(name, name[:1].upper() + name[1:].replace("_", " "))
+    return _TITLES.get(name, name[:1].upper() + name[1:].replace("_", " "))
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -10,8 +10,10 @@ import copy
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from edgetl.progress import Part, Progress
 from edgetl.recipe import Recipe
 from edgetl.stages import settings as slices
+from edgetl.stages.networks import TEACHER_NETWORKS
 from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -39,12 +41,16 @@ def _run(context: Context) -> None:
     initial, used = trained.create(
         seed, student.backbone, len(table.classes), student.weights, student.attention, student.activation
     )
-    teacher = None if recipe.teacher is None else trained.load(context.inputs["teach"])
+    teacher = trained.load_teachers(context)
     weights, notes = _candidate_weights(recipe)
+    notes += slices.cautions("student", recipe.distil, student.weights)
     for note in notes:
-        context.progress.say(note)
+        context.progress.warn(f"warning: {note}")
     networks = [copy.deepcopy(initial) for _ in weights]
-    fits = [_train(context, data, network, teacher, w) for network, w in zip(networks, weights, strict=True)]
+    fits = [
+        _train(context, data, network, teacher, weight, Part(context.progress, index, len(weights)))
+        for index, (network, weight) in enumerate(zip(networks, weights, strict=True))
+    ]
     logits = [trained.validation_logits(network, data) for network in networks]
     chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), seed)
     context.progress.say(f"student: the teacher's weight is {weights[chosen]:g}, of {', '.join(map(str, weights))}")
@@ -83,7 +89,14 @@ def _candidate_weights(recipe: Recipe) -> tuple[list[float], list[str]]:
     return [0.0], ["student: the recipe has no teacher, so it is trained on labels alone (distil.weights is not used)"]
 
 
-def _train(context: Context, data: TrainingData, network: nn.Module, teacher: nn.Module | None, weight: float) -> Fit:
+def _train(
+    context: Context,
+    data: TrainingData,
+    network: nn.Module,
+    teacher: nn.Module | None,
+    weight: float,
+    progress: Progress,
+) -> Fit:
     """Train one candidate; a finished one is taken from its checkpoints."""
     from edgetl.stages import trained
     from edgetl.training.loop import fit
@@ -95,7 +108,7 @@ def _train(context: Context, data: TrainingData, network: nn.Module, teacher: nn
         distillation=trained.distillation(context.recipe.distil, teacher, weight),
         seed=slices.training_seed(context.recipe, context.recipe.distil),
         checkpoints=context.scratch / f"weight-{weight:g}",
-        progress=context.progress,
+        progress=progress,
         label=f"student with teacher's weight {weight:g}",
     )
 
@@ -103,7 +116,7 @@ def _train(context: Context, data: TrainingData, network: nn.Module, teacher: nn
 STAGE = Stage(
     name="distil",
     version=1,
-    needs=("data/table.json", "data/images.npy", "teach/network"),
+    needs=("data/table.json", "data/images.npy", *TEACHER_NETWORKS),
     settings=_settings,
     tools=("accelerate", "albumentations", "timm", "torch"),
     run=_run,

@@ -7,13 +7,12 @@ to compare with.
 
 from __future__ import annotations
 
-import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl.recipe import Recipe
-from edgetl.stages.networks import networks
+from edgetl.stages.networks import AVERAGE, TEACHER_NETWORKS, TEACHERS, networks
 from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ def _run(context: Context) -> None:
     table = DataTable.load(context.inputs["data"] / "table.json")
     folders = networks(context)
     logits = _logits(context, table, folders)
-    models = [_model(context, table, name, folder, logits) for name, folder in folders.items()]
+    costs = _with_average(_costs(context, folders), logits)
+    models = [_model(context, table, name, *cost, logits) for name, cost in costs.items()]
     document = {"models": models, **_comparisons(table, models, logits)}
     (context.folder / "models.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
     write_arrays(context.folder / "logits.npz", logits)
@@ -63,19 +63,46 @@ def _logits(context: Context, table: DataTable, folders: dict[str, Path]) -> dic
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
+def _costs(context: Context, folders: dict[str, Path]) -> dict[str, tuple[int, int]]:
+    """Multiply-accumulates and parameters of each network."""
+    from edgetl.models import prune, spec
+
+    size = context.recipe.data.image_size
+    return {name: prune.count(spec.load(folder), size) for name, folder in folders.items()}
+
+
+def _with_average(
+    costs: dict[str, tuple[int, int]], logits: dict[str, npt.NDArray[np.float32]]
+) -> dict[str, tuple[int, int]]:
+    """Adds the average of several teachers, which is what the student learned from, after the last of them."""
+    import numpy as np
+
+    teachers = [name for name in costs if name in TEACHERS]
+    if len(teachers) < 2:
+        return costs
+    for split in ("val", "test"):
+        logits[f"{AVERAGE}_{split}"] = np.mean([logits[f"{name}_{split}"] for name in teachers], axis=0)
+    macs, parameters = (sum(costs[name][part] for name in teachers) for part in (0, 1))
+    others = {name: cost for name, cost in costs.items() if name not in teachers}
+    return {name: costs[name] for name in teachers} | {AVERAGE: (macs, parameters)} | others
+
+
 def _model(
-    context: Context, table: DataTable, name: str, folder: Path, logits: dict[str, npt.NDArray[np.float32]]
+    context: Context,
+    table: DataTable,
+    name: str,
+    macs: int,
+    parameters: int,
+    logits: dict[str, npt.NDArray[np.float32]],
 ) -> dict[str, Any]:
     """The report's entry: size, and metrics on test at the temperature and thresholds that validation chose."""
     from edgetl.evidence.calibration import fit_temperature, operating_points, softmax
-    from edgetl.models import prune, spec
     from edgetl.stages.measures import test_metrics
 
     temperature = fit_temperature(logits[f"{name}_val"], table.labels("val"))
     validated = softmax(logits[f"{name}_val"], temperature)
     thresholds = operating_points(validated, table.labels("val"), table.classes)
     probabilities = softmax(logits[f"{name}_test"], temperature)
-    macs, parameters = prune.count(spec.load(folder), context.recipe.data.image_size)
     measures = test_metrics(table, probabilities, thresholds, context.recipe.seed)
     context.progress.say(f"  {name}: balanced accuracy {measures['metrics']['balanced_accuracy']['value']:.3f}")
     return {"name": name, "parameters": parameters, "macs": macs, "temperature": temperature, **measures}
@@ -84,22 +111,26 @@ def _model(
 def _comparisons(
     table: DataTable, models: list[dict[str, Any]], logits: dict[str, npt.NDArray[np.float32]]
 ) -> dict[str, Any]:
-    """What distillation and pruning cost: each network against the one before it, on the same test images."""
+    """What distillation and pruning cost, on the same test images: the student against each teacher, the pruned
+    student against the student. With several teachers the gate asks about their average."""
     from edgetl.evidence.calibration import softmax
     from edgetl.evidence.gates import student_vs_teacher
     from edgetl.evidence.intervals import paired_difference
 
     said = {model["name"]: softmax(logits[f"{model['name']}_test"], model["temperature"]) for model in models}
     comparisons, gates = [], []
-    for reference, candidate in itertools.pairwise(said):
+    teachers = [name for name in said if name in (*TEACHERS, AVERAGE)]
+    pairs = [(teacher, "student") for teacher in teachers] + [("student", name) for name in said if name == "pruned"]
+    for reference, candidate in pairs:
         for metric in ("balanced_accuracy", "accuracy", "auroc"):
             difference = paired_difference(
                 metric, said[candidate], said[reference], table.labels("test"), table.groups("test"), table.classes
             )
             pair = {"candidate": candidate, "reference": reference, "metric": metric}
             comparisons.append({**pair, "difference": difference.to_json()})
-            if (reference, metric) == ("teacher", "balanced_accuracy"):
-                gates.append(student_vs_teacher(candidate, difference).to_json())
+            if teachers and (reference, metric) == (teachers[-1], "balanced_accuracy"):
+                name = "the average of the teachers" if reference == AVERAGE else "the teacher"
+                gates.append(student_vs_teacher(candidate, difference, teacher=name).to_json())
     return {"comparisons": comparisons, "gates": gates}
 
 
@@ -121,6 +152,6 @@ def _write_golden(context: Context) -> None:
     np.save(golden / "tensors.npy", np.stack(tensors))
 
 
-_NEEDS = ("data/table.json", "teach/network", "distil/network", "prune/network")
+_NEEDS = ("data/table.json", *TEACHER_NETWORKS, "distil/network", "prune/network")
 
 STAGE = Stage("evaluate", 1, _NEEDS, _settings, ("torch", "timm"), _run)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.recipe import Recipe
 from edgetl.stages import settings as slices
+from edgetl.stages.networks import TEACHER_NETWORKS
 from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -102,15 +103,16 @@ def _teacher(context: Context, student: nn.Module) -> tuple[nn.Module, float, st
     from edgetl.stages import trained
 
     chosen = trained.read_choice(context.inputs["distil"])
-    if context.recipe.teacher is None or chosen == 0:
+    teacher = trained.load_teachers(context)
+    if teacher is None or chosen == 0:
         return student, _SELF_WEIGHT, "the student before pruning"
-    return trained.load(context.inputs["teach"]), chosen, "the teacher"
+    return teacher, chosen, "the teacher" if len(context.recipe.teachers) == 1 else "the average of the teachers"
 
 
 STAGE = Stage(
     name="prune",
     version=1,
-    needs=("data/table.json", "data/images.npy", "teach/network", "distil/network", "distil/choice.json"),
+    needs=("data/table.json", "data/images.npy", *TEACHER_NETWORKS, "distil/network", "distil/choice.json"),
     settings=_settings,
     tools=("accelerate", "albumentations", "timm", "torch", "torch-pruning"),
     run=_run,

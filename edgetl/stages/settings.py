@@ -34,6 +34,15 @@ def training(recipe: Recipe, section: Training) -> dict[str, Any]:
     return section.model_dump(mode="json") | resolved
 
 
+def cautions(label: str, section: Training, weights: str) -> list[str]:
+    """What makes little sense with these initial weights, in sentences for console and report."""
+    if weights != "none" or (section.freeze_epochs == 0 and section.layer_decay == 1):
+        return []
+    fields = {"freeze_epochs": section.freeze_epochs > 0, "layer_decay": section.layer_decay < 1}
+    named = " and ".join(name for name, used in fields.items() if used)
+    return [f"{label}: {named} would keep pretrained layers, but weights: none starts from random ones"]
+
+
 def weights_identity(weights: str) -> str:
     """`weights` of the recipe, or the sha256 of the file that it names."""
     path = Path(weights)

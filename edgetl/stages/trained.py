@@ -17,7 +17,9 @@ from edgetl.data.images import open_cache
 from edgetl.data.table import DataTable
 from edgetl.models import backbones, prune, spec
 from edgetl.models.architecture import Network
+from edgetl.models.ensemble import AveragedLogits
 from edgetl.recipe import Distil
+from edgetl.stages.networks import TEACHERS
 from edgetl.stages.settings import augmentation
 from edgetl.stages.stage import Context
 from edgetl.tasks.classify import validation_scores
@@ -49,6 +51,7 @@ def open_data(context: Context, table: DataTable) -> TrainingData:
         val=table.rows("val"),
         classes=len(table.classes),
         augment=None if strength == "none" else Augment(context.recipe.data.image_size, strength),
+        names=lambda row: table.records[row].image,
     )
 
 
@@ -69,6 +72,15 @@ def save(network: nn.Module, folder: Path) -> None:
 def load(folder: Path) -> Network:
     """The network that a training stage wrote into its result `folder`."""
     return spec.load(folder / NETWORK)
+
+
+def load_teachers(context: Context) -> nn.Module | None:
+    """What the student learns from: the recipe's teacher, the average of several, or None."""
+    stages = [stage for _, stage in zip(context.recipe.teachers, TEACHERS.values(), strict=False)]
+    networks = [load(context.inputs[stage]) for stage in stages]
+    if not networks:
+        return None
+    return networks[0] if len(networks) == 1 else AveragedLogits(networks)
 
 
 def distillation(settings: Distil, teacher: nn.Module | None, weight: float) -> Distillation | None:

@@ -17,7 +17,7 @@ Imbalance = Literal["logit_adjust", "weights", "none"]
 LabelLoss = Callable[[Tensor, Tensor], Tensor]
 
 
-def label_loss(imbalance: Imbalance, counts: Sequence[int] | NDArray[np.int64]) -> LabelLoss:
+def label_loss(imbalance: Imbalance, counts: Sequence[int] | NDArray[np.int64], smoothing: float = 0.0) -> LabelLoss:
     """Cross entropy against labels, with an answer to rare classes.
 
     logit_adjust adds the log of the class frequencies to the logits while training, so that the bare logits are
@@ -28,9 +28,12 @@ def label_loss(imbalance: Imbalance, counts: Sequence[int] | NDArray[np.int64]) 
     Args:
         imbalance: which answer; none is plain cross entropy.
         counts: training images of each class, [C].
+        smoothing: share of each label that is spread evenly over all classes, in [0, 1). Szegedy et al., "Rethinking the
+            Inception Architecture for Computer Vision", CVPR 2016, https://arxiv.org/abs/1512.00567
 
     Returns:
-        (logits float [B, C], labels int64 [B]) -> scalar.
+        (logits float [B, C], labels) -> scalar. Labels are class indices int64 [B], or shares of the classes float
+        [B, C] with rows of sum 1; a row that is all one class counts as that class's index does.
 
     Raises:
         DataError: a class has no training image.
@@ -41,11 +44,24 @@ def label_loss(imbalance: Imbalance, counts: Sequence[int] | NDArray[np.int64]) 
     frequency = torch.as_tensor(np.asarray(counts) / np.sum(counts), dtype=torch.float32)
     if imbalance == "logit_adjust":
         shift = frequency.log()
-        return lambda logits, labels: F.cross_entropy(logits + shift.to(logits.device), labels)
+        return lambda logits, labels: F.cross_entropy(
+            logits + shift.to(logits.device), labels, label_smoothing=smoothing
+        )
     if imbalance == "weights":
         weights = 1 / (frequency * len(frequency))
-        return lambda logits, labels: F.cross_entropy(logits, labels, weight=weights.to(logits))
-    return F.cross_entropy
+        return lambda logits, labels: _weighted(logits, labels, weights.to(logits), smoothing)
+    return lambda logits, labels: F.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def _weighted(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float) -> Tensor:
+    """Cross entropy with class weights [C], divided by the weights of the labels.
+
+    Against shares of classes torch divides by the number of images instead, and rare classes would change the step size.
+    """
+    if labels.ndim == 1:
+        return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+    total = F.cross_entropy(logits, labels, weight=weights, reduction="sum", label_smoothing=smoothing)
+    return total / (labels @ weights).sum()
 
 
 def balanced_accuracy(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:

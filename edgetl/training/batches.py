@@ -6,6 +6,9 @@ epoch can be repeated exactly after a kill.
 
 from __future__ import annotations
 
+import os
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +22,9 @@ from edgetl.errors import DataError
 
 Augment = Callable[[NDArray[np.uint8], int, int, int], NDArray[np.uint8]]
 
+_AHEAD = 2
+"""Batches that are prepared in advance."""
+
 
 @dataclass(frozen=True)
 class TrainingData:
@@ -28,6 +34,8 @@ class TrainingData:
     labels: int64 [N], class indices in [0, classes).
     train, val: int64 rows of `images`.
     augment: (image [H, W, 3], seed, epoch, row) -> image of the same shape; None trains on the images as they are.
+        Several threads call it at once.
+    names: row -> the image's file, for messages; None where there are no files.
     """
 
     images: NDArray[np.uint8]
@@ -36,6 +44,7 @@ class TrainingData:
     val: NDArray[np.int64]
     classes: int
     augment: Augment | None = None
+    names: Callable[[int], str] | None = None
 
     def __post_init__(self) -> None:
         if len(self.train) < 2:
@@ -68,31 +77,76 @@ def batch_size_for(data: TrainingData, wanted: int) -> int:
     return min(wanted, len(data.train))
 
 
-def epoch_batches(data: TrainingData, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
-    """The training images once, shuffled and augmented, but for the last incomplete batch (other images each epoch)."""
+def epoch_batches(
+    data: TrainingData, batch_size: int, seed: int, epoch: int, start: int = 0, share: tuple[int, int] = (0, 1)
+) -> Iterator[Batch]:
+    """The training images once, shuffled and augmented, but for the last incomplete batch (other images each epoch).
+
+    Args:
+        start: the batch to begin with; those before it are not even read.
+        share: (index, of): of each batch only every `of`-th image, from `index` on, for one of several processes.
+    """
     order = np.random.default_rng((seed, epoch)).permutation(data.train)
-    for start in range(0, len(order) - batch_size + 1, batch_size):
-        rows = order[start : start + batch_size]
-        if data.augment is None:
-            images = data.images[rows]
-        else:
-            images = np.stack([data.augment(data.images[row], seed, epoch, int(row)) for row in rows])
-        yield Batch(images, data.labels[rows], rows)
+    threads = augmenting_threads() if data.augment is not None else 0
+    with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="edgetl-augment") as pool:
+        for first in range(start * batch_size, len(order) - batch_size + 1, batch_size):
+            rows = order[first : first + batch_size][share[0] :: share[1]]
+            yield Batch(_images(data, rows, seed, epoch, pool, threads), data.labels[rows], rows)
 
 
-def prefetched(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """The same batches, each prepared in a background thread while the one before it is in use."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="edgetl-batches") as worker:
-        following = worker.submit(next, batches, None)
-        while (batch := following.result()) is not None:
-            following = worker.submit(next, batches, None)
-            yield batch
+def _images(
+    data: TrainingData, rows: NDArray[np.int64], seed: int, epoch: int, pool: ThreadPoolExecutor, threads: int
+) -> NDArray[np.uint8]:
+    """uint8 [len(rows), H, W, 3], augmented where the data say so, by `threads` threads at once."""
+    augment = data.augment
+    if augment is None:
+        return data.images[rows]
+
+    def change(some: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+        return [augment(data.images[row], seed, epoch, int(row)) for row in some]
+
+    if threads < 2:
+        return np.stack(change(rows))
+    parts = pool.map(change, np.array_split(rows, threads))
+    return np.stack([image for part in parts for image in part])
+
+
+def augmenting_threads() -> int:
+    """How many threads augment: one core is left to the training, and Python's lock leaves nothing to more than four."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(4, len(os.sched_getaffinity(0)) // processes - 1))
+
+
+class Prefetched:
+    """The same batches, prepared in a background thread while those before them are in use.
+
+    Attributes:
+        waited: seconds for which whoever takes the batches had to wait for them.
+    """
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self.waited = 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="edgetl-batches") as worker:
+            ahead = deque(worker.submit(next, self._batches, None) for _ in range(_AHEAD))
+            while True:
+                began = time.perf_counter()
+                batch = ahead.popleft().result()
+                self.waited += time.perf_counter() - began
+                if batch is None:
+                    return
+                ahead.append(worker.submit(next, self._batches, None))
+                yield batch
 
 
 def as_input(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
     """What every network eats: uint8 [B, H, W, 3] -> float32 [B, 3, H, W] in [-1, 1), laid out channels-last."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).to(device)
-    return (tensor.permute(0, 3, 1, 2).to(torch.float32) - 128) / 128
+    tensor = torch.from_numpy(np.ascontiguousarray(images))
+    if torch.device(device).type == "cuda":
+        tensor = tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device).permute(0, 3, 1, 2).to(torch.float32).sub_(128).div_(128)
 
 
 def plain_batches(

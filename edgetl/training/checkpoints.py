@@ -1,8 +1,8 @@
 """Checkpoints of one training run: safetensors and JSON, never pickle, and never half written.
 
-A folder holds `last.safetensors` (all that the next epoch needs, history included) and `best-EPOCH.safetensors` (the
+A folder holds `last.safetensors` (all that the next step needs, history included) and `best-EPOCH.safetensors` (the
 network to keep). The best one is written first and the older ones are deleted last: `last` always finds the best that
-its history names, wherever a kill falls. Random generators need no saving, since every epoch is seeded by its number.
+its history names, wherever a kill falls. Random generators need no saving, since every step is seeded by its number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from edgetl.errors import IntegrityError
+from edgetl.errors import EnvironmentFault, IntegrityError
 
 _LAST = "last.safetensors"
 
@@ -44,10 +44,10 @@ class Checkpoints:
         folder.mkdir(parents=True, exist_ok=True)
 
     def load(self) -> Snapshot | None:
-        """The last finished epoch, or None when there is none or it belongs to another run.
+        """The last state that was saved, or None when there is none or it belongs to another run.
 
         Raises:
-            IntegrityError: the file is damaged.
+            IntegrityError: the file, or the best network that goes with it, is cut or gone.
         """
         path = self._folder / _LAST
         if not path.exists():
@@ -57,15 +57,25 @@ class Checkpoints:
                 header = file.metadata() or {}
                 if header.get("identity") != self._identity:
                     return None
-                return Snapshot({name: file.get_tensor(name) for name in file.keys()}, json.loads(header["notes"]))  # noqa: SIM118 (not a dict)
-        except SafetensorError as exc:
+                snapshot = Snapshot({name: file.get_tensor(name) for name in file.keys()}, json.loads(header["notes"]))  # noqa: SIM118 (not a dict)
+            if int(header.get("best", 0)):
+                path = self._folder / _best(int(header["best"]))
+                with safe_open(path, framework="pt"):
+                    pass
+        except (SafetensorError, FileNotFoundError, KeyError, ValueError) as exc:
             raise IntegrityError(
                 f"the checkpoint cannot be read: {exc}", place=path.name, hint="build again with --fresh"
             ) from exc
+        return snapshot
 
     def save(self, epoch: int, tensors: Mapping[str, Tensor], notes: Mapping[str, Any], best_epoch: int) -> None:
-        """Keep the state after `epoch`; `best_epoch` names the network that `save_best` has kept."""
-        self._write(_LAST, tensors, {"identity": self._identity, "epoch": str(epoch), "notes": json.dumps(dict(notes))})
+        """Keep the state in or after `epoch`; `best_epoch` names the network that `save_best` has kept, 0 none yet.
+
+        Raises:
+            EnvironmentFault: it cannot be written; the state that was saved before is still there.
+        """
+        header = {"identity": self._identity, "epoch": str(epoch), "best": str(best_epoch)}
+        self._write(_LAST, tensors, header | {"notes": json.dumps(dict(notes))})
         for old in self._folder.glob("best-*.safetensors"):
             if old.name != _best(best_epoch):
                 old.unlink()
@@ -81,11 +91,21 @@ class Checkpoints:
     def _write(self, name: str, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
         """Write aside, flush to the disk, then rename."""
         path, aside = self._folder / name, self._folder / f"{name}.partial"
-        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, aside, metadata=header)
-        _flush(aside)
-        aside.replace(path)
-        if os.name == "posix":
-            _flush(self._folder)  # a rename is on the disk only when its folder is
+        try:
+            save_file(
+                {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, aside, metadata=header
+            )
+            _flush(aside)
+            aside.replace(path)
+            if os.name == "posix":
+                _flush(self._folder)  # a rename is on the disk only when its folder is
+        except (OSError, SafetensorError) as exc:  # safetensors does not pass on the system's error, only its text
+            aside.unlink(missing_ok=True)
+            raise EnvironmentFault(
+                f"the checkpoint cannot be written: {exc}",
+                place=str(path),
+                hint="free some space and run the same command again; it goes on from the checkpoint before",
+            ) from exc
 
 
 def _best(epoch: int) -> str:

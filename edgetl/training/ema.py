@@ -35,8 +35,8 @@ class WeightAverage:
         """Move the average a step towards `network`; call after each optimizer step."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for average, value in zip(self.network.parameters(), network.parameters(), strict=True):
-            average.lerp_(value, 1 - decay)
+        # One call for all tensors: a small network has hundreds of them, and each call costs more than its arithmetic.
+        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)
         for kept, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
             kept.copy_(buffer)
 

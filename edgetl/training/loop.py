@@ -1,25 +1,33 @@
 """The one training loop: teachers, students and pruned networks all pass through `fit`.
 
 AdamW with warm-up and cosine; an average of the weights is what is validated and kept; the best epoch wins. Device and
-mixed precision are Hugging Face accelerate's. After every epoch the whole state is on the disk, and a run that is taken
-up again computes what it would have computed without the stop (bit for bit on one machine with the same threads).
+mixed precision are Hugging Face accelerate's. After every epoch, and within it about every 45 seconds and on Ctrl-C, the
+whole state is on the disk, and a run that is taken up again computes what it would have computed without the stop (bit for
+bit on one machine with the same threads).
+
+Started by a launcher in several processes, each takes its share of every batch: `batch_size` is that of all together.
+What looks at a whole batch (BatchNorm, the intra-class term of DIST, mixup) then sees a process's share of it.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from edgetl.progress import Progress
+from edgetl.errors import IntegrityError
+from edgetl.progress import Progress, Silent
 from edgetl.recipe import Training
+from edgetl.training.accelerator import make_accelerator
 from edgetl.training.allocator import keep_freed_memory
 from edgetl.training.batches import TrainingData
-from edgetl.training.checkpoints import Checkpoints
+from edgetl.training.checkpoints import Checkpoints, Snapshot
 from edgetl.training.inference import predict_logits
-from edgetl.training.run import Distillation, Run, make_accelerator
+from edgetl.training.pace import Pace
+from edgetl.training.run import Distillation, Run
 
 __all__ = ["Distillation", "Fit", "fit", "predict_logits"]
 
@@ -67,31 +75,52 @@ def fit(
 
     Raises:
         EdgetlError: the loss or the gradient became infinite or not a number; earlier checkpoints stay.
-        EnvironmentFault: the machine cannot train in this precision.
+        EnvironmentFault: the machine cannot train in this precision, or has too little memory or disk for it; earlier
+            checkpoints stay.
     """
     keep_freed_memory()
     accelerator = make_accelerator(settings.precision)
+    progress = progress if accelerator.is_main_process else Silent()
     cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         run = Run(network, data, settings, distillation, seed, accelerator, progress, label)
-        store = Checkpoints(checkpoints, run.identity())
+        store, pace = Checkpoints(checkpoints, run.identity()), Pace()
         history: list[dict[str, float]] = []
-        if (snapshot := store.load()) is not None:
+        if (snapshot := _loaded(store, progress, label)) is not None:
             history = run.restore(snapshot)
-            progress.say(f"{label}: going on after epoch {len(history)} of {settings.epochs}")
+            progress.say(f"{label}: going on {run.where(history)}")
+
+        def keep() -> None:
+            if not accelerator.is_main_process:
+                return
+            began, best = time.monotonic(), _best_epoch(history) if history else 0
+            store.save(len(history), run.tensors(), {"history": history, **run.counters()}, best)
+            pace.saved(began)
+
         resumed_after = len(history)
         while len(history) < settings.epochs and not _waited(history, settings.patience):
             epoch = len(history) + 1
-            history.append(run.epoch(epoch))
+            history.append(run.epoch(epoch, keep, pace))
             best = _best_epoch(history)
-            if best == epoch:
-                store.save_best(epoch, run.judged().state_dict())
-            store.save(epoch, run.tensors(), {"history": history, **run.counters()}, best)
+            with run.processes.together():
+                if best == epoch and accelerator.is_main_process:
+                    store.save_best(epoch, run.judged().state_dict())
+                keep()
             _tell(progress, label, history[-1], settings.epochs, best)
         best = _best_epoch(history)
         run.release(store.load_best(best))
+        run.processes.wait()  # until all have read what the first one is going to delete
     scores = {name: history[best - 1][f"val_{name}"] for name in ("balanced_accuracy", "auroc", "score")}
     return Fit(history, best, scores, sum(entry["seconds"] for entry in history), resumed_after)
+
+
+def _loaded(store: Checkpoints, progress: Progress, label: str) -> Snapshot | None:
+    """What the store has; a damaged checkpoint costs this training its state, but not the person a command."""
+    try:
+        return store.load()
+    except IntegrityError as exc:
+        progress.warn(f"warning: {label}: {exc.place}: {exc.message}; this training starts anew")
+        return None
 
 
 def _best_epoch(history: list[dict[str, float]]) -> int:

@@ -5,38 +5,42 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
-from edgetl.errors import EdgetlError, EnvironmentFault
+from edgetl.errors import EdgetlError
 from edgetl.progress import Progress
 from edgetl.recipe import Training
 from edgetl.tasks import classify
+from edgetl.training.accelerator import processes_of
 from edgetl.training.batches import (
     Batch,
+    Prefetched,
     TrainingData,
     as_input,
     batch_size_for,
     epoch_batches,
     plain_batches,
-    prefetched,
 )
 from edgetl.training.checkpoints import Snapshot, optimizer_tensors, restore_optimizer
 from edgetl.training.ema import WeightAverage, recalibrate
-from edgetl.training.inference import predict_logits
+from edgetl.training.faults import diverged, named, naming_memory
+from edgetl.training.interrupts import held_back
 from edgetl.training.losses import DistilLoss
+from edgetl.training.mixing import mixed
+from edgetl.training.optimizer import adamw, hold_backbone, set_learning_rate
+from edgetl.training.pace import Pace, SoFar
 from edgetl.training.schedules import warmup_cosine
+from edgetl.training.validation import validation_logits
 
 RECALIBRATION_IMAGES = 1000
 _CLIP_NORM = 5.0
-_SHOWN_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,11 @@ class Distillation:
 
 
 class Run:
-    """The moving parts of one training run."""
+    """The moving parts of one training run.
+
+    Attributes:
+        processes: those that train together.
+    """
 
     def __init__(
         self,
@@ -67,13 +75,17 @@ class Run:
         self._accelerator, self._progress, self._label = accelerator, progress, label
         self._network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average = WeightAverage(self._network, settings.ema) if settings.ema > 0 else None
-        self._plain_optimizer = _adamw(self._network, settings)
-        self._model, self._optimizer = accelerator.prepare(self._network, self._plain_optimizer)
+        self._plain_optimizer = adamw(self._network, settings)
+        # evaluation_mode: without DistributedDataParallel, see edgetl.processes.
+        self._model = accelerator.prepare_model(self._network, evaluation_mode=True)
+        self._optimizer = accelerator.prepare_optimizer(self._plain_optimizer)
         if distillation is not None:
             distillation.teacher.to(accelerator.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self._label_loss = classify.label_loss(settings.imbalance, data.counts())
+        self._label_loss = classify.label_loss(settings.imbalance, data.counts(), settings.label_smoothing)
         self._batch_size = batch_size_for(data, settings.batch_size)
         self._batches = len(data.train) // self._batch_size
+        self.processes = processes_of(accelerator, self._batch_size, len(data.val))
+        self._so_far = SoFar(epoch=1)
 
     def identity(self) -> str:
         """What a checkpoint must agree on to be taken up: settings, seed, loss, data and the network's shape."""
@@ -87,23 +99,56 @@ class Run:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    def epoch(self, epoch: int) -> dict[str, float]:
-        """Train one epoch and validate; its numbers."""
-        began = time.perf_counter()
-        torch.manual_seed(int(np.random.SeedSequence((self._seed, epoch)).generate_state(1)[0]))
-        self._model.train()
-        total = np.zeros(2)
-        batches = epoch_batches(self._data, self._batch_size, self._seed, epoch)
-        for index, batch in enumerate(prefetched(batches)):
-            total += self._step(batch, epoch, index)
-            done = (epoch - 1) * self._batches + index + 1
-            self._progress.advance(self._label, done, self._settings.epochs * self._batches)
-        label_loss, distil_loss = (total / self._batches).tolist()
-        numbers: dict[str, float] = {"epoch": epoch, "label_loss": label_loss}
+    def epoch(self, epoch: int, keep: Callable[[], None], pace: Pace) -> dict[str, float]:
+        """Train one epoch, or what is left of it, and validate; its numbers.
+
+        Args:
+            epoch: counted from 1.
+            keep: saves the state; called between two steps when `pace` says so, and on Ctrl-C.
+            pace: when to save.
+        """
+        if self._so_far.epoch != epoch:
+            self._so_far = SoFar(epoch)
+        self._train(epoch, keep, pace)
+        began, so_far = time.perf_counter(), self._so_far
+        numbers: dict[str, float] = {"epoch": epoch, "label_loss": so_far.label_loss / self._batches}
         if self._distillation is not None:
-            numbers["distil_loss"] = distil_loss
-        numbers |= {f"val_{name}": value for name, value in self._validate(epoch).items()}
-        return numbers | {"seconds": time.perf_counter() - began}
+            numbers["distil_loss"] = so_far.distil_loss / self._batches
+        try:
+            numbers |= {f"val_{name}": value for name, value in self._validate(epoch).items()}
+        except KeyboardInterrupt:
+            keep()
+            raise
+        seconds = so_far.seconds + time.perf_counter() - began
+        return numbers | {"seconds": seconds, "data_wait_seconds": so_far.data_wait_seconds}
+
+    def _train(self, epoch: int, keep: Callable[[], None], pace: Pace) -> None:
+        """The steps of an epoch from where it stands to its end."""
+        so_far, processes, settings = self._so_far, self.processes, self._settings
+        self._model.train()
+        hold_backbone(self._network, self._frozen(epoch))
+        share = (processes.index, processes.count)
+        batches = Prefetched(
+            epoch_batches(self._data, self._batch_size, self._seed, epoch, start=so_far.batches, share=share)
+        )
+        began, seconds, waited = time.perf_counter(), so_far.seconds, so_far.data_wait_seconds
+        with held_back() as pressed:
+            for index, batch in enumerate(batches, so_far.batches):
+                label_loss, distil_loss = self._step(batch, epoch, index)
+                so_far.batches += 1
+                so_far.label_loss += label_loss
+                so_far.distil_loss += distil_loss
+                so_far.seconds = seconds + time.perf_counter() - began
+                so_far.data_wait_seconds = waited + batches.waited
+                done = (epoch - 1) * self._batches + so_far.batches
+                what = f"{self._label}: epoch {epoch}/{settings.epochs}"
+                self._progress.advance(what, done, settings.epochs * self._batches)
+                stop, save = processes.mean([float(pressed()), float(processes.first and pace.due())])
+                if stop or save:
+                    with processes.together():
+                        keep()
+                if stop:
+                    raise KeyboardInterrupt
 
     def judged(self) -> nn.Module:
         """The network that is validated and kept: the average where there is one."""
@@ -120,10 +165,14 @@ class Run:
         """What is not a tensor, as JSON."""
         scaler = self._accelerator.scaler
         updates = 0 if self._average is None else self._average.updates
-        return {"updates": updates, "scaler": None if scaler is None else scaler.state_dict()}
+        return {
+            "updates": updates,
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "so_far": asdict(self._so_far),
+        }
 
     def restore(self, snapshot: Snapshot) -> list[dict[str, float]]:
-        """Take up the state of a checkpoint; the history until then."""
+        """Take up the state of a checkpoint; the history until then, without an epoch that has only begun."""
         self._network.load_state_dict(_under("network.", snapshot.tensors))
         restore_optimizer(self._plain_optimizer, _under("optimizer.", snapshot.tensors))
         if self._average is not None:
@@ -131,8 +180,17 @@ class Run:
             self._average.updates = snapshot.notes["updates"]
         if self._accelerator.scaler is not None and snapshot.notes["scaler"] is not None:
             self._accelerator.scaler.load_state_dict(snapshot.notes["scaler"])
+        if "so_far" in snapshot.notes:
+            self._so_far = SoFar(**snapshot.notes["so_far"])
         history: list[dict[str, float]] = snapshot.notes["history"]
         return history
+
+    def where(self, history: list[dict[str, float]]) -> str:
+        """Where a run that was taken up again goes on."""
+        after = f"after epoch {len(history)} of {self._settings.epochs}"
+        if self._so_far.epoch != len(history) + 1 or not self._so_far.batches:
+            return after
+        return f"in epoch {self._so_far.epoch} of {self._settings.epochs}, after batch {self._so_far.batches}"
 
     def release(self, weights: Mapping[str, Tensor]) -> None:
         """Give the network back as a plain one on the CPU, with these weights."""
@@ -142,6 +200,7 @@ class Run:
         self._accelerator.free_memory()
         self._network.to("cpu", memory_format=torch.contiguous_format)
         self._network.load_state_dict(weights)
+        hold_backbone(self._network, False)
         self._network.eval()
 
     def _step(self, batch: Batch, epoch: int, index: int) -> tuple[float, float]:
@@ -149,27 +208,48 @@ class Run:
         step = (epoch - 1) * self._batches + index
         warmup = round(self._settings.warmup_epochs * self._batches)
         factor = warmup_cosine(step, self._settings.epochs * self._batches, warmup)
-        for group in self._plain_optimizer.param_groups:
-            group["lr"] = self._settings.learning_rate * factor
-        label_loss, distil_loss = self._losses(batch)
-        loss = label_loss if distil_loss is None else label_loss + self._weight() * distil_loss
-        self._accelerator.backward(loss)
+        set_learning_rate(self._plain_optimizer, self._settings.learning_rate * factor)
+        self._seed_step(epoch, index)
+        # Shares of a batch may differ by one image: weighed like this, their mean is that of the whole batch.
+        weight = len(batch.rows) * self.processes.count / self._batch_size
+        with self.processes.together(), naming_memory(self._label, lambda: named(epoch, index, batch, self._data)):
+            label_loss, distil_loss = self._losses(batch, epoch, index)
+            loss = label_loss if distil_loss is None else label_loss + self._weight() * distil_loss
+            self._accelerator.backward(loss * weight)
+        self.processes.average([p.grad for p in self._network.parameters() if p.grad is not None])
         norm = self._accelerator.clip_grad_norm_(self._network.parameters(), _CLIP_NORM)
+        # One look at the device for all numbers: each look waits for its last kernel.
+        none = torch.zeros_like(label_loss)
+        losses = torch.stack([loss, label_loss, none if distil_loss is None else distil_loss]).detach() * weight
+        ours: list[float] = torch.cat([losses, norm.detach().reshape(1).to(losses)]).tolist()
+        total, *both, norm_ = self.processes.mean(ours)
         # With a gradient scaler an infinite gradient is expected now and then: it skips the step by itself.
         scaled = self._accelerator.scaler is not None
-        if not math.isfinite(loss.item()) or not (scaled or math.isfinite(norm)):
-            raise _diverged(self._label, epoch, index, batch, loss.item())
+        if not math.isfinite(total) or not (scaled or math.isfinite(norm_)):
+            with self.processes.together():
+                if not math.isfinite(ours[0]):
+                    raise diverged(self._label, epoch, index, batch, self._data, ours[0])
+            raise diverged(self._label, epoch, index, batch, self._data, total)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         if self._average is not None:
             self._average.update(self._network)
-        return label_loss.item(), 0.0 if distil_loss is None else distil_loss.item()
+        return both[0], both[1]
 
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    def _seed_step(self, epoch: int, index: int) -> None:
+        """Dropout and stochastic depth draw from PyTorch's generators: seed them by the step, so none has a history."""
+        words = np.random.SeedSequence((self._seed, epoch, index, 0, self.processes.index)).generate_state(1)
+        torch.default_generator.manual_seed(int(words[0]))
+        if self._accelerator.device.type == "cuda":
+            torch.cuda.manual_seed(int(words[0]))
+
+    def _losses(self, batch: Batch, epoch: int, index: int) -> tuple[Tensor, Tensor | None]:
         """Label loss, and the teacher's loss on the same images."""
         images = as_input(batch.images, self._accelerator.device)
+        labels = torch.from_numpy(batch.labels).to(images.device)
+        images, labels = mixed(images, labels, self._data.classes, self._settings, self._seed, epoch, index)
         logits = self._model(images).float()
-        label_loss = self._label_loss(logits, torch.from_numpy(batch.labels).to(logits.device))
+        label_loss = self._label_loss(logits, labels)
         distillation = self._distillation
         if distillation is None:
             return label_loss, None
@@ -181,13 +261,18 @@ class Run:
     def _weight(self) -> float:
         return 0.0 if self._distillation is None else self._distillation.weight
 
+    def _frozen(self, epoch: int) -> bool:
+        """Whether the backbone stays as it is in this epoch, its BatchNorm included."""
+        return epoch <= self._settings.freeze_epochs
+
     def _validate(self, epoch: int) -> dict[str, float]:
         """Scores of the judged network on the validation images."""
         judged, data = self.judged(), self._data
-        if self._average is not None:
+        self.processes.copy_first([*self._network.buffers(), *judged.buffers()])
+        if self._average is not None and not self._frozen(epoch):
             size = self._batch_size
             recalibrate(judged, plain_batches(data, RECALIBRATION_IMAGES, size, self._seed, self._accelerator.device))
-        logits = predict_logits(judged, data.images, rows=data.val)
+        logits = validation_logits(judged, data, self.processes, self._label, epoch)
         if not np.isfinite(logits).all():
             raise EdgetlError(
                 f"epoch {epoch}: the validation outputs are not finite", place=self._label, hint="lower learning_rate"
@@ -195,40 +280,5 @@ class Run:
         return classify.validation_scores(logits, data.labels[data.val])
 
 
-def _adamw(network: nn.Module, settings: Training) -> torch.optim.AdamW:
-    """AdamW without weight decay on norms and biases, where it only shrinks what should be free."""
-    free = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in free if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in free if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, fused=True)
-
-
-def make_accelerator(precision: str) -> Accelerator:
-    """A fresh accelerator; accelerate keeps the precision of the first one in a global state, which is cleared."""
-    AcceleratorState._reset_state()
-    try:
-        accelerator = Accelerator(mixed_precision="no" if precision == "fp32" else precision)
-    except ValueError as exc:
-        raise EnvironmentFault(f"precision {precision} does not work here: {exc}", hint="set precision: fp32") from exc
-    if accelerator.num_processes > 1:
-        raise EnvironmentFault(
-            f"training was started in {accelerator.num_processes} processes, it uses one",
-            hint="start it without a launcher",
-        )
-    return accelerator
-
-
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _diverged(label: str, epoch: int, index: int, batch: Batch, loss: float) -> EdgetlError:
-    rows = ", ".join(str(row) for row in batch.rows[:_SHOWN_ROWS])
-    more = f" and {len(batch.rows) - _SHOWN_ROWS} more" if len(batch.rows) > _SHOWN_ROWS else ""
-    return EdgetlError(
-        f"epoch {epoch}, batch {index + 1}: loss {loss}, or its gradient, is not finite (image rows {rows}{more})",
-        place=label,
-        hint="lower learning_rate, or look at those images if they repeat; the last good checkpoint is kept",
-    )

@@ -34,6 +34,9 @@ class _Said(Silent):
     def say(self, message: str) -> None:
         self.lines.append(message)
 
+    def warn(self, message: str) -> None:
+        self.lines.append(message)
+
 
 @pytest.fixture(scope="module")
 def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -73,13 +76,14 @@ def _run(stage: Stage, recipe: Recipe, inputs: Mapping[str, Path], at: Path, pro
     folder, scratch = at / stage.name, at / f"{stage.name}-scratch"
     folder.mkdir(parents=True)
     scratch.mkdir()
-    context = Context(recipe, folder, dict(inputs), scratch, data_root=at, project=at, progress=progress or Silent())
+    context = Context(recipe, folder, dict(inputs), scratch, source=at, project=at, progress=progress or Silent())
     stage.run(context)
     return folder
 
 
 def _needed(stage: Stage) -> set[str]:
-    return {need.split("/")[0] for need in stage.needs}
+    """The stages that it reads in a recipe with one teacher."""
+    return {need.split("/")[0] for need in stage.needs} & {"data", "teach", "distil", "prune"}
 
 
 def _training(folder: Path) -> dict[str, Any]:
@@ -91,7 +95,7 @@ def _training(folder: Path) -> dict[str, Any]:
 def built(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The three stages, one after the other."""
     at, folders = tmp_path_factory.mktemp("built"), {"data": data_folder}
-    for stage in (teach.STAGE, distil.STAGE, prune.STAGE):
+    for stage in (teach.STAGES[0], distil.STAGE, prune.STAGE):
         inputs = {name: folders[name] for name in _needed(stage)}
         folders[stage.name] = _run(stage, _recipe(), inputs, at)
     return folders
@@ -141,7 +145,7 @@ def test_without_a_teacher_the_student_learns_from_labels_and_teaches_its_pruned
     data_folder: Path, tmp_path: Path
 ) -> None:
     recipe, said = _recipe(teacher=None), _Said()
-    taught = _run(teach.STAGE, recipe, {"data": data_folder}, tmp_path)
+    taught = _run(teach.STAGES[0], recipe, {"data": data_folder}, tmp_path)
     assert _training(taught) == {"teacher": None}
     assert [path.name for path in taught.iterdir()] == ["training.json"]
     student = _run(distil.STAGE, recipe, {"data": data_folder, "teach": taught}, tmp_path, said)
@@ -166,13 +170,13 @@ def test_without_pruning_the_student_passes_through_unchanged(built: dict[str, P
 def test_what_a_stage_depends_on_is_what_changes_its_key(tmp_path: Path) -> None:
     recipe = _recipe()
     longer = _recipe(distil={"weights": [1.0, 0.0], **_TINY, "epochs": 9})
-    assert teach.STAGE.settings(longer) == teach.STAGE.settings(recipe)
+    assert teach.STAGES[0].settings(longer) == teach.STAGES[0].settings(recipe)
     assert distil.STAGE.settings(longer) != distil.STAGE.settings(recipe)
     assert prune.STAGE.settings(longer) == prune.STAGE.settings(recipe)
     weights = tmp_path / "weights.safetensors"
     keys = []
     for content in (b"one", b"two"):
         weights.write_bytes(content)
-        keys.append(teach.STAGE.settings(_recipe(teacher={"weights": str(weights)})))
+        keys.append(teach.STAGES[0].settings(_recipe(teacher={"weights": str(weights)})))
     assert keys[0] != keys[1]
     assert str(tmp_path) not in json.dumps(keys)

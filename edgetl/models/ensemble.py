@@ -1,0 +1,26 @@
+"""Several networks that answer as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["AveragedLogits"]
+
+
+class AveragedLogits(nn.Module):
+    """The mean of several networks' logits: the geometric mean of their probabilities, normalized.
+
+    One of the two ways to merge an ensemble into one teacher that Hinton, Vinyals and Dean name ("Distilling the Knowledge
+    in a Neural Network", 2015, https://arxiv.org/abs/1503.02531); it gives logits, so that every loss can use it.
+    """
+
+    def __init__(self, networks: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """float [B, 3, H, W] in [-1, 1) to logits [B, classes]."""
+        return torch.stack([network(image).float() for network in self.networks]).mean(dim=0)

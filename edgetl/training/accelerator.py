@@ -1,0 +1,35 @@
+"""Where a training runs, by Hugging Face accelerate: device, mixed precision, and how many processes take part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from edgetl.errors import EnvironmentFault, UsageError
+from edgetl.processes import Processes, launched
+
+
+def make_accelerator(precision: str) -> Accelerator:
+    """A fresh accelerator; accelerate keeps the precision of the first one in a global state, which is cleared."""
+    AcceleratorState._reset_state()
+    # Without a GPU accelerate ignores a launcher's other processes, unless it is told that the CPU is meant.
+    options: dict[str, Any] = {"cpu": True} if launched() > 1 and not torch.cuda.is_available() else {}
+    try:
+        return Accelerator(mixed_precision="no" if precision == "fp32" else precision, **options)
+    except ValueError as exc:
+        raise EnvironmentFault(f"precision {precision} does not work here: {exc}", hint="set precision: fp32") from exc
+
+
+def processes_of(accelerator: Accelerator, batch_size: int, validation: int) -> Processes:
+    """The processes that train together; each needs two images of a batch (for BatchNorm) and one to validate on."""
+    processes = Processes(accelerator.process_index, accelerator.num_processes)
+    if processes.count > 1 and min(batch_size // 2, validation) < processes.count:
+        raise UsageError(
+            f"got {processes.count} processes for batches of {batch_size} images and {validation} validation images, "
+            "expected at least 2 images of a batch and 1 of validation for each",
+            hint="start fewer processes, or raise batch_size",
+        )
+    return processes

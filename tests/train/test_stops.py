@@ -1,0 +1,215 @@
+"""Whatever stops a training in the middle of an epoch, the same command ends with the bits of one that was not stopped."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_training
+import torch
+from tiny_training import SETTINGS, STEPS, OutOfMemoryOn, same, tiny_network, train
+from torch import nn
+
+from edgetl.errors import EdgetlError, EnvironmentFault
+from edgetl.progress import Silent
+from edgetl.training import pace, validation
+from edgetl.training.checkpoints import Checkpoints
+
+_LAST = "last.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums in another order are other sums: equal bits need an equal number of threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def unstopped(tmp_path_factory: pytest.TempPathFactory) -> nn.Module:
+    """A network after a training in one go."""
+    torch.set_num_threads(1)
+    network = tiny_network()
+    train(network, tmp_path_factory.mktemp("unstopped"))
+    return network
+
+
+class _At(Silent):
+    """Does something at a step, and keeps what was said and how many steps there were."""
+
+    def __init__(self, step: int = 0, act: Callable[[], Any] = lambda: None) -> None:
+        self._step, self._act = step, act
+        self.said: list[str] = []
+        self.steps = 0
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+    def warn(self, message: str) -> None:
+        self.said.append(message)
+
+    def advance(self, label: str, done: int, total: int) -> None:
+        self.steps += 1
+        if done == self._step:
+            self._act()
+
+
+def _ctrl_c() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _count_saves(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """A list that grows with every checkpoint."""
+    saved: list[None] = []
+    save = Checkpoints.save
+
+    def counting(*arguments: Any) -> None:
+        saved.append(None)
+        save(*arguments)
+
+    monkeypatch.setattr(Checkpoints, "save", counting)
+    return saved
+
+
+def test_a_killed_process_goes_on_in_the_middle_of_its_epoch(tmp_path: Path, unstopped: nn.Module) -> None:
+    command = [sys.executable, tiny_training.__file__, str(tmp_path), "slowly"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == f"step {STEPS + 3}\n":
+                process.kill()
+                break
+    assert process.wait() == -signal.SIGKILL
+    network, progress = tiny_network(99), _At()
+    train(network, tmp_path, progress)
+    assert "going on in epoch 2 of 4, after batch " in progress.said[0]
+    assert progress.steps < 4 * STEPS - STEPS
+    assert same(network, unstopped)
+
+
+@pytest.mark.parametrize("step", [1, STEPS + 2, 2 * STEPS])
+def test_ctrl_c_loses_nothing(tmp_path: Path, unstopped: nn.Module, step: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_network(), tmp_path, _At(step, _ctrl_c))
+    network, progress = tiny_network(99), _At()
+    train(network, tmp_path, progress)
+    assert progress.steps == 4 * STEPS - step
+    assert same(network, unstopped)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_validating_loses_nothing(
+    tmp_path: Path, unstopped: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pressed(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(validation, "predict_logits", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny_network(), tmp_path)
+    network, progress = tiny_network(99), _At()
+    train(network, tmp_path, progress)
+    assert progress.steps == 3 * STEPS
+    assert same(network, unstopped)
+
+
+def test_saving_after_every_step_changes_nothing(
+    tmp_path: Path, unstopped: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "_LARGEST_SHARE", 1e9)
+    saved = _count_saves(monkeypatch)
+    network = tiny_network()
+    train(network, tmp_path)
+    assert len(saved) == 4 * (STEPS + 1)
+    assert same(network, unstopped)
+
+
+def test_between_two_epochs_of_seconds_nothing_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = _count_saves(monkeypatch)
+    train(tiny_network(), tmp_path)
+    assert len(saved) == 4
+
+
+@pytest.mark.parametrize("damage", ["cut", "not a checkpoint", "the best network is gone"])
+def test_a_damaged_checkpoint_costs_the_training_not_the_command(
+    tmp_path: Path, unstopped: nn.Module, damage: str
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_network(), tmp_path, _At(STEPS + 2, _ctrl_c))
+    last = tmp_path / _LAST
+    if damage == "cut":
+        os.truncate(last, last.stat().st_size // 2)
+    elif damage == "not a checkpoint":
+        last.write_bytes(b"\x10\0\0\0\0\0\0\0nonsense")
+    else:
+        (tmp_path / "best-0001.safetensors").unlink()
+    network, progress = tiny_network(), _At()
+    train(network, tmp_path, progress)
+    assert "cannot be read" in progress.said[0]
+    assert "starts anew" in progress.said[0]
+    assert progress.steps == 4 * STEPS
+    assert same(network, unstopped)
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, unstopped: nn.Module) -> None:
+    """A limit on the size of files stands in for the disk: the write ends in the middle, with an error of the system."""
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_network(), tmp_path, _At(STEPS + 2, _ctrl_c))
+    kept = (tmp_path / _LAST).read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept) // 2, hard))
+    try:
+        with pytest.raises(EnvironmentFault, match=os.strerror(errno.EFBIG)) as caught:
+            train(tiny_network(99), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert _LAST in str(caught.value)
+    assert (tmp_path / _LAST).read_bytes() == kept
+    assert not list(tmp_path.glob("*.partial"))
+    network = tiny_network(99)
+    train(network, tmp_path)
+    assert same(network, unstopped)
+
+
+def test_a_loss_that_is_no_number_names_its_images_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_network(), tmp_path, _At(STEPS + 2, _ctrl_c))
+    kept, network = (tmp_path / _LAST).read_bytes(), tiny_network()
+
+    def poison() -> None:
+        next(network.parameters()).data.fill_(float("nan"))
+
+    with pytest.raises(EdgetlError, match=r"epoch 2, batch 4: .*images pictures/\d{4}\.png, .* and 24 more") as caught:
+        train(network, tmp_path, _At(STEPS + 3, poison))
+    assert "learning_rate" in str(caught.value)
+    assert (tmp_path / _LAST).read_bytes() == kept
+
+
+def test_out_of_memory_names_batch_size_and_images_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    network = OutOfMemoryOn(tiny_network(), wanted=False)
+    with pytest.raises(KeyboardInterrupt):
+        train(network, tmp_path, _At(STEPS + 2, _ctrl_c))
+    kept = (tmp_path / _LAST).read_bytes()
+    wanted = r"epoch 2, batch 3: 32 images of 32 x 32 pixels \(images pictures/\d{4}\.png"
+    with pytest.raises(EnvironmentFault, match=wanted) as caught:
+        train(OutOfMemoryOn(tiny_network(), wanted=True), tmp_path)
+    assert caught.value.exit_code == 3
+    assert "lower batch_size" in str(caught.value)
+    assert (tmp_path / _LAST).read_bytes() == kept
+
+
+def test_another_fault_of_the_network_is_not_taken_for_lack_of_memory(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        train(nn.Sequential(nn.Flatten(), nn.Linear(3, 3)), tmp_path, settings=SETTINGS)
