@@ -8,15 +8,16 @@ is no entry of the store: it is put together from the entries, quickly, whenever
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NoReturn
 
-from edgetl import sources
-from edgetl import store as stores
+from edgetl import processes, sources
 from edgetl.errors import GateFailed, UsageError
 from edgetl.loading import Loaded, nearest
-from edgetl.progress import Progress
+from edgetl.progress import Progress, Silent
 from edgetl.recipe import FORMATS
 from edgetl.stages import (
     benchmark,
@@ -33,11 +34,11 @@ from edgetl.stages import (
     verify,
 )
 from edgetl.stages.stage import Context, Stage
-from edgetl.store import Entry, Store
+from edgetl.store import DamagedEntry, Entry, Parts, Store, writing
 
 STAGES: tuple[Stage, ...] = (
     data.STAGE,
-    teach.STAGE,
+    *teach.STAGES,
     distil.STAGE,
     prune.STAGE,
     evaluate.STAGE,
@@ -48,22 +49,37 @@ STAGES: tuple[Stage, ...] = (
     benchmark.STAGE,
 )
 
-_Compute = Callable[[Stage, str, dict[str, Entry]], Entry]
+_TOGETHER = (*teach.STAGES, distil.STAGE, prune.STAGE)
+"""Stages that train: a launcher's other processes join them, and wait while the first one computes the rest."""
+
+_Compute = Callable[[Stage, Parts, dict[str, Entry]], tuple[Entry, bool]]
 
 
 @dataclass(frozen=True)
 class Step:
-    """A stage of one build. key is None where it depends on a stage that is not computed yet."""
+    """A stage of one build.
+
+    parts: what it depends on; without inputs where those are not computed yet.
+    waits: the stages it needs that are not computed yet; it has no key then.
+    damage: what is wrong with the entry that it had.
+    """
 
     stage: Stage
-    key: str | None
+    parts: Parts
     entry: Entry | None
     cached: bool
+    waits: tuple[str, ...] = ()
+    damage: str = ""
+
+    @property
+    def key(self) -> str | None:
+        """Where the store keeps the result; None while it depends on a stage that is not computed yet."""
+        return None if self.waits else self.parts.key
 
 
-def plan(loaded: Loaded, store: Store, until: str | None = None) -> list[Step]:
+def plan(loaded: Loaded, store: Store, until: str | None = None, *, fresh: bool = False) -> list[Step]:
     """What a build would do, without doing it."""
-    return list(_walk(loaded, store, _active(loaded, until), None, fresh=False))
+    return list(_walk(loaded, store, _active(loaded, until), None, fresh=fresh))
 
 
 def build(
@@ -71,32 +87,84 @@ def build(
 ) -> list[Step]:
     """Compute what is not cached, then write the run folder (unless `until` ends earlier).
 
-    Raises GateFailed, after the report is written, when an artefact must not ship.
+    Other builds may run in the same store at the same time: what one of them computes the others wait for. Only one may
+    write the run folder (the command holds its lock). A stored result that turns out to be damaged is set aside and
+    computed again.
+
+    Raises:
+        GateFailed: an artefact must not ship; the report is written.
+        EnvironmentFault: the disk is full or cannot be written; finished stages are kept.
     """
     stages = _active(loaded, until)
     if fresh or not all(step.cached for step in plan(loaded, store, until)):
         preflight.check(loaded)
-
-    def compute(stage: Stage, key: str, inputs: dict[str, Entry]) -> Entry:
-        progress.say(f"[{stages.index(stage) + 1}/{len(stages)}] {stage.name}")
-        progress.event("stage", name=stage.name, key=key)
-        with store.draft(key, stage.name) as draft:
-            folders = {name: entry.folder for name, entry in inputs.items()}
-            root = sources.root(loaded, store, progress)
-            stage.run(Context(loaded.recipe, draft.folder, folders, draft.scratch, root, loaded.project, progress))
-        assert draft.entry is not None
-        progress.event("stage_end", name=stage.name, seconds=draft.entry.seconds)
-        return draft.entry
-
-    steps = list(_walk(loaded, store, stages, compute, fresh=fresh))
-    if until not in (None, report.NAME):
-        return steps
-    failed = report.write(loaded, steps, run, progress)
+    with writing(store.root), store.building():
+        with_report = until in (None, report.NAME)
+        steps = _computed(loaded, store, run, progress, stages, fresh, with_report=with_report)
+        failed = report.failures(run) if with_report else []
     if failed:
         raise GateFailed(
             "; ".join(failed), place="gate", hint=f"no bundle was written; the evidence: {run / 'report.html'}"
         )
     return steps
+
+
+def _computed(
+    loaded: Loaded, store: Store, run: Path, progress: Progress, stages: list[Stage], fresh: bool, *, with_report: bool
+) -> list[Step]:
+    """All stages computed and the run folder up to date; starts over where a stored result turns out to be damaged."""
+    done: set[str] = set()
+    replaced: set[str] = set()
+
+    def compute(stage: Stage, parts: Parts, inputs: dict[str, Entry]) -> tuple[Entry, bool]:
+        for need in stage.needs:
+            name, _, path = need.partition("/")
+            if name in inputs:
+                store.verify(inputs[name], path)
+        with store.locked(parts.key, f"computes {stage.name}", progress.warn):
+            entry = None if fresh and parts.key not in done else store.find(parts.key, stage.name)
+            if entry is not None:  # another build was quicker, or this one did it before it started over
+                return entry, parts.key not in done
+            progress.event("stage", name=stage.name, key=parts.key)
+            number, of = stages.index(stage) + 1, len(stages) + with_report
+            with progress.stage(stage.name, number, of), store.draft(parts) as draft:
+                folders = {name: entry.folder for name, entry in inputs.items()}
+                root = sources.root(loaded, store, progress)
+                if stage in _TOGETHER:
+                    processes.order(stage.name, folders, draft.scratch, root)
+                stage.run(Context(loaded.recipe, draft.folder, folders, draft.scratch, root, loaded.project, progress))
+            assert draft.entry is not None
+            done.add(parts.key)
+            progress.event("stage_end", name=stage.name, seconds=draft.entry.seconds)
+            return draft.entry, False
+
+    while True:
+        try:
+            steps = list(_walk(loaded, store, stages, compute, fresh=fresh))
+            if with_report and not report.is_current(loaded, steps, run):
+                for step in steps:
+                    if step.entry:
+                        store.verify(step.entry)
+                with progress.stage(report.NAME, len(stages) + 1, len(stages) + 1), writing(run):
+                    report.write(loaded, steps, run)
+            return [replace(step, cached=step.cached and step.key not in done) for step in steps]
+        except DamagedEntry as damage:
+            if damage.key in replaced:  # again: the disk or the memory is not to be trusted
+                raise
+            replaced.add(damage.key)
+            store.set_aside(damage, progress.warn)
+
+
+def follow(loaded: Loaded) -> NoReturn:
+    """What the other processes of a launcher do: join the training stages of the first one, and end with it."""
+
+    def join(order: dict[str, Any]) -> None:
+        stage = next(stage for stage in STAGES if stage.name == order["stage"])
+        folders, scratch, root = order["folders"], order["scratch"], order["root"]
+        with tempfile.TemporaryDirectory() as aside:  # the first one's result counts
+            stage.run(Context(loaded.recipe, Path(aside), folders, scratch, root, loaded.project, Silent()))
+
+    processes.follow(join)
 
 
 def _active(loaded: Loaded, until: str | None) -> list[Stage]:
@@ -114,23 +182,35 @@ def _active(loaded: Loaded, until: str | None) -> list[Stage]:
 def _walk(
     loaded: Loaded, store: Store, stages: Sequence[Stage], compute: _Compute | None, *, fresh: bool
 ) -> Iterator[Step]:
-    """Go through the stages; a missing one is computed, or without `compute` left out with all that depend on it."""
+    """Go through the stages; a missing one is computed, or without `compute` left out with all that depend on it.
+
+    Raises DamagedEntry, but not without `compute`.
+    """
     names = {stage.name for stage in stages}
     done: dict[str, Entry] = {}
     for stage in stages:
         needs = [need.partition("/") for need in stage.needs if need.partition("/")[0] in names]
-        if any(name not in done for name, _, _ in needs):
-            yield Step(stage, None, None, cached=False)
-            continue
-        inputs = {name: done[name] for name, _, _ in needs}
-        digests = {f"{name}/{path}": done[name].digest(path) for name, _, path in needs}
-        if not digests:
+        waits = tuple(dict.fromkeys(name for name, _, _ in needs if name not in done))
+        inputs = {name: done[name] for name, _, _ in needs if name in done}
+        digests = {f"{name}/{path}": inputs[name].digest(path) for name, _, path in needs if name in inputs}
+        if not needs:
             digests = {"source": sources.fingerprint(loaded, store)}
-        key = stores.key(stage.name, stage.version, stage.settings(loaded.recipe), digests, stage.tools)
-        entry = None if fresh else store.find(key)
+        parts = Parts.of(stage.name, stage.version, stage.settings(loaded.recipe), digests, stage.tools)
+        if waits:
+            yield Step(stage, parts, None, cached=False, waits=waits)
+            continue
+        entry, damage = None, ""
+        try:
+            entry = None if fresh else store.find(parts.key, stage.name)
+        except DamagedEntry as exc:
+            if compute is not None:
+                raise
+            damage = exc.problem
         cached = entry is not None
         if entry is None and compute is not None:
-            entry = compute(stage, key, inputs)
+            entry, cached = compute(stage, parts, inputs)
         if entry is not None:
             done[stage.name] = entry
-        yield Step(stage, key, entry, cached)
+            if compute is not None:
+                store.use(entry.key, loaded.recipe.name)
+        yield Step(stage, parts, entry, cached, damage=damage)

@@ -1,0 +1,105 @@
+"""The build's walk over stages: once each, for all builds together, from results that are what they were."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_pipeline
+from tiny_pipeline import Told, build
+
+from edgetl.commands import dry_run
+from edgetl.errors import IntegrityError
+from edgetl.loading import load
+from edgetl.pipeline import Step, _walk
+from edgetl.store import Store
+
+
+def _computed(project: Path) -> list[str]:
+    """Names of the stages that were computed since the last call."""
+    path = project / "computed"
+    names = path.read_text().split() if path.is_file() else []
+    path.unlink(missing_ok=True)
+    return names
+
+
+def _number(steps: list[Step]) -> str:
+    assert steps[-1].entry is not None
+    return (steps[-1].entry.folder / "number").read_text()
+
+
+def test_builds_at_once_in_one_store_compute_each_stage_once(tmp_path: Path) -> None:
+    words = [sys.executable, tiny_pipeline.__file__, str(tmp_path)]
+    builds = [subprocess.Popen(words, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    said = [process.communicate()[1] for process in builds]
+    assert [process.returncode for process in builds] == [0] * 4, said
+    assert _computed(tmp_path) == ["one", "two", "three"]
+    assert _number(build(tmp_path)) == "35!"
+    assert not list((tmp_path / ".edgetl" / "locks").iterdir())
+
+
+@pytest.mark.parametrize("file", ["number", "entry.json"])
+def test_a_damaged_result_is_named_and_computed_again_and_what_follows_is_not(tmp_path: Path, file: str) -> None:
+    entry = build(tmp_path)[0].entry
+    assert entry is not None
+    (entry.folder / file).write_text("4")
+    _computed(tmp_path)
+    told = Told()
+    steps = build(tmp_path, progress=told)
+    assert _computed(tmp_path) == ["one"]
+    assert [step.cached for step in steps] == [False, True, True]
+    assert f"the stored result of one is damaged: {file}" in told.warnings[0]
+    assert _number(steps) == "35!"
+
+
+def test_a_damaged_result_of_unknown_state_is_found_before_a_stage_reads_it(tmp_path: Path) -> None:
+    entry = build(tmp_path)[0].entry
+    assert entry is not None
+    (tmp_path / ".edgetl" / "verified" / entry.key).unlink()  # a store from elsewhere
+    (entry.folder / "number").write_text("4")
+    _computed(tmp_path)
+    assert _number(build(tmp_path, "teacher.epochs=6")) == "36!"
+    assert _computed(tmp_path) == ["one", "two", "three"]
+
+
+def test_a_disk_that_damages_at_once_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build(tmp_path)
+    find = Store.find
+
+    def rotten(store: Store, key: str, stage: str = "") -> object:
+        for path in (store.root / "entries").glob("*/number"):
+            path.write_text("rotten")
+        return find(store, key, stage)
+
+    monkeypatch.setattr(Store, "find", rotten)
+    with pytest.raises(IntegrityError, match="the stored result of"):
+        build(tmp_path)
+
+
+def test_fresh_computes_everything_once(tmp_path: Path) -> None:
+    build(tmp_path)
+    _computed(tmp_path)
+    assert not any(step.cached for step in build(tmp_path, fresh=True))
+    assert _computed(tmp_path) == ["one", "two", "three"]
+
+
+def _why(project: Path, *overrides: str) -> dict[str, object]:
+    loaded, store = load(project / "tiny.yaml", overrides), Store(project / ".edgetl")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgetl.sources.fingerprint", lambda loaded, store: "data")
+        steps = list(_walk(loaded, store, tiny_pipeline.STAGES, None, fresh=False))
+    return {stage["name"]: stage.get("why") for stage in dry_run.stages(loaded, store, steps, fresh=False)}
+
+
+def test_a_plan_says_why(tmp_path: Path) -> None:
+    build(tmp_path)
+    assert _why(tmp_path) == {"one": None, "two": None, "three": None}
+    assert _why(tmp_path, "teacher.epochs=7") == {
+        "one": None,
+        "two": ["teacher.epochs: 5 -> 7"],
+        "three": ["after two"],
+    }
+    changed = _why(tmp_path, "seed=4", "teacher.epochs=7")
+    assert changed == {"one": ["seed: 3 -> 4"], "two": ["after one", "teacher.epochs: 5 -> 7"], "three": ["after two"]}
