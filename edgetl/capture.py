@@ -15,11 +15,23 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-__all__ = ["Log", "captured"]
+__all__ = ["Log", "Unharmed", "captured"]
 
+_around: list[Log] = []
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+class Unharmed(io.FileIO):
+    """A descriptor whose failing writes are forgotten: a full disk or a closed terminal must not end who only talks."""
+
+    def write(self, data: Any) -> int:
+        """Write, or pretend to have written."""
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return len(data)
 
 
 class Log:
@@ -27,7 +39,7 @@ class Log:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._start = os.fstat(file.fileno()).st_size
+        self._start = self._read = os.fstat(file.fileno()).st_size
         self._kept: str | None = None
 
     def close(self) -> None:
@@ -43,6 +55,18 @@ class Log:
         # pread leaves the shared file position, at which everybody is writing, where it is.
         return _ESCAPES.sub("", os.pread(self._file.fileno(), size, self._start).decode("utf-8", "replace"))
 
+    def new(self) -> str:
+        """What was added since the last call of this, while `captured` lasts."""
+        end = os.fstat(self._file.fileno()).st_size
+        added = os.pread(self._file.fileno(), end - self._read, self._read)
+        self._read = end
+        return _ESCAPES.sub("", added.decode("utf-8", "replace"))
+
+    def add(self, text: str) -> None:
+        """Append what an inner capture got."""
+        with contextlib.suppress(OSError):
+            os.write(self._file.fileno(), text.encode())
+
     def tail(self, lines: int = 12) -> str:
         """The last non-empty lines; of a line redrawn with carriage returns, its last state."""
         kept = (line.rstrip("\r").rsplit("\r", 1)[-1].rstrip() for line in self.text().split("\n"))
@@ -53,13 +77,15 @@ class Log:
 def captured(log: Path | None = None) -> Iterator[Log]:
     """Send stdout and stderr of this process, C level included, to `log` (appended to; None: a temporary file).
 
-    Both are put back when the block ends, however it ends. Nests: the innermost capture gets the lines.
-    Child processes inherit the redirection.
+    Both are put back when the block ends, however it ends. Nests: the innermost capture gets the lines, and hands them
+    on to the one around it when it ends. Child processes inherit the redirection.
     """
     with contextlib.ExitStack() as stack:
         file = log.open("ab+") if log else tempfile.TemporaryFile()  # noqa: SIM115 (Log closes it)
         log_so_far = Log(file)
         stack.callback(log_so_far.close)
+        stack.callback(_hand_on, log_so_far)
+        _around.append(log_so_far)
         _flush()
         for descriptor in (1, 2):
             saved = os.dup(descriptor)
@@ -67,12 +93,18 @@ def captured(log: Path | None = None) -> Iterator[Log]:
             stack.callback(os.dup2, saved, descriptor)
             os.dup2(file.fileno(), descriptor)
         # sys.stdout need not stand on descriptor 1 (pytest, notebooks): Python's own prints are redirected by name too.
-        printed = io.TextIOWrapper(io.FileIO(os.dup(file.fileno()), "a"), "utf-8", write_through=True)
+        printed = io.TextIOWrapper(Unharmed(os.dup(file.fileno()), "a"), "utf-8", write_through=True)
         stack.enter_context(printed)
         stack.enter_context(contextlib.redirect_stdout(printed))
         stack.enter_context(contextlib.redirect_stderr(printed))
         stack.callback(_flush)
         yield log_so_far
+
+
+def _hand_on(log: Log) -> None:
+    _around.remove(log)
+    if _around:
+        _around[-1].add(log.text())
 
 
 def _flush() -> None:

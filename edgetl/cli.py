@@ -1,19 +1,23 @@
 """The command line: parses, calls, prints. Results go to stdout, everything else to stderr.
 
 A command's work is imported when it runs, so that `edgetl --help` loads neither torch nor any runtime.
+
+Whatever goes wrong is one block on stderr and an exit code (edgetl.errors), with --json too: stdout holds the result alone.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from edgetl import __version__
-from edgetl.commands import bench, build, bundle
-from edgetl.errors import EdgetlError, EnvironmentFault
+from edgetl.commands import bench, build, bundle, cache, check, doctor, explain, init, schema
+from edgetl.endings import drop_output, reader_is_gone, translated
 
 app = typer.Typer(
     name="edgetl",
@@ -21,8 +25,11 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+
+_COMPLETE = "_EDGETL_COMPLETE"  # set when a shell asks what may follow
+_ANYWHERE = ("--debug", "--quiet")
+_READER_GONE = 141  # what a shell shows for a program that SIGPIPE ended
 
 
 def _version(wanted: bool) -> None:
@@ -36,6 +43,9 @@ def _options(
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error (anywhere in the line).")
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Say nothing but warnings and errors (anywhere in the line).")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -43,24 +53,46 @@ def _options(
     pass
 
 
-for group in (build, bundle, bench):
+for group in (init, check, build, bundle, bench, cache, explain, schema, doctor):
     group.register(app)
 
 
 def main() -> None:
-    """Run the command line; an error is one block on stderr and its own exit code."""
-    debug = "--debug" in sys.argv
-    sys.argv = [word for word in sys.argv if word != "--debug"]
+    """Run the command line."""
+    if _COMPLETE in os.environ:
+        app(prog_name="edgetl")
+    words, said = _split(sys.argv[1:])
+    if "--quiet" in said:
+        os.environ["EDGETL_QUIET"] = "1"  # edgetl.progress reads it
     try:
-        app()
-    except EdgetlError as exc:
-        _fail(exc, debug)
-    except MemoryError:
-        _fail(EnvironmentFault("out of memory", hint="lower batch_size or image_size; finished stages are kept"), debug)
+        code = _run(words)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as exc:  # noqa: BLE001 - behind this is only Python's traceback
+        gone = isinstance(exc, BrokenPipeError) and reader_is_gone()
+        drop_output()
+        if gone:
+            sys.exit(_READER_GONE)
+        if "--debug" in said:
+            traceback.print_exc()
+        error = translated(exc)
+        print(f"error: {error}", file=sys.stderr)
+        code = error.exit_code
+    sys.exit(code)
 
 
-def _fail(error: EdgetlError, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(error.exit_code)
+def _split(words: Sequence[str]) -> tuple[list[str], set[str]]:
+    """The line without the options that may stand anywhere in it, and those; behind `--` nothing is an option."""
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word not in _ANYWHERE]
+    return [*kept, *words[end:]], set(words[:end]) & set(_ANYWHERE)
+
+
+def _run(words: list[str]) -> int:
+    """The exit code. Typer's own main prints errors in its style, and takes any broken pipe for that of stdout."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("edgetl", words) as context:
+            command.invoke(context)
+    except typer.Exit as exc:
+        return exc.exit_code
+    return 0

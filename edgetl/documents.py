@@ -1,22 +1,24 @@
 """YAML into plain data, safely, with the place of every value.
 
 Stricter than stock PyYAML where a recipe could go wrong in silence: duplicate keys, anchors and tags are errors, size
-and depth are bounded (a deep nesting otherwise exhausts the stack), and scalars follow YAML 1.2: `1e-3` is a number,
-`no` is the text "no".
+and depth are bounded (a deep nesting otherwise exhausts the stack, and PyYAML takes 0.5 s for 64 KiB), and scalars follow
+YAML 1.2: `1e-3` is a number, `no` is the text "no".
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
 from edgetl.errors import RecipeError
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 64 * 1024
 MAX_DEPTH = 16
 MAX_DIGITS = 18
 
@@ -24,6 +26,19 @@ Path_ = tuple[str | int, ...]
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_HINTS = {
+    "'\\t'": "indent with spaces, not with tabs",
+    "mapping values are not allowed": "text that holds a colon and a space goes in quotes",
+    "could not find expected ':'": "a field is written `name: value`, with a space after the colon",
+    "'%'": "text that starts with % goes in quotes",
+    "'@'": "text that starts with @ goes in quotes",
+    "'`'": "text that starts with ` goes in quotes",
+    "unexpected end of stream": "a quote or a bracket is not closed",
+    "expected ',' or '}'": "a brace is not closed, or a comma is missing",
+    "expected ',' or ']'": "a bracket is not closed, or a comma is missing",
+    "expected <block end>": "the entries of a section start in the same column",
+}
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -54,29 +69,58 @@ def read(path: Path) -> Document:
         raise RecipeError("no such file", place=str(path)) from exc
     except OSError as exc:
         raise RecipeError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise RecipeError("is UTF-16 or UTF-32 text, expected UTF-8", place=f"{path}:1:1", hint="save it as UTF-8")
     if len(raw) > MAX_BYTES:
-        raise RecipeError(f"larger than {MAX_BYTES // 1024} KiB, which no recipe needs", place=str(path))
+        raise RecipeError(f"larger than {MAX_BYTES // 1024} KiB, which no recipe needs", place=f"{path}:1:1")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        line = raw[: exc.start].count(b"\n") + 1
-        raise RecipeError(f"byte 0x{raw[exc.start]:02x} is not UTF-8 text", place=f"{path}:{line}:1") from exc
+        place = _place_of(raw[: exc.start].decode("utf-8", "replace"), str(path))
+        raise RecipeError(
+            f"the byte 0x{raw[exc.start]:02x} is not UTF-8 text", place=place, hint="save it as UTF-8"
+        ) from exc
     return parse(text, str(path))
 
 
 def parse(text: str, name: str) -> Document:
-    """Parse YAML text; `name` is what errors call it."""
+    """Parse YAML text; `name` is what errors call it. Raises RecipeError."""
     builder = _Builder(name)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             builder.take(event)
     except yaml.MarkedYAMLError as exc:
         mark = exc.problem_mark or exc.context_mark
-        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise RecipeError(f"not YAML: {exc.problem or exc.context}", place=place) from exc
-    except yaml.YAMLError as exc:
-        raise RecipeError(f"not YAML: {str(exc).splitlines()[0]}", place=name) from exc
-    return Document(name, builder.value, builder.places)
+        place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else f"{name}:1:1"
+        raise RecipeError(f"not YAML: {exc.problem or exc.context}", place=place, hint=_hint(str(exc.problem))) from exc
+    except ReaderError as exc:
+        place = _place_of(text[: exc.position], name)
+        raise RecipeError(f"the character U+{int(exc.character):04X} is not allowed", place=place) from exc
+    except (ValueError, OverflowError) as exc:  # PyYAML 6.0.3: an escape above U+10FFFF, a version of 5000 digits
+        raise RecipeError("not YAML: a number in an escape or a directive is too large", place=f"{name}:1:1") from exc
+    return Document(name, builder.value, {(): f"{name}:1:1", **builder.places})
+
+
+def shown(value: Any, most: int = 60) -> str:
+    """A value for an error message: JSON on one line, cut when it is long, printable whatever it holds."""
+    text = "".join(
+        letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in json.dumps(value, ensure_ascii=False)
+    )
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _place_of(before: str, name: str) -> str:
+    """The place that comes right after this text."""
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return f"{name}:{line}:{column}"
+
+
+def _hint(problem: str) -> str | None:
+    """What usually is behind one of PyYAML's problems."""
+    for words, hint in _HINTS.items():
+        if words in problem:
+            return hint
+    return None
 
 
 def scalar(text: str) -> Any:
@@ -122,8 +166,10 @@ class _Builder:
         if event.anchor is not None:
             raise self._error(event, "anchors and aliases are not allowed")
         if event.tag not in (None, "!"):
-            raise self._error(event, f"the tag {event.tag} is not allowed")
+            raise self._error(event, f"the tag {shown(event.tag)} is not allowed")
         if isinstance(event, yaml.ScalarEvent):
+            if _SURROGATE.search(event.value):
+                raise self._error(event, "half of a surrogate pair is no text")
             self._put(event, scalar(event.value) if event.implicit[0] and event.style is None else event.value)
             return
         if len(self._stack) >= MAX_DEPTH:
@@ -152,7 +198,7 @@ class _Builder:
         if not isinstance(event, yaml.ScalarEvent):
             raise self._error(event, "a key must be plain text")
         if event.value in parent:
-            raise self._error(event, f"the key {event.value!r} stands twice")
+            raise self._error(event, f"the key {shown(event.value)} stands twice")
         parent[event.value] = None
         self._keys[-1] = event.value
         self.places[self._path(event.value)] = self._place(event)

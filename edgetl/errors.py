@@ -9,6 +9,7 @@ EdgetlError
 ├── DeviceError           4    a target device did not do its part
 ├── WorkerError           4    a model that is being measured died or hung
 ├── IntegrityError        5    a file is not what its manifest says
+├── Bug                  70    edgetl itself is wrong (sysexits.h calls it EX_SOFTWARE; 1 already says "a gate")
 └── Interrupted         130    the user pressed Ctrl-C
 
 Third-party errors are translated into these once, at the boundary, with `raise ... from exc`.
@@ -19,6 +20,7 @@ from __future__ import annotations
 from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
 
 __all__ = [
+    "Bug",
     "DataError",
     "DeviceError",
     "EdgetlError",
@@ -68,6 +70,12 @@ class DeviceError(EdgetlError):
     """A target device did not do its part."""
 
     exit_code = 4
+
+
+class Bug(EdgetlError):
+    """What no user should be able to cause."""
+
+    exit_code = 70
 
 
 class Interrupted(EdgetlError):

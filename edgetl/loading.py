@@ -5,30 +5,26 @@ load(path, ["distil.epochs=3"]) -> Loaded(recipe, project, data_root, stand_in)
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
 import re
-import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 from edgetl import documents
-from edgetl.documents import Document, Path_
+from edgetl.documents import Document, Path_, shown
 from edgetl.errors import DataError, RecipeError, UsageError
-from edgetl.recipe import Recipe
+from edgetl.recipe import Data, Recipe
+from edgetl.validation import nearest, validate
 
-Model = TypeVar("Model", bound=BaseModel)
+__all__ = ["Loaded", "Resolved", "load", "nearest", "resolve", "validate"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_PATH_FIELDS: tuple[Path_, ...] = (("data", "root"), ("teacher", "weights"), ("student", "weights"))
 
-# What pydantic puts into the place of an error to tell one teacher from a list of them.
-_TAGS = ("one", "several")
+# What data.root may be, where that is not a folder.
+_FOLDER = (Path.is_dir,)
+_ROOTS = {"csv": (Path.is_file, Path.is_dir), "medmnist": (Path.is_file,)}
 
 # What the embedded stand-in brings instead of the recipe's own sizes, so that a first run without data takes minutes.
 _STAND_IN: dict[Path_, Any] = {
@@ -45,7 +41,7 @@ class Loaded:
     """A recipe that is ready to build.
 
     project: the folder that the store stands in and that relative paths in the recipe start from.
-    data_root: absolute folder of the images; None for a phantom, which renders its own.
+    data_root: absolute folder of the images, or their table or .npz; None for a phantom, which renders its own.
     stand_in: name of the synthetic data set in use, whether it stands in or was asked for; None for real data.
     """
 
@@ -56,155 +52,183 @@ class Loaded:
     stand_in: str | None
 
 
+@dataclass(frozen=True)
+class Resolved:
+    """A recipe with everything put in, before any folder is looked for.
+
+    document: the values that were set, and where each was: file:line:column, `--set ...`, or the stand-in.
+    missing: an error for each variable of a path that is not set and that no stand-in replaces.
+    """
+
+    document: Document
+    recipe: Recipe
+    stand_in: str | None
+    missing: tuple[RecipeError, ...]
+
+
 def load(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Loaded:
     """Read, override, resolve and validate a recipe.
 
     Raises RecipeError with file:line:column, UsageError for a malformed override, DataError for a root that is missing.
     """
+    resolved = resolve(path, overrides, environment)
+    if resolved.missing:
+        raise resolved.missing[0]
+    project = _project(path)
+    root = _data_root(resolved.document, resolved.recipe, project)
+    return Loaded(path, resolved.recipe, project, root, resolved.stand_in)
+
+
+def resolve(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Resolved:
+    """As `load`, without a look at the data: whatever a recipe says can be shown on any machine."""
     document = documents.read(path)
     if not isinstance(document.value, dict):
-        raise RecipeError("expected a mapping of fields, such as `name: my_model`", place=document.place(()))
-    missing = _unset_variables(document, overrides, environment)
-    stand_in = _stand_in(document) if missing else None
+        got = "nothing" if document.value is None else shown(document.value)
+        raise RecipeError(
+            f"got {got}, expected a mapping of fields, such as `name: my_model`", place=document.place(())
+        )
+    stand_in = _stand_in(document, overrides, environment)
     if stand_in:
         validate(document, Recipe)  # as it is written: a mistake in what the stand-in replaces must not stay hidden
         document = _with_stand_in(document, stand_in)
     for override in overrides:
         document = _override(document, override)
-    if not stand_in:
-        document = _expand(document, environment)
+    missing: list[RecipeError] = []
+    for field in _path_fields(document):
+        try:
+            document = _expanded(document, field, environment)
+        except RecipeError as exc:
+            missing.append(exc)
     recipe = validate(document, Recipe)
-    project = _project(path)
     synthetic = recipe.data.kind if recipe.data.kind == "skin_phantom" else None
-    return Loaded(path, recipe, project, _data_root(document, recipe, project), synthetic)
-
-
-def validate(document: Document, model: type[Model]) -> Model:
-    """Check a document against a type; a RecipeError lists each wrong field with its place and the nearest name."""
-    try:
-        # Through JSON because only there does strict mode take a list for a tuple.
-        return model.model_validate_json(json.dumps(document.value), strict=True)
-    except ValidationError as exc:
-        problems = [_problem(document, model, error) for error in exc.errors(include_url=False)]
-        (place, message), rest = problems[0], problems[1:]
-        raise RecipeError("\n".join([message, *(f"{where}: {text}" for where, text in rest)]), place=place) from exc
-
-
-def _problem(document: Document, model: type[BaseModel], error: Any) -> tuple[str, str]:
-    """One of pydantic's findings as (place, "field: got, expected, nearest name")."""
-    path: Path_ = tuple(step for step in error["loc"] if step not in _TAGS)
-    field = ".".join(str(step) for step in path) or "the document"
-    got = json.dumps(error["input"])
-    if error["type"] == "extra_forbidden":
-        text = f"unknown field{nearest(str(path[-1]), _fields(model, path[:-1]))}"
-    elif error["type"] == "missing":
-        text = "is missing"
-    elif error["type"] == "literal_error":
-        choices = re.findall(r"'([^']*)'", error["ctx"]["expected"]) or [error["ctx"]["expected"]]
-        text = f"got {got}, expected one of {', '.join(choices)}{nearest(str(error['input']), choices)}"
-    elif error["type"] == "value_error":
-        text = str(error["ctx"]["error"])
-    else:
-        shown = got if len(got) < 60 else got[:57] + "..."
-        text = f"got {shown}, expected: {error['msg'].removeprefix('Input should be ')}"
-    return document.place(path), f"{field}: {text}"
-
-
-def nearest(word: str, names: Sequence[str]) -> str:
-    """The end of an error message: the known name that is nearest to a word, or all known names."""
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(names)}" if names else ""
-
-
-def _fields(model: type[BaseModel], path: Path_) -> list[str]:
-    """Names of the fields of the type that stands at a path of a model."""
-    for step in path:
-        annotation = model.model_fields[str(step)].annotation if str(step) in model.model_fields else None
-        inner = [
-            part
-            for part in (annotation, *typing.get_args(annotation))
-            if isinstance(part, type) and issubclass(part, BaseModel)
-        ]
-        if not inner:
-            return []
-        model = inner[0]
-    return sorted(info.alias or name for name, info in model.model_fields.items())
+    return Resolved(document, recipe, synthetic, tuple(missing))
 
 
 def _override(document: Document, override: str) -> Document:
     """Apply one `a.b=c`; the value is YAML, so `null`, `[onnx]` and `{macs: 0.5}` work."""
     field, equals, text = override.partition("=")
     path: Path_ = tuple(field.strip().split("."))
+    name = f"--set {override}" if override.isprintable() and len(override) <= 80 else f"--set {shown(override)}"
     if not equals or not all(path):
-        raise UsageError(f"--set {override}: expected FIELD=VALUE", hint="for example --set distil.epochs=3")
-    name = f"--set {override}"
-    parsed = documents.parse(text, name)
+        raise UsageError("expected FIELD=VALUE", place=name, hint="for example --set distil.epochs=3")
+    try:
+        parsed = documents.parse(text, name)
+    except RecipeError as exc:
+        raise RecipeError(exc.message, place=name, hint=exc.hint) from exc
+    path = _indexed(document, path, name)
     return _placed(document, path, parsed.value, {(*path, *inner): name for inner in parsed.places})
 
 
+def _indexed(document: Document, path: Path_, place: str) -> Path_:
+    """An override's path with numbers where the document has lists, as in teacher.0.epochs."""
+    value, found = document.value, list(path)
+    for depth, step in enumerate(path):
+        if isinstance(value, list) and value:
+            if not re.fullmatch("[0-9]{1,6}", str(step)) or int(step) >= len(value):
+                named = _dotted(path[:depth])
+                raise RecipeError(
+                    f"{_dotted(path)}: {named} is a list",
+                    place=place,
+                    hint=f"name one of its entries, {named}.0 to {named}.{len(value) - 1}, or give the whole list",
+                )
+            found[depth] = int(step)
+        value = _inside(value, found[depth])
+    return tuple(found)
+
+
 def _placed(document: Document, path: Path_, value: Any, places: Mapping[Path_, str]) -> Document:
-    """A copy of the document with one value put at a path; missing or null mappings on the way are made."""
+    """A copy of the document with one value put at a path; missing or null mappings on the way are made.
+
+    places: of the value and of what is inside it.
+    """
     root: dict[Any, Any] = dict(document.value)
-    here = root
-    for step in path[:-1]:
-        inner = here.get(step)
-        if inner is not None and not isinstance(inner, dict):
-            raise RecipeError(f"{'.'.join(map(str, path))}: {step} is no mapping", place=places[path])
-        here[step] = here = dict(inner or {})
+    here: Any = root
+    made: dict[Path_, str] = {}
+    for depth, step in enumerate(path[:-1], 1):
+        inner = _inside(here, step)
+        if path[:depth] not in document.places:
+            made[path[:depth]] = places[path]
+        if (inner is not None and not isinstance(inner, dict | list)) or inner == []:
+            raise RecipeError(f"{_dotted(path)}: {step} is no mapping", place=places[path])
+        here[step] = here = list(inner) if isinstance(inner, list) else dict(inner or {})
     here[path[-1]] = value
-    return Document(document.name, root, {**document.places, **places})
+    kept = {where: text for where, text in document.places.items() if where[: len(path)] != path}
+    return Document(document.name, root, {**kept, **made, **places})
+
+
+def _dotted(path: Path_) -> str:
+    return ".".join(str(step) if str(step).isprintable() else shown(step) for step in path)
 
 
 def _get(document: Document, path: Path_) -> Any:
     value = document.value
     for step in path:
-        value = value.get(step) if isinstance(value, dict) else None
+        value = _inside(value, step)
     return value
 
 
-def _unset_variables(document: Document, overrides: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """Variables in data.root that the environment lacks; an overridden root counts, the written one then does not."""
+def _inside(value: Any, step: str | int) -> Any:
+    """An entry of a mapping or a list; None where there is none."""
+    if isinstance(value, list):
+        return value[step] if isinstance(step, int) and step < len(value) else None
+    return value.get(step) if isinstance(value, dict) else None
+
+
+def _stand_in(document: Document, overrides: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """The stand-in's name, when a variable in data.root is not set; an overridden root counts, the written does not."""
+    stand_in = _get(document, ("data", "stand_in"))
     for override in overrides:
         if override.partition("=")[0].strip() in {"data.root", "data"}:
             document = _override(document, override)
     root = _get(document, ("data", "root"))
-    return [name for name in _VARIABLE.findall(root) if not environment.get(name)] if isinstance(root, str) else []
-
-
-def _stand_in(document: Document) -> str | None:
-    value = _get(document, ("data", "stand_in"))
-    return str(value) if value is not None else None
+    unset = isinstance(root, str) and any(not environment.get(name) for name in _VARIABLE.findall(root))
+    return str(stand_in) if unset and stand_in is not None else None
 
 
 def _with_stand_in(document: Document, stand_in: str) -> Document:
     """The recipe on the stand-in: its kind, and its small sizes; sections that the recipe leaves out stay left out."""
     place = f"the stand-in {stand_in}"
-    document = _placed(document, ("data", "kind"), stand_in, {("data", "kind"): document.place(("data", "stand_in"))})
     data = {key: value for key, value in document.value["data"].items() if key not in ("root", "stand_in")}
-    document = _placed(document, ("data",), data, {})
-    for path, value in _STAND_IN.items():
-        section = document.value.get(path[0], {})
-        if section is not None and (path[0] != "prune" or section):
-            document = _placed(document, path, value, {path: place})
+    replaced: dict[Path_, str] = {("data", field): place for field in ("kind", "root", "stand_in")}
+    value = {**document.value, "data": {**data, "kind": stand_in}}
+    document = Document(document.name, value, {**document.places, **replaced})
+    for (name, field), small in _STAND_IN.items():
+        for section in _sections(document, str(name)):
+            one = (*section, field)
+            document = _placed(document, one, small, {one: place})
     return document
 
 
-def _expand(document: Document, environment: Mapping[str, str]) -> Document:
-    """Replace ${NAME} in the fields that are paths."""
-    for path in _PATH_FIELDS:
-        text = _get(document, path)
-        if not isinstance(text, str):
-            continue
-        for name in _VARIABLE.findall(text):
-            if not environment.get(name):
-                raise RecipeError(
-                    f"{'.'.join(map(str, path))}: the environment variable {name} is not set",
-                    place=document.place(path),
-                    hint=f"export {name}=/path/to/the/folder" + (", or name a stand_in" if path[0] == "data" else ""),
-                )
-        expanded = _VARIABLE.sub(lambda match: environment[match[1]], text)
-        document = _placed(document, path, expanded, {path: document.place(path)})
-    return document
+def _sections(document: Document, name: str) -> list[Path_]:
+    """Paths of a section: none where there is none, one for each entry where it is a list, as teachers may be."""
+    section = document.value.get(name, None if name == "prune" else {})
+    if isinstance(section, list):
+        return [(name, index) for index in range(len(section))]
+    return [] if section is None else [(name,)]
+
+
+def _path_fields(document: Document) -> Iterator[Path_]:
+    """Where a recipe has paths of files: there ${NAME} is replaced."""
+    for name, field in (("data", "root"), ("teacher", "weights"), ("student", "weights")):
+        for section in _sections(document, name):
+            yield (*section, field)
+
+
+def _expanded(document: Document, path: Path_, environment: Mapping[str, str]) -> Document:
+    """The document with ${NAME} replaced in one field. Raises RecipeError for a name that is not set, or no name."""
+    text, place = _get(document, path), document.place(path)
+    if not isinstance(text, str) or "${" not in text:
+        return document
+    if "${" in _VARIABLE.sub("", text):
+        raise RecipeError(f"{_dotted(path)}: got {shown(text)}, expected ${{NAME}} of letters, digits, _", place=place)
+    for name in _VARIABLE.findall(text):
+        if not environment.get(name):
+            hint = f"export {name}=/path/to/the/folder" + (", or name a stand_in" if path[0] == "data" else "")
+            raise RecipeError(f"{_dotted(path)}: the environment variable {name} is not set", place=place, hint=hint)
+    value = _VARIABLE.sub(lambda match: environment[match[1]], text)
+    if not value.isprintable():  # also what is not UTF-8: Python holds such a byte as half a surrogate pair
+        raise RecipeError(f"{_dotted(path)}: got {shown(value)}, expected a path of printable text", place=place)
+    return _placed(document, path, value, {path: place})
 
 
 def _project(path: Path) -> Path:
@@ -216,15 +240,31 @@ def _project(path: Path) -> Path:
 def _data_root(document: Document, recipe: Recipe, project: Path) -> Path | None:
     if recipe.data.root is None:
         return None
-    root = Path(recipe.data.root).expanduser()
+    place = document.place(("data", "root"))
+    try:
+        return _found(recipe.data, project, place)
+    except (OSError, RuntimeError, ValueError) as exc:  # a folder that may not be entered, a name too long, ~nobody
+        reason = exc.strerror if isinstance(exc, OSError) else str(exc)
+        raise DataError(f"data.root: {shown(recipe.data.root)} cannot be looked at: {reason}", place=place) from exc
+
+
+def _found(data: Data, project: Path, place: str) -> Path:
+    """Absolute path of a root that is there. Raises DataError when it is not."""
+    assert data.root is not None
+    root = Path(data.root).expanduser()
     # What the shell set is relative to where the user stands, what the recipe says to the recipe's project.
     candidates = [root] if root.is_absolute() else [Path.cwd() / root, project / root]
+    kinds = _ROOTS.get(data.kind, _FOLDER)
     for candidate in candidates:
-        if candidate.is_dir():
-            return candidate.resolve()
-    reason = "is a file" if any(candidate.exists() for candidate in candidates) else "does not exist"
+        if any(is_right(candidate) for is_right in kinds):
+            # A link to a table stays one: the paths in it start where it stands, not where its content is kept.
+            return candidate.parent.resolve() / candidate.name if candidate.is_file() else candidate.resolve()
+    reason = "does not exist"
+    if any(candidate.exists() for candidate in candidates):
+        reason = "is a file" if kinds is _FOLDER else "is a folder"
+    expected = "a folder" if kinds is _FOLDER else "a file"
     raise DataError(
-        f"data.root: {recipe.data.root} {reason}, expected a folder of kind {recipe.data.kind}",
-        place=document.place(("data", "root")),
+        f"data.root: {shown(data.root)} {reason}, expected {expected} of kind {data.kind}",
+        place=place,
         hint="set the path right; a root that is set never falls back to the stand-in",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 Epochs = Annotated[int, Field(ge=1, le=1000)]
@@ -17,6 +17,16 @@ Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 Format = Literal["onnx", "openvino", "tflite"]
 FORMATS: tuple[Format, ...] = ("onnx", "openvino", "tflite")
+MOST_TEACHERS = 8
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool | float):  # Python has True == 1 == 1.0, and a Literal takes them all
+        raise ValueError(f"got {str(value).lower()}, expected a whole number")
+    return value
+
+
+Whole = BeforeValidator(_whole)
 
 
 class Strict(BaseModel):
@@ -95,7 +105,8 @@ class Data(Strict):
             if self.root is not None:
                 raise ValueError("kind skin_phantom renders its own images: leave root out")
         elif self.root is None:
-            raise ValueError(f"kind {self.kind} needs a root: the folder with the images")
+            what = {"csv": "the table", "medmnist": "the .npz"}.get(self.kind, "the folder with the images")
+            raise ValueError(f"kind {self.kind} needs a root: {what}")
         elif self.images is not None:
             raise ValueError("images is only for kind skin_phantom")
         if self.columns is not None and self.kind != "csv":
@@ -186,7 +197,7 @@ class Prune(Training):
 
     macs: Fraction = 0.6
     """Share of the student's multiply-accumulates to keep."""
-    round_to: Literal[1, 2, 4, 8, 16, 32] = 8
+    round_to: Annotated[Literal[1, 2, 4, 8, 16, 32], Whole] = 8
     """Channels stay multiples of it."""
     epochs: Epochs = 12
     """Passes over the training images."""
@@ -209,8 +220,9 @@ def _one_or_several(value: Any) -> str:
     return "several" if isinstance(value, list | tuple) else "one"
 
 
+_Several = Annotated[tuple[Teacher, ...], Field(min_length=1, max_length=MOST_TEACHERS)]
 Teachers = Annotated[
-    Annotated[Teacher, Tag("one")] | Annotated[tuple[Teacher, ...], Field(min_length=1, max_length=8), Tag("several")],
+    Annotated[Teacher, Tag("one")] | Annotated[_Several, Tag("several")],
     Discriminator(_one_or_several),
 ]
 
@@ -218,7 +230,7 @@ Teachers = Annotated[
 class Recipe(Strict):
     """One build."""
 
-    schema_: Annotated[Literal[1], Field(alias="schema")] = 1
+    schema_: Annotated[Literal[1], Whole, Field(alias="schema")] = 1
     """Version of the recipe's format."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """Names the run folder runs/NAME."""
@@ -247,6 +259,18 @@ class Recipe(Strict):
         if self.teacher is None:
             return ()
         return self.teacher if isinstance(self.teacher, tuple) else (self.teacher,)
+
+    @model_validator(mode="after")
+    def _teachers_differ(self) -> Recipe:
+        seen: list[Teacher] = []
+        for teacher in self.teachers:
+            # null means the recipe's seed: written out or not, the same network would be trained twice.
+            seeded = teacher if teacher.seed is not None else teacher.model_copy(update={"seed": self.seed})
+            if seeded in seen:
+                same = f"teacher.{seen.index(seeded)} and teacher.{len(seen)}"
+                raise ValueError(f"{same} are the same network: give one of them another seed")
+            seen.append(seeded)
+        return self
 
     @model_validator(mode="after")
     def _formats_once(self) -> Recipe:

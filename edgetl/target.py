@@ -1,4 +1,4 @@
-"""A target: a device to measure on, as frozen types, and where its file is found."""
+"""A target: a device to measure on, as a frozen type, and where its file is found."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgetl import documents
+from edgetl.documents import shown
 from edgetl.errors import RecipeError
-from edgetl.loading import nearest, validate
 from edgetl.recipe import Strict
+from edgetl.validation import nearest, validate
 
 
 class Target(Strict):
-    """One device.
-
-    kind: local is this machine's CPU.
-    threads: thread counts to measure with; all is every core the process may use.
-    """
+    """A device to measure on."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """What reports call it; recipes name the file."""
     kind: Literal["local"] = "local"
+    """local is this machine's CPU."""
     threads: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)] | Literal["all"], ...], Field(min_length=1)] = (
         1,
         "all",
     )
+    """Thread counts to measure with; all is every core that the process may use."""
 
 
 def load(name: str, project: Path) -> Target:
@@ -36,9 +36,16 @@ def load(name: str, project: Path) -> Target:
     folders = [project / "targets", Path(__file__).parent / "_targets", Path(__file__).parent.parent / "targets"]
     candidates = [Path(name)] if name.endswith((".yaml", ".yml")) else [folder / f"{name}.yaml" for folder in folders]
     for path in candidates:
-        if path.is_file():
+        if _is_file(path):
             return validate(documents.read(path), Target)
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise RecipeError(
-        f"no target {name!r}{nearest(name, known)}", place="targets", hint="a target is a file targets/NAME.yaml"
+        f"no target {shown(name)}{nearest(name, known)}", place="targets", hint="a target is a file targets/NAME.yaml"
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no name of a file: too long, or with a NUL
+        return False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgetl.commands.bundle import BundleArgument, JsonOption, split_data
+from edgetl.commands.completion import complete_target
 
 if TYPE_CHECKING:
     from edgetl.progress import Progress
@@ -22,7 +23,8 @@ def register(app: typer.Typer) -> None:
 def _bench(
     bundle: BundleArgument,
     targets: Annotated[
-        list[str] | None, typer.Option("--target", metavar="T", help="Target; default local_cpu.")
+        list[str] | None,
+        typer.Option("--target", metavar="T", help="Target; default local_cpu.", autocompletion=complete_target),
     ] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="KIND:ROOT", help="Measure accuracy there too.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="About 100 runs each, not 1024 and 60 s.")] = False,

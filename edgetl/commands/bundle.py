@@ -32,7 +32,10 @@ def split_data(data: str) -> tuple[str, Path]:
     kind, colon, root = data.partition(":")
     if not colon or not root:
         raise UsageError(f"--data {data}: expected KIND:ROOT", hint="for example --data ham10000:path/to/HAM10000")
-    return kind, Path(root).expanduser()
+    try:
+        return kind, Path(root).expanduser()
+    except RuntimeError as exc:  # ~nobody
+        raise UsageError(f"--data {data}: {exc}") from exc
 
 
 def _evaluate(
@@ -66,9 +69,10 @@ def _mapping(text: str | None) -> dict[str, str]:
     mapping = {}
     for part in (text or "").split(",") if text else []:
         label, equals, target = (word.strip() for word in part.partition("="))
-        if not equals or not label or not target:
+        if not equals or not label:
             raise UsageError(
-                f"--map {part!r}: expected LABEL=CLASS,...", hint="for example --map mel=malignant,nv=benign"
+                f"--map {part!r}: expected LABEL=CLASS,...",
+                hint="for example --map mel=malignant,nv=benign,other=; nothing behind the = leaves images out",
             )
         mapping[label] = target
     return mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.devices.local import machine
 from edgetl.recipe import FORMATS, Recipe
-from edgetl.stages.networks import networks
+from edgetl.stages.networks import TEACHER_NETWORKS, networks
 from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def read_artifacts(folder: Path) -> list[Artifact]:
     return found
 
 
-_NEEDS = ("teach/network", "distil/network", "prune/network", *(f"calibrate.{backend}" for backend in FORMATS))
+_NEEDS = (*TEACHER_NETWORKS, "distil/network", "prune/network", *(f"calibrate.{backend}" for backend in FORMATS))
 _TOOLS = ("torch", "onnxruntime", "openvino", "ai-edge-litert")
 
 STAGE = Stage("benchmark", 1, _NEEDS, _settings, _TOOLS, _run)

@@ -108,7 +108,8 @@ def _files(bundle: Path) -> list[Path]:
 
 def _refuse_private(bundle: Path, loaded: Loaded) -> None:
     """Look inside every file for where it was made and from what: exporters embed paths, and nobody looks there."""
-    roots = [Path.home(), loaded.project, loaded.data_root, Path(__file__).parents[2]]
+    data = loaded.data_root.parent if loaded.data_root and loaded.data_root.is_file() else loaded.data_root
+    roots = [Path.home(), loaded.project, data, Path(__file__).parents[2]]
     needles = {str(root.resolve()).encode() for root in roots if root is not None and len(root.resolve().parts) > 2}
     for path in _files(bundle):
         content = path.read_bytes()

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -20,9 +19,9 @@ from edgetl import __version__
 from edgetl.devices.local import machine
 from edgetl.errors import IntegrityError
 from edgetl.loading import Loaded
-from edgetl.progress import Progress
 from edgetl.recipe import Recipe
-from edgetl.stages.networks import STAGE_OF
+from edgetl.stages.aside import aside, swap
+from edgetl.stages.networks import AVERAGE, STAGE_OF, TEACHERS
 
 if TYPE_CHECKING:
     from edgetl.pipeline import Step
@@ -33,6 +32,7 @@ REPORT = "report.json"
 PAGE = "report.html"
 EXTRAS = "extras.json"
 BUNDLE = "bundle"
+_COPIED = ("models/", "golden/")
 
 _TRAINING = (
     *("weights", "loss", "chosen_weight", "rule", "notes", "pruned", "taught_by", "teacher_weight"),
@@ -40,37 +40,36 @@ _TRAINING = (
 )
 
 
-def write(loaded: Loaded, steps: Sequence[Step], run: Path, progress: Progress) -> list[str]:
-    """Bring the run folder up to date with the stages.
+def is_current(loaded: Loaded, steps: Sequence[Step], run: Path) -> bool:
+    """Whether the run folder is what `write` would make of these stages."""
+    return _is_current(run, _key(loaded, steps))
 
-    Returns:
-        What failed, a sentence a gate; the bundle is then left out (and an earlier one removed, it is of another build).
+
+def failures(run: Path) -> list[str]:
+    """What failed in a written run folder, a sentence a gate."""
+    return _failures(_read(run / REPORT))
+
+
+def write(loaded: Loaded, steps: Sequence[Step], run: Path) -> None:
+    """Bring the run folder up to date with the stages: everything is written aside first, then put in its place.
+
+    When a gate failed the bundle is left out, and an earlier one removed: it is of another build.
     """
     key = _key(loaded, steps)
-    if _is_current(run, key):
-        return _failures(json.loads((run / REPORT).read_text(encoding="utf-8")))
-    progress.say(f"[{len(steps) + 1}] {NAME}")
     folders = {step.stage.name: step.entry.folder for step in steps if step.entry}
     report = _collect(loaded, steps, folders, key)
-    failures = _failures(report)
-    bundle, aside = run / BUNDLE, run / f".{BUNDLE}-{os.getpid()}"
-    _remove(aside)
-    try:
-        if not failures:
+    failed = _failures(report)
+    extras = _extras(folders, report)
+    texts = {EXTRAS: json.dumps(extras), PAGE: page(report, extras), REPORT: json.dumps(report, indent=1)}
+    with aside(run) as new:
+        if not failed:
             from edgetl.stages import bundle as bundles
 
-            bundles.write(loaded, folders, report, aside)
-        (run / REPORT).unlink(missing_ok=True)  # from here to its new version the run folder is unfinished, and says so
-        _remove(bundle)
-        if not failures:
-            aside.rename(bundle)
-    finally:
-        _remove(aside)
-    extras = _extras(folders, report)
-    _write(run / EXTRAS, json.dumps(extras))
-    _write(run / PAGE, page(report, extras))
-    _write(run / REPORT, json.dumps(report, indent=1))
-    return failures
+            bundles.write(loaded, folders, report, new / BUNDLE)
+            _require_copied(new / BUNDLE, steps)
+        for name, text in texts.items():
+            (new / name).write_text(text, encoding="utf-8")
+        swap(new, run, (BUNDLE, EXTRAS, PAGE, REPORT))
 
 
 def page(report: Mapping[str, Any], extras: Mapping[str, Any]) -> str:
@@ -112,6 +111,19 @@ def _is_current(run: Path, key: str) -> bool:
     return complete and any(stage["name"] == NAME and stage["key"] == key for stage in report["stages"])
 
 
+def _require_copied(bundle: Path, steps: Sequence[Step]) -> None:
+    """What a bundle holds of a stage's files is what the stage wrote: the manifest would bless any copy."""
+    files = _read(bundle / "bundle.json")["files"]
+    for step in steps:
+        for name, (sha256, _) in step.entry.files.items() if step.entry else ():
+            if name.startswith(_COPIED) and name in files and files[name] != sha256:
+                raise IntegrityError(
+                    f"is not what {step.stage.name} wrote: it changed while it was copied",
+                    place=name,
+                    hint="build again; if it happens again, look after the disk",
+                )
+
+
 def _failures(report: Mapping[str, Any]) -> list[str]:
     return [
         f"{gate['name']} of {gate['subject']}: {gate['message']}"
@@ -142,7 +154,7 @@ def _collect(loaded: Loaded, steps: Sequence[Step], folders: Mapping[str, Path],
         "environment": {**_environment(), "targets": latency["targets"]},
         "data": data,
         "models": [
-            {**model, "training": _training(folders, model["name"]), "latency": latency["rows"][model["name"]]}
+            {**model, "training": _training(folders, model["name"]), "latency": latency["rows"].get(model["name"], [])}
             for model in evaluated["models"]
         ],
         "comparisons": evaluated["comparisons"],
@@ -155,15 +167,17 @@ def _collect(loaded: Loaded, steps: Sequence[Step], folders: Mapping[str, Path],
 def _without_paths(recipe: Recipe) -> dict[str, Any]:
     """The recipe as JSON, fit to travel with a bundle: where files lay on this machine is left out."""
     document: dict[str, Any] = recipe.model_dump(mode="json", by_alias=True, exclude={"data": {"root"}})
-    for role in ("teacher", "student"):
-        if document[role]:
-            document[role]["weights"] = Path(document[role]["weights"]).name
+    teachers = document["teacher"] or []
+    for network in (*(teachers if isinstance(teachers, list) else [teachers]), document["student"]):
+        network["weights"] = Path(network["weights"]).name
     document["targets"] = [Path(target).stem if "/" in target else target for target in document["targets"]]
     return document
 
 
 def _training(folders: Mapping[str, Path], model: str) -> dict[str, Any]:
     """How a network came about: the weights it started from, what was chosen on validation, what pruning kept."""
+    if model == AVERAGE:
+        return {}
     document = _read(folders[STAGE_OF[model]] / "training.json")
     found = {name: document[name] for name in _TRAINING if name in document}
     if "candidates" in document:
@@ -208,8 +222,11 @@ def _extras(folders: Mapping[str, Path], report: Mapping[str, Any]) -> dict[str,
 
 
 def _histories(folders: Mapping[str, Path]) -> dict[str, Any]:
-    training = {stage: _read(folders[stage] / "training.json") for stage in ("teach", "distil", "prune")}
-    found = {"teacher": training["teach"].get("history")}
+    there = {name: stage for name, stage in STAGE_OF.items() if stage in folders}
+    training = {stage: _read(folders[stage] / "training.json") for stage in there.values()}
+    found = {
+        name.replace("_", " "): training[stage].get("history") for name, stage in there.items() if name in TEACHERS
+    }
     for candidate in training["distil"]["candidates"]:
         found[f"student, teacher's weight {candidate['weight']:g}"] = candidate["history"]
     found["pruned student"] = training["prune"].get("history")
@@ -227,8 +244,3 @@ def _write(path: Path, text: str) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _remove(folder: Path) -> None:
-    if folder.exists():
-        shutil.rmtree(folder)

@@ -21,7 +21,7 @@ class Context:
     folder: empty; what is written here becomes the stage's result when `run` returns, and nothing stays when it raises.
     inputs: the finished folder of each stage that `needs` names.
     scratch: survives a kill and is deleted when the stage ends: checkpoints live here.
-    data_root: the folder that the records' paths are relative to.
+    source: where the pictures are: their folder, or the table of a CSV data set.
     project: the recipe's project, where target files are looked up.
     progress: where to say how far it is.
     """
@@ -30,9 +30,14 @@ class Context:
     folder: Path
     inputs: Mapping[str, Path]
     scratch: Path
-    data_root: Path
+    source: Path
     project: Path
     progress: Progress
+
+    @property
+    def data_root(self) -> Path:
+        """The folder that the records' paths are relative to."""
+        return self.source.parent if self.source.is_file() else self.source
 
 
 def always(recipe: Recipe) -> bool:

@@ -80,7 +80,7 @@ def _verified(
     for gate in gates:
         if not gate["passed"]:
             word = "FAILED" if gate["severity"] == "fail" else "warning"
-            context.progress.say(f"  {word}: {gate['name']} of {gate['subject']}: {gate['message']}")
+            context.progress.warn(f"  {word}: {gate['name']} of {gate['subject']}: {gate['message']}")
     context.progress.say(
         f"  {artifact['name']}: balanced accuracy {measures['metrics']['balanced_accuracy']['value']:.3f}, "
         f"max difference to PyTorch {parity.max_abs_diff:.1e}, same class on {parity.top1_agreement:.1%}"

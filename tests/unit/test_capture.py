@@ -59,14 +59,14 @@ def test_tail_shows_what_a_person_would_have_seen() -> None:
     assert log.tail(1) == "three"
 
 
-def test_the_innermost_capture_gets_the_lines() -> None:
+def test_the_innermost_capture_gets_the_lines_and_hands_them_on() -> None:
     with captured() as outer:
         print("before")
         with captured() as inner:
             print("within")
         print("after")
     assert inner.text() == "within\n"
-    assert outer.text() == "before\nafter\n"
+    assert outer.text() == "before\nwithin\nafter\n"
 
 
 def test_leaks_no_descriptor() -> None:

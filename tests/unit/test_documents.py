@@ -45,7 +45,10 @@ def test_every_value_knows_its_place() -> None:
         ("a: [1,\nb: 2", "r:2:", "not YAML"),
         ("a: 1\n---\nb: 2", "r:2:1", "second document"),
         ("{[1]: 2}", "r:1:2", "key must be plain"),
-        ("a: \x07", "r", "not YAML"),
+        ("a: 1\nb: \x07", "r:2:4", "U\\+0007 is not allowed"),
+        ('a: "\\ud800"', "r:1:4", "surrogate"),
+        ('a: "\\UFFFFFFFF"', "r:1:1", "too large"),
+        ("%YAML 1." + "1" * 5000 + "\n--- 1", "r:1:1", "too large"),
     ],
 )
 def test_what_could_go_wrong_in_silence_is_an_error_with_a_place(text: str, place: str, words: str) -> None:
@@ -62,7 +65,7 @@ def test_files_that_are_no_recipe(tmp_path: Path) -> None:
         documents.read(big)
     with pytest.raises(RecipeError, match="0xff is not UTF-8") as caught:
         documents.read(binary)
-    assert str(caught.value.place).endswith("binary.yaml:2:1")
+    assert str(caught.value.place).endswith("binary.yaml:2:4")
     with pytest.raises(RecipeError, match="no such file"):
         documents.read(tmp_path / "nothing.yaml")
     with pytest.raises(RecipeError, match="cannot be read"):

@@ -12,11 +12,12 @@ import pytest
 from PIL import Image
 
 from edgetl.data.records import Record
+from edgetl.data.source import Source
 from edgetl.data.table import DataTable
-from edgetl.errors import DataError
+from edgetl.errors import DataError, UsageError
 from edgetl.runtime.preprocessing import Preprocessing, Resize
 from edgetl.stages.arrays import write_arrays
-from edgetl.stages.external import _merge
+from edgetl.stages.external import _labelled, _merge, _require_names
 from edgetl.stages.originals import batches
 from edgetl.stages.quantize import calibration_rows
 
@@ -55,6 +56,40 @@ def test_arrays_are_read_back_and_equal_arrays_are_equal_files(tmp_path: Path) -
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     with np.load(tmp_path / "one.npz") as read:
         assert {name: read[name].tolist() for name in read} == {name: array.tolist() for name, array in arrays.items()}
+
+
+class TestMapOfAnExternalSet:
+    """The data set knows mel, nv and scar; the bundle mel, nv and df."""
+
+    def source(self, root: Path) -> Source:
+        names = ("mel", "nv", "scar")
+        for name in names:
+            (root / f"{name}.png").write_bytes(name.encode())
+        return Source(root, [Record(f"{name}.png", name) for name in names])
+
+    def test_labels_are_merged_renamed_and_left_out(self, tmp_path: Path) -> None:
+        mapping = {"mel": "sick", "df": "sick", "scar": ""}
+        source = self.source(tmp_path)
+        _require_names(mapping, source, ("mel", "nv", "df"))
+        assert [record.label for record in _labelled(source, mapping, tmp_path)] == ["sick", "nv"]
+        several = _labelled(source, {"mel": "sick", "scar": "well", "nv": "well"}, tmp_path)
+        assert [record.label for record in several] == ["sick", "well", "well"]
+        assert [record.label for record in source.records] == ["mel", "nv", "scar"]
+
+    @pytest.mark.parametrize(
+        ("mapping", "message"),
+        [
+            ({"scr": "sick"}, r"--map scr=sick: neither .* did you mean 'scar'\?"),
+            ({"df": ""}, r"--map df=: no image has such a label"),
+        ],
+    )
+    def test_names_that_nobody_has(self, mapping: dict[str, str], message: str, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=message):
+            _require_names(mapping, self.source(tmp_path), ("mel", "nv", "df"))
+
+    def test_one_class_cannot_be_evaluated(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"one class \(nv\) left"):
+            _labelled(self.source(tmp_path), {"mel": "", "scar": ""}, tmp_path)
 
 
 def test_pictures_that_became_unreadable_are_named_in_one_error(tmp_path: Path) -> None:

@@ -1,0 +1,43 @@
+"""What the shell offers behind TAB, beside names of commands and options: recipes, stages, targets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["complete_recipe", "complete_stage", "complete_target"]
+
+STAGES = (
+    *("data", "teach", "distil", "prune", "evaluate"),
+    *(
+        f"{stage}.{backend}"
+        for stage in ("export", "quantize", "calibrate", "verify")
+        for backend in ("onnx", "openvino", "tflite")
+    ),
+    *("benchmark", "report"),
+)
+
+
+def complete_recipe(incomplete: str) -> list[str]:
+    """YAML files and folders that a path may go on with, and the recipes of a folder `recipes` while nothing is typed."""
+    typed = Path(incomplete)
+    folder = typed if incomplete.endswith("/") or not incomplete else typed.parent
+    if not folder.is_dir():
+        return []
+    found = [*sorted(Path("recipes").glob("*.yaml"))] if not incomplete else []
+    for path in sorted(folder.iterdir()):
+        if path.suffix in (".yaml", ".yml") or (path.is_dir() and not path.name.startswith(".")):
+            found.append(path)
+    texts = [f"{path}/" if path.is_dir() else str(path) for path in dict.fromkeys(found)]
+    return [text for text in texts if text.startswith(incomplete)]
+
+
+def complete_stage(incomplete: str) -> list[str]:
+    """Names of stages. A list of its own: the stages' modules take half a second to import."""
+    return [name for name in STAGES if name.startswith(incomplete)]
+
+
+def complete_target(incomplete: str) -> list[str]:
+    """Names of the targets that are found from here."""
+    folders = [Path("targets"), Path(__file__).parents[1] / "_targets", Path(__file__).parents[2] / "targets"]
+    names = {path.stem for folder in folders for path in folder.glob("*.yaml")}
+    return sorted(name for name in names if name.startswith(incomplete))

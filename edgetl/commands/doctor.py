@@ -1,0 +1,60 @@
+"""`edgetl doctor`: what this machine can do, and how what is broken is repaired."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgetl.commands.bundle import JsonOption
+from edgetl.errors import EnvironmentFault
+
+if TYPE_CHECKING:
+    from edgetl.doctor import Finding
+
+_WORDS = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN ", "absent": "-      "}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command("doctor")(_doctor)
+
+
+def _doctor(
+    network: Annotated[bool, typer.Option("--network", help="Also ask whether the model hub answers.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at Python, processor, memory, disk, packages and runtimes. Exit code 3 when something needed is broken."""
+    from edgetl.doctor import examine
+    from edgetl.progress import Console
+
+    found = []
+    with Console() as console:
+        for finding in examine(network, lambda name, done, total: console.advance(f"trying {name}", done, total)):
+            found.append(finding)
+    if as_json:
+        print(json.dumps([finding.to_json() for finding in found]))
+    else:
+        print("\n\n".join(_group(name, [one for one in found if one.group == name]) for name in _groups(found)))
+    broken = [finding for finding in found if finding.state == "broken"]
+    if broken:
+        first = broken[0]
+        raise EnvironmentFault(
+            f"{len(broken)} of {len(found)} are broken, the first: {first.name}: {first.detail}", hint=first.fix
+        )
+
+
+def _groups(found: Sequence[Finding]) -> list[str]:
+    return list(dict.fromkeys(finding.group for finding in found))
+
+
+def _group(name: str, found: Sequence[Finding]) -> str:
+    width = max(len(finding.name) for finding in found)
+    lines = [name]
+    for finding in found:
+        lines.append(f"  {_WORDS[finding.state]}  {finding.name:<{width}}  {finding.detail}")
+        if finding.fix:
+            lines.append(f"  {'':<{len(_WORDS['ok']) + width + 2}}  fix: {finding.fix}")
+    return "\n".join(lines)

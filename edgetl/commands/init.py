@@ -1,0 +1,71 @@
+"""`edgetl init`: from a folder of pictures to a starter recipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgetl.commands.bundle import JsonOption
+from edgetl.errors import EnvironmentFault, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from edgetl.stages.starting import Start
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command("init")(_init)
+
+
+def _init(
+    data: Annotated[Path, typer.Argument(help="Folder of pictures, .csv or .npz.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Recipe to write.")] = Path("recipe.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recipe.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at a data set and write a starter recipe for it."""
+    if out.exists() and not force:
+        raise UsageError(
+            "is there already", place=str(out), hint="name another file with --out, or overwrite it with --force"
+        )
+    if not out.parent.is_dir():
+        raise UsageError("is no folder", place=str(out.parent), hint="make it, or name another file with --out")
+    try:
+        start, recipe = _decided(data, out)
+    except KeyboardInterrupt as exc:
+        raise Interrupted("interrupted; nothing was written") from exc
+    _write(out, recipe)
+    if as_json:
+        print(json.dumps({"recipe": str(out), **start.to_json()}))
+        return
+    print(out)
+    for name in start.left_out:
+        print(f"warning: {name} has too few groups for three splits and is left out", file=sys.stderr)
+    print(f"next: edgetl check {out}", file=sys.stderr)
+
+
+def _decided(data: Path, out: Path) -> tuple[Start, str]:
+    from edgetl.progress import Console
+    from edgetl.stages import starting
+
+    with Console() as console, tempfile.TemporaryDirectory() as scratch:
+        start = starting.look(data.expanduser(), out, Path(scratch), console)
+    return start, starting.text(start)
+
+
+def _write(out: Path, recipe: str) -> None:
+    """All of the file or nothing of it."""
+    aside = out.with_name(f".{out.name}-{os.getpid()}")
+    try:
+        aside.write_text(recipe, encoding="utf-8")
+        aside.replace(out)
+    except OSError as exc:
+        raise EnvironmentFault(f"cannot be written: {exc.strerror}", place=str(out)) from exc
+    finally:
+        aside.unlink(missing_ok=True)

@@ -1,0 +1,40 @@
+"""`edgetl schema`: the format of recipes and targets for editors."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command("schema")(_schema)
+
+
+def _schema(
+    out: Annotated[Path | None, typer.Option("--out", help="Write it to a file.", show_default=False)] = None,
+    target: Annotated[bool, typer.Option("--target", help="Of target files instead of recipes.")] = False,
+) -> None:
+    """Print the JSON schema of recipes, with which editors complete and check them."""
+    from edgetl.recipe import Recipe
+    from edgetl.schema import json_schema
+    from edgetl.target import Target
+
+    found = json_schema(Target, "edgetl target") if target else json_schema(Recipe, "edgetl recipe")
+    text = json.dumps(found, indent=2)
+    if out is None:
+        print(text)
+        return
+    aside = out.with_name(f".{out.name}-{os.getpid()}")
+    try:
+        aside.write_text(text + "\n", encoding="utf-8")
+        aside.replace(out)
+    finally:
+        aside.unlink(missing_ok=True)
+    print(f"wrote {out}; first line of a {'target' if target else 'recipe'} in the same folder:", file=sys.stderr)
+    print(f"# yaml-language-server: $schema={out.name}")

@@ -1,0 +1,142 @@
+"""`edgetl doctor` on machines where something is broken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from edgetl import doctor
+from edgetl.commands import doctor as command
+from edgetl.doctor import Finding, machine, packages, probing
+from edgetl.doctor.probing import Probe
+from edgetl.errors import EnvironmentFault
+
+OPENCV = Probe("training", "opencv", "opencv-python-headless")
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds", "said"),
+    [
+        (
+            "raise ImportError('libGL.so.1: cannot open shared object file')",
+            60,
+            "cannot be used: ImportError: libGL.so.1",
+        ),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", 60, "crashed: SIGSEGV"),
+        ("import sys; sys.exit(3)", 60, "cannot be used: without a word"),
+        ("import time; time.sleep(60)", 2, "did not answer within 2 s"),
+    ],
+)
+def test_a_broken_package_is_named_with_its_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, seconds: float, said: str
+) -> None:
+    (tmp_path / "cv2.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = probing.run(OPENCV, "opencv-python-headless==5.0", seconds)
+    assert (found.state, found.name) == ("broken", "opencv")
+    assert found.detail.startswith(said)
+    assert found.fix == "pip install --force-reinstall --no-deps 'opencv-python-headless==5.0'"
+
+
+def test_a_file_beside_the_user_is_not_taken_for_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    assert probing.run(OPENCV, None).state == "ok"
+
+
+@pytest.mark.parametrize(("name", "said"), [("onnxruntime", "CPUExecutionProvider"), ("LiteRT", "with XNNPACK")])
+def test_a_runtime_computes_something(name: str, said: str) -> None:
+    probe = next(probe for probe in probing.PROBES if probe.name == name)
+    found = probing.run(probe, None)
+    assert (found.state, said in found.detail, "computes" in found.detail) == ("ok", True, True), found
+
+
+def test_the_network_is_asked_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def run(probe: Probe, requirement: str | None) -> Finding:
+        tried.append(probe.name)
+        return Finding(probe.group, probe.name, "ok", "")
+
+    monkeypatch.setattr(probing, "run", run)
+    found = list(probing.findings({"torch": "torch==2"}, network=False, progress=lambda *_: None))
+    assert set(tried) == {"torch", "packages"}
+    assert ("hub", "absent") in [(one.name, one.state) for one in found]
+    list(probing.findings({"torch": "torch==2"}, network=True, progress=lambda *_: None))
+    assert "hub" in tried
+
+
+def test_packages_are_held_against_what_edgetl_requires(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        if name not in there:
+            raise metadata.PackageNotFoundError(name)
+        return there[name]
+
+    there = {"torch": "2.13.0+cpu", "timm": "0.9", "packaging": "25"}
+    required = ["torch<2.14,>=2.9", "timm>=1.0", "openvino<2027", 'pytest; extra == "test"']
+    monkeypatch.setattr(metadata, "requires", lambda _: required)
+    monkeypatch.setattr(metadata, "version", version)
+    found = {one.name: one for one in packages.findings()}
+    assert {name: one.state for name, one in found.items()} == {"torch": "ok", "timm": "warning", "openvino": "broken"}
+    assert found["timm"].fix == "pip install 'timm>=1.0'"
+    assert packages.present() == {"torch": "torch==2.13.0+cpu", "timm": "timm==0.9"}
+
+
+def test_edgetl_that_is_not_installed_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def requires(name: str) -> list[str]:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "requires", requires)
+    assert [one.state for one in packages.findings()] == ["warning"]
+    assert packages.present() == {}
+
+
+def test_variables_and_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("EDGETL_STORE", str(file))
+    monkeypatch.setenv("EDGETL_HAM10000", str(tmp_path / "nothing"))
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    found = {one.name: one for one in (*machine.findings(), *machine.surroundings())}
+    assert (found["store"].state, found["EDGETL_HAM10000"].state, found["telemetry"].state) == (
+        "broken",
+        *["warning"] * 2,
+    )
+    assert found["Python"].state == "ok"
+    assert "cores usable" in found["processor"].detail
+    assert all(one.fix for one in found.values() if one.state in ("warning", "broken"))
+    monkeypatch.setenv("EDGETL_STORE", str(tmp_path / "new" / "store"))
+    assert {one.name: one.state for one in machine.findings()}["store"] != "broken"
+
+
+def test_the_exit_code_is_3_when_something_needed_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    well = Finding("runtimes", "LiteRT", "ok", "computes")
+    odd = Finding("weights", "hub", "warning", "cannot be reached", "use a package")
+    ill = Finding("runtimes", "openvino", "broken", "crashed: SIGILL", "pip install openvino")
+    found = [well, odd]
+
+    def examine(network: bool, progress: object) -> Iterator[Finding]:
+        yield from found
+
+    monkeypatch.setattr(doctor, "examine", examine)
+    command._doctor()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "runtimes",
+        "  ok       LiteRT  computes",
+        "",
+        "weights",
+        "  warning  hub  cannot be reached",
+        "                fix: use a package",
+    ]
+    found.append(ill)
+    with pytest.raises(EnvironmentFault, match="openvino: crashed: SIGILL") as caught:
+        command._doctor(as_json=True)
+    assert (caught.value.exit_code, caught.value.hint) == (3, "pip install openvino")
+    assert [one["state"] for one in json.loads(capsys.readouterr().out)] == ["ok", "warning", "broken"]
