@@ -3,7 +3,7 @@
     python -m benchmarks.kill [--kills 30] [--work DIR]
 
 A moment is drawn from the log of an uninterrupted build: an event of it, and how long after it. At least 10 moments lie
-between two epochs' ends, inside a training epoch; checkpoints within an epoch come twice a second here, not every 45 s. The
+between two epochs' ends, inside a training epoch; checkpoints within an epoch come ten times a second here, not every 45 s. The
 whole process group is killed. Afterwards `edgetl cache verify` must find nothing, the same command must end well, and
 every model file and its outputs on the golden pictures must be those of the uninterrupted build.
 
@@ -34,7 +34,7 @@ RESULT = Path(__file__).parent / "results" / "kill.json"
 IN_EPOCHS = 10
 _SEED = 20_261
 # The epochs are too short for a checkpoint every 45 seconds.
-_OFTEN = "from edgetl.training import pace; pace.SAVE_SECONDS, pace._LARGEST_SHARE = 0.5, 1.0"
+_OFTEN = "from edgetl.training import pace; pace.SAVE_SECONDS, pace._LARGEST_SHARE = 0.1, 1.0"
 _SETTINGS: dict[str, Any] = {"images": 98, "size": 64, "epochs": 3, "formats": FORMATS}
 
 

@@ -21,7 +21,7 @@ from edgetl.evidence import gates
 from edgetl.loading import load
 from edgetl.progress import Silent
 from edgetl.runtime.manifest import Manifest
-from edgetl.store import Store
+from edgetl.store import Store, locked
 
 RECIPE = """\
 name: tiny
@@ -159,6 +159,34 @@ def test_only_what_depends_on_a_change_is_computed_again(project: Project) -> No
     assert changed["prune"]
     assert changed["export.tflite"]
     assert not changed["quantize.tflite"]
+
+
+def test_a_dry_run_says_why_and_what_is_cached_since_when(project: Project) -> None:
+    words = ("build", project.recipe, "--dry-run", "--set", "quantize.images=17", "--set", "distil.learning_rate=0.001")
+    stages = {stage["name"]: stage for stage in json.loads(project.edgetl(*words, "--json").stdout)["stages"]}
+    assert stages["teach"]["since"].startswith("20")
+    assert stages["distil"]["why"] == ["distil.learning_rate: 0.002 -> 0.001"]
+    assert stages["quantize.onnx"]["why"] == ["after prune, export.onnx", "quantize.images: 16 -> 17"]
+    assert "would run  distil" in project.edgetl(*words).stdout
+
+
+def test_a_second_build_of_one_run_folder_waits_for_the_first(project: Project) -> None:
+    with locked(project.run_folder / ".lock", "writes the run folder", print):
+        second = subprocess.Popen(
+            project.command("build", project.recipe),
+            cwd=project.folder,
+            env=project.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert second.stderr is not None
+        said = next(line for line in second.stderr if "waiting" in line)
+    rest = second.communicate()[1]
+    assert said.startswith(f"waiting for another build (pid {os.getpid()} on ")
+    assert said.endswith("that writes the run folder\n")
+    assert second.returncode == 0
+    assert "nothing to compute" in rest
 
 
 def test_verify_passes_and_a_changed_byte_is_exit_code_5(project: Project, tmp_path: Path) -> None:
