@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import made_by
 from benchmarks.provenance import provenance
 from benchmarks.tiny_build import TinyBuild, artefacts, events
 
@@ -77,9 +78,11 @@ def _summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def render(result: dict[str, Any]) -> str:
-    """The section for docs/results.md."""
+    """The section of docs/results.md."""
     summary = result["summary"]
     return (
+        "## Several builds in one store\n\n"
+        f"{made_by(result)}\n"
         f"{summary['rounds']} rounds of {result['builds']} equal builds started together in one empty store: "
         f"{summary['builds_that_ended_well']} of {summary['builds']} ended with exit code 0, "
         f"{summary['stages_computed_more_than_once']} stages were computed more than once, "

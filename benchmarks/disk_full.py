@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import made_by
 from benchmarks.provenance import provenance
 from benchmarks.tiny_build import TinyBuild, artefacts, events, messages
 from edgetl.store import Store
@@ -137,12 +138,14 @@ def _write(document: dict[str, Any]) -> None:
 
 
 def render(result: dict[str, Any]) -> str:
-    """The section for docs/results.md."""
+    """The section of docs/results.md."""
     summary, finished = result["summary"], result["finished"]
     end = "the last run had room, finished, and delivered the same files as a build that never lacked any"
     if not finished or not finished["same_artefacts"]:
         end = "the last run did NOT deliver the files of a build with room"
     return (
+        "## A full disk\n\n"
+        f"{made_by(result)}\n"
         f"A disk that was full at {summary['moments']} moments in {len(summary['stages'])} stages of a build: "
         f"{summary['exit_code_3']} ended with exit code 3, "
         f"{summary['one_message']} with one message and no traceback; {summary['damaged_entries']} stored results were "

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import made_by
 from benchmarks.provenance import provenance
 from benchmarks.tiny_build import FORMATS, TinyBuild, artefacts, events, messages
 from edgetl.store import locked
@@ -171,9 +172,11 @@ def _summary(kills: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def render(result: dict[str, Any]) -> str:
-    """The section for docs/results.md."""
+    """The section of docs/results.md."""
     summary = result["summary"]
     return (
+        "## kill -9\n\n"
+        f"{made_by(result)}\n"
         f"{summary['kills']} builds were killed with `kill -9` at random moments, {summary['inside_an_epoch']} of them inside "
         f"a training epoch. After the same command again {summary['resumed']} ended well, {summary['equal']} with the same "
         f"model files and outputs, byte for byte, as a build that nobody interrupted; {summary['damaged_entries']} stored "

@@ -39,6 +39,7 @@ SECTIONS = (
     "disk_full",
     "malformed",
     "malformed_data",
+    "near_duplicates",
     "allocator",
     "phantom_difficulty",
     "phantom_speed",

@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import made_by
 from benchmarks.provenance import provenance
 
 RESULT = Path(__file__).parent / "results" / "training_overhead.json"
@@ -150,7 +151,7 @@ def main() -> None:
 
 
 def render(result: Mapping[str, Any]) -> str:
-    """The result as Markdown."""
+    """The section of docs/results.md."""
 
     def shown(spread: Mapping[str, float]) -> str:
         return f"{spread['median']:+.1%} ({spread['low']:+.1%} to {spread['high']:+.1%})"
@@ -164,10 +165,12 @@ def render(result: Mapping[str, Any]) -> str:
     wait = result["data_wait"]
     return "\n".join(
         [
+            "## What training costs over a bare PyTorch loop\n",
+            made_by(result),
             *lines,
             "",
             f"Share of an epoch spent waiting for data, with augmentation: {wait['median']:.2%} "
-            f"({wait['low']:.2%} to {wait['high']:.2%}). Median and range of {len(result['rounds'])} rounds.",
+            f"({wait['low']:.2%} to {wait['high']:.2%}). Median and range of {len(result['rounds'])} rounds.\n",
         ]
     )
 

@@ -5,7 +5,6 @@ A .tflite file is a flatbuffer: `tflite_graph` fits the edges on it and finds th
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,14 +32,14 @@ artefact that holds them is not integer-only: NPUs and microcontrollers want a R
 def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path:
     """Write `folder/stem.tflite`: float32, temperature 1."""
     path = folder / f"{stem}.tflite"
-    with converting(NAME, "export"), tempfile.TemporaryDirectory() as scratch:
+    with converting(NAME, "export"):
         import litert_torch
         import torch
 
         wrapped = litert_torch.to_channel_last_io(edges.frozen(network), args=[0]).eval()
-        bare = Path(scratch) / "body.tflite"
-        litert_torch.convert(wrapped, (torch.zeros(1, image_size, image_size, 3),)).export(str(bare))
-        model = tflite_graph.load(bare)
+        converted = litert_torch.convert(wrapped, (torch.zeros(1, image_size, image_size, 3),))
+        # Not by way of a file: litert-converter 0.5 writes it in C++, which ends the process where the disk is full.
+        model = tflite_graph.load(converted.model_content())
         tflite_graph.shorten_names(model)
         tflite_graph.attach_edges(model)
         edges.replace_file(path, tflite_graph.packed(model))

@@ -188,10 +188,12 @@ def _candidates(count: int, look: Callable[[int], Thumbnails]) -> Iterator[tuple
                 pairs = pairs[:, pairs[0] < pairs[1]]
                 for at in range(0, pairs.shape[1], _BLOCK):
                     found.append(_oriented_best(spectra, pairs[:, at : at + _BLOCK]))
-            if found:
-                pairs, turns, values = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
-                kept = _best(pairs[0], values)
-                yield block.stop, pairs[:, kept], turns[kept]
+            if not found:
+                yield block.stop, np.empty((2, 0), np.int64), np.empty(0, np.int64)
+                continue
+            pairs, turns, values = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
+            kept = _best(pairs[0], values)
+            yield block.stop, pairs[:, kept], turns[kept]
 
 
 class _Spilled:

@@ -93,7 +93,8 @@ def explained(capsys: pytest.CaptureFixture[str]) -> Explained:
 
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("EDGETL_TEST_ROOT", raising=False)
+    for name in ("EDGETL_TEST_ROOT", "EDGETL_HAM10000"):
+        monkeypatch.delenv(name, raising=False)
     path = tmp_path / "r.yaml"
     path.write_text(
         "name: r\ndata:\n  kind: folder\n  root: ${EDGETL_TEST_ROOT}/x\n  labels: {1: 'null', mel: null}\n"
