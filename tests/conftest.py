@@ -6,6 +6,8 @@ Hypothesis runs without deadlines: a shared machine may take its time.
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,15 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("edgetl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edgetl")
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as on a terminal, for the tests that press it: a suite that was started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
+
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
