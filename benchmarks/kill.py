@@ -178,10 +178,10 @@ def render(result: dict[str, Any]) -> str:
     return (
         "## kill -9\n\n"
         f"{made_by(result)}\n"
-        f"{summary['kills']} builds were killed with `kill -9` at random moments, {summary['inside_an_epoch']} of them inside "
-        f"a training epoch. The same command again went on inside an epoch in {summary['went_on_inside_an_epoch']} of them, and "
-        f"{summary['resumed']} ended well, {summary['equal']} with the same model files and outputs, byte for byte, as a build "
-        f"that nobody interrupted; {summary['damaged_entries']} stored results were damaged.\n"
+        f"{summary['kills']} builds were killed with `kill -9` at random moments, {summary['inside_an_epoch']} of them in "
+        f"an epoch. The same command again went on inside an epoch in {summary['went_on_inside_an_epoch']} of them, "
+        f"and {summary['resumed']} ended well, {summary['equal']} with the same model files and outputs, byte for byte, as "
+        f"a build that nobody interrupted; {summary['damaged_entries']} stored results were damaged.\n"
     )
 
 
