@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import edges
 from edgetl.backends.conversion import converting
+from edgetl.runtime import signal_stack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +49,7 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
 
     calibration: uint8 [N, H, W, 3], in the edges' own units.
     """
-    with converting(NAME, "quantize"):
+    with converting(NAME, "quantize"), signal_stack.kept():
         import nncf
 
         quantized = nncf.quantize(

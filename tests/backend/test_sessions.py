@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +113,30 @@ class TestEverySession:
 def test_openvino_says_when_it_does_not_compute_in_float32(models: Path) -> None:
     session = SESSIONS["openvino"].open_session(model(models, "openvino"), 1, {"INFERENCE_PRECISION_HINT": "bf16"})
     assert session.describe()["compute_precision"] in {"bfloat16", "float32"}  # float32 where the CPU has no bf16
+
+
+CTRL_C = """
+import gc, os, signal, sys, time
+from pathlib import Path
+from edgetl.runtime.sessions import SESSIONS
+one, other = (SESSIONS[sys.argv[1]].open_session(Path(sys.argv[2]), 1, {}) for _ in range(2))
+del one
+gc.collect()
+del other
+gc.collect()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+except KeyboardInterrupt:
+    print("caught")
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_ctrl_c_after_sessions_that_are_gone_is_no_crash(models: Path, backend: str) -> None:
+    command = [sys.executable, "-c", CTRL_C, backend, str(model(models, backend))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "caught"), done.stderr
 
 
 def test_other_edges_are_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import telemetry
+from .. import signal_stack, telemetry
 from ..errors import IntegrityError, MissingRuntime
 from .edges import Image, Probabilities, check_edges, check_image, check_threads, precision_of
 
@@ -44,7 +44,8 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OpenVi
     if not path.is_file():
         raise IntegrityError("is not there", place=str(path))
     try:
-        compiled = core.compile_model(core.read_model(str(path)), "CPU", settings)
+        with signal_stack.kept():
+            compiled = core.compile_model(core.read_model(str(path)), "CPU", settings)
     except RuntimeError as exc:  # the only class that OpenVINO's binding raises
         raise IntegrityError(f"does not load in OpenVINO: {_last_line(exc)}", place=str(path)) from exc
     return OpenVinoSession(path, compiled)
