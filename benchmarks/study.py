@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import Interval
-from edgetl.evidence.repeats import repeated, repeated_difference
+from edgetl.evidence.repeats import repeated
 
 METRICS = ("balanced_accuracy", "auroc")
 
@@ -123,7 +123,7 @@ def compare(cells: Mapping[str, Sequence[Cell]], reference: str) -> dict[str, An
             entry[metric] = repeated(metric, found, labels, groups, classes).to_json()
             entry[metric]["seeds"] = [repeated(metric, [one], labels, groups, classes).value for one in found]
             if row != reference:
-                difference = repeated_difference(metric, found, said[reference], labels, groups, classes)
+                difference = repeated(metric, found, labels, groups, classes, against=said[reference])
                 entry[f"{metric}_difference"] = {**difference.to_json(), "verdict": verdict(difference)}
         entry["seconds"] = [cell.about["training_seconds"] for cell in cells[row]]
         table[row] = entry

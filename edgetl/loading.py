@@ -14,7 +14,8 @@ from typing import Any
 
 from edgetl import documents
 from edgetl.documents import Document, Path_, shown
-from edgetl.errors import DataError, RecipeError, UsageError
+from edgetl.errors import DataError, RecipeError
+from edgetl.overrides import dotted, get, override, placed
 from edgetl.recipe import Data, Recipe
 from edgetl.validation import nearest, validate
 
@@ -91,8 +92,8 @@ def resolve(path: Path, overrides: Sequence[str] = (), environment: Mapping[str,
     if stand_in:
         validate(document, Recipe)  # as it is written: a mistake in what the stand-in replaces must not stay hidden
         document = _with_stand_in(document, stand_in)
-    for override in overrides:
-        document = _override(document, override)
+    for text in overrides:
+        document = override(document, text)
     missing: list[RecipeError] = []
     for field in _path_fields(document):
         try:
@@ -104,83 +105,13 @@ def resolve(path: Path, overrides: Sequence[str] = (), environment: Mapping[str,
     return Resolved(document, recipe, synthetic, tuple(missing))
 
 
-def _override(document: Document, override: str) -> Document:
-    """Apply one `a.b=c`; the value is YAML, so `null`, `[onnx]` and `{macs: 0.5}` work."""
-    field, equals, text = override.partition("=")
-    path: Path_ = tuple(field.strip().split("."))
-    name = f"--set {override}" if override.isprintable() and len(override) <= 80 else f"--set {shown(override)}"
-    if not equals or not all(path):
-        raise UsageError("expected FIELD=VALUE", place=name, hint="for example --set distil.epochs=3")
-    try:
-        parsed = documents.parse(text, name)
-    except RecipeError as exc:
-        raise RecipeError(exc.message, place=name, hint=exc.hint) from exc
-    path = _indexed(document, path, name)
-    return _placed(document, path, parsed.value, {(*path, *inner): name for inner in parsed.places})
-
-
-def _indexed(document: Document, path: Path_, place: str) -> Path_:
-    """An override's path with numbers where the document has lists, as in teacher.0.epochs."""
-    value, found = document.value, list(path)
-    for depth, step in enumerate(path):
-        if isinstance(value, list) and value:
-            if not re.fullmatch("[0-9]{1,6}", str(step)) or int(step) >= len(value):
-                named = _dotted(path[:depth])
-                raise RecipeError(
-                    f"{_dotted(path)}: {named} is a list",
-                    place=place,
-                    hint=f"name one of its entries, {named}.0 to {named}.{len(value) - 1}, or give the whole list",
-                )
-            found[depth] = int(step)
-        value = _inside(value, found[depth])
-    return tuple(found)
-
-
-def _placed(document: Document, path: Path_, value: Any, places: Mapping[Path_, str]) -> Document:
-    """A copy of the document with one value put at a path; missing or null mappings on the way are made.
-
-    places: of the value and of what is inside it.
-    """
-    root: dict[Any, Any] = dict(document.value)
-    here: Any = root
-    made: dict[Path_, str] = {}
-    for depth, step in enumerate(path[:-1], 1):
-        inner = _inside(here, step)
-        if path[:depth] not in document.places:
-            made[path[:depth]] = places[path]
-        if (inner is not None and not isinstance(inner, dict | list)) or inner == []:
-            raise RecipeError(f"{_dotted(path)}: {step} is no mapping", place=places[path])
-        here[step] = here = list(inner) if isinstance(inner, list) else dict(inner or {})
-    here[path[-1]] = value
-    kept = {where: text for where, text in document.places.items() if where[: len(path)] != path}
-    return Document(document.name, root, {**kept, **made, **places})
-
-
-def _dotted(path: Path_) -> str:
-    return ".".join(str(step) if str(step).isprintable() else shown(step) for step in path)
-
-
-def _get(document: Document, path: Path_) -> Any:
-    value = document.value
-    for step in path:
-        value = _inside(value, step)
-    return value
-
-
-def _inside(value: Any, step: str | int) -> Any:
-    """An entry of a mapping or a list; None where there is none."""
-    if isinstance(value, list):
-        return value[step] if isinstance(step, int) and step < len(value) else None
-    return value.get(step) if isinstance(value, dict) else None
-
-
 def _stand_in(document: Document, overrides: Sequence[str], environment: Mapping[str, str]) -> str | None:
     """The stand-in's name, when a variable in data.root is not set; an overridden root counts, the written does not."""
-    stand_in = _get(document, ("data", "stand_in"))
-    for override in overrides:
-        if override.partition("=")[0].strip() in {"data.root", "data"}:
-            document = _override(document, override)
-    root = _get(document, ("data", "root"))
+    stand_in = get(document, ("data", "stand_in"))
+    for text in overrides:
+        if text.partition("=")[0].strip() in {"data.root", "data"}:
+            document = override(document, text)
+    root = get(document, ("data", "root"))
     unset = isinstance(root, str) and any(not environment.get(name) for name in _VARIABLE.findall(root))
     return str(stand_in) if unset and stand_in is not None else None
 
@@ -195,7 +126,7 @@ def _with_stand_in(document: Document, stand_in: str) -> Document:
     for (name, field), small in _STAND_IN.items():
         for section in _sections(document, str(name)):
             one = (*section, field)
-            document = _placed(document, one, small, {one: place})
+            document = placed(document, one, small, {one: place})
     return document
 
 
@@ -216,19 +147,19 @@ def _path_fields(document: Document) -> Iterator[Path_]:
 
 def _expanded(document: Document, path: Path_, environment: Mapping[str, str]) -> Document:
     """The document with ${NAME} replaced in one field. Raises RecipeError for a name that is not set, or no name."""
-    text, place = _get(document, path), document.place(path)
+    text, place = get(document, path), document.place(path)
     if not isinstance(text, str) or "${" not in text:
         return document
     if "${" in _VARIABLE.sub("", text):
-        raise RecipeError(f"{_dotted(path)}: got {shown(text)}, expected ${{NAME}} of letters, digits, _", place=place)
+        raise RecipeError(f"{dotted(path)}: got {shown(text)}, expected ${{NAME}} of letters, digits, _", place=place)
     for name in _VARIABLE.findall(text):
         if not environment.get(name):
             hint = f"export {name}=/path/to/the/folder" + (", or name a stand_in" if path[0] == "data" else "")
-            raise RecipeError(f"{_dotted(path)}: the environment variable {name} is not set", place=place, hint=hint)
+            raise RecipeError(f"{dotted(path)}: the environment variable {name} is not set", place=place, hint=hint)
     value = _VARIABLE.sub(lambda match: environment[match[1]], text)
     if not value.isprintable():  # also what is not UTF-8: Python holds such a byte as half a surrogate pair
-        raise RecipeError(f"{_dotted(path)}: got {shown(value)}, expected a path of printable text", place=place)
-    return _placed(document, path, value, {path: place})
+        raise RecipeError(f"{dotted(path)}: got {shown(value)}, expected a path of printable text", place=place)
+    return placed(document, path, value, {path: place})
 
 
 def _project(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Real data sets, for the tests that look at them; both are too large or not free to be part of the repository.
+"""What all tests share: Ctrl-C, and the real data sets, which are too large or not free to be part of the repository.
 
 Hypothesis runs without deadlines: a shared machine may take its time.
 """
@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("edgetl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edgetl")
 
+_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
 
 @pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
@@ -25,7 +27,15 @@ def ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before if before is not None else signal.default_int_handler)
 
 
-_BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums in another order are other sums: equal bits need an equal number of threads."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

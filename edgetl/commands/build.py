@@ -87,7 +87,12 @@ def _report(
 def store_folder(loaded: Loaded) -> Path:
     """`.edgetl/` beside the recipe's project, or what EDGETL_STORE says."""
     chosen = os.environ.get("EDGETL_STORE")
-    return Path(chosen).expanduser() if chosen else loaded.project / ".edgetl"
+    if not chosen:
+        return loaded.project / ".edgetl"
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError as exc:  # ~nobody
+        raise UsageError(str(exc), place=f"EDGETL_STORE={chosen}", hint="name a folder") from exc
 
 
 def announce_stand_in(loaded: Loaded) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +17,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgetl.data.room import require_room
 from edgetl.data.table import DataTable
-from edgetl.errors import DataError, EnvironmentFault, IntegrityError, UnreadableImage
+from edgetl.errors import DataError, IntegrityError, UnreadableImage
 from edgetl.progress import Progress
 from edgetl.runtime.preprocessing import Preprocessing, preprocess
 
@@ -49,7 +49,8 @@ def cache(
     """
     size = preprocessing.resize
     shape = (len(table.records), size.height, size.width, 3)
-    _require_room(path.parent, int(np.prod(shape, dtype=np.int64)))
+    needed = int(np.prod(shape, dtype=np.int64))
+    require_room(path.parent, needed, "the decoded images", "free some space, or lower data.image_size")
     unfinished = path.with_name(f"{path.name}.part")
     images = [record.image for record in table.records]
     # Written, not mapped: pages of a map count as this process's memory until the system wants them back.
@@ -130,17 +131,6 @@ def open_cache(path: Path) -> npt.NDArray[np.uint8]:
     images._file = os.open(path, os.O_RDONLY)
     weakref.finalize(images, os.close, images._file)
     return images
-
-
-def _require_room(folder: Path, needed: int) -> None:
-    """Ask before the decoding, which takes minutes, not after."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise EnvironmentFault(
-            f"got {free / 1e9:.1f} GB of free disk, expected {needed / 1e9:.1f} GB for the decoded images",
-            place=str(folder),
-            hint="free some space, or lower data.image_size",
-        )
 
 
 def all_unreadable(reasons: list[str], root: Path) -> DataError:

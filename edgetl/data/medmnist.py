@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.readers.medmnist import TABLE
 from edgetl.data.records import SPLITS
+from edgetl.data.room import require_room
 from edgetl.errors import DataError, EnvironmentFault
 from edgetl.progress import Progress
 
@@ -77,7 +78,9 @@ def unpack(path: Path, folder: Path, progress: Progress) -> Path:
     try:
         with _archive(path) as archive:
             parts = _parts(archive, path)
-            _require_room(folder, parts)
+            needed = sum(part.shape[0] * max(_BLOCK, _volume(part.shape[1:])) for part in parts)
+            hint = "free some space, or set EDGETL_STORE to a folder on another disk"
+            require_room(folder, needed, "the unpacked images", hint)
             progress.say(f"unpacking {sum(len(part.labels) for part in parts)} images of {path.name}")
             _write(archive, parts, unfinished, progress)
         os.sync()  # or a power cut could leave a complete folder of empty files
@@ -226,17 +229,6 @@ def _volume(shape: tuple[int, ...]) -> int:
     for side in shape:
         volume *= side
     return volume
-
-
-def _require_room(folder: Path, parts: list[_Part]) -> None:
-    needed = sum(part.shape[0] * max(_BLOCK, _volume(part.shape[1:])) for part in parts)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise EnvironmentFault(
-            f"got {free / 1e9:.1f} GB of free disk, expected {needed / 1e9:.1f} GB for the unpacked images",
-            place=str(folder),
-            hint="free some space, or set EDGETL_STORE to a folder on another disk",
-        )
 
 
 def _sweep(folder: Path) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from edgetl.evidence.intervals import Interval, draw_weights, membership_of, student_t
 from edgetl.evidence.metrics import checked, weighted_metrics
 
-__all__ = ["repeated", "repeated_difference"]
+__all__ = ["repeated"]
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +28,7 @@ def repeated(
     labels: ArrayLike,
     groups: Sequence[str] | None,
     classes: Sequence[str],
+    against: Sequence[ArrayLike] = (),
     seed: int = 0,
     resamples: int = 1000,
 ) -> Interval:
@@ -39,31 +40,18 @@ def repeated(
         labels: integers [N].
         groups: per image, what it belongs to; None when every image stands alone.
         classes: C names.
+        against: where given, a reference of each seed: then it is the difference to it, in which what both share cancels.
         seed: of the resampling.
         resamples: bootstrap resamples, at least 2.
     """
-    return _interval(
-        [_values(metric, one, labels, groups, classes, seed, resamples) for one in repeats], groups, labels
-    )
 
+    def values(probabilities: ArrayLike) -> Floats:
+        return _values(metric, probabilities, labels, groups, classes, seed, resamples)
 
-def repeated_difference(
-    metric: str,
-    candidates: Sequence[ArrayLike],
-    references: Sequence[ArrayLike],
-    labels: ArrayLike,
-    groups: Sequence[str] | None,
-    classes: Sequence[str],
-    seed: int = 0,
-    resamples: int = 1000,
-) -> Interval:
-    """As `repeated`, for the candidate minus the reference of the same seed on the same images: what they share cancels."""
-    pairs = [
-        _values(metric, ours, labels, groups, classes, seed, resamples)
-        - _values(metric, theirs, labels, groups, classes, seed, resamples)
-        for ours, theirs in zip(candidates, references, strict=True)
-    ]
-    return _interval(pairs, groups, labels)
+    found = [values(one) for one in repeats]
+    if against:
+        found = [ours - values(theirs) for ours, theirs in zip(found, against, strict=True)]
+    return _interval(found, groups, labels)
 
 
 def _values(

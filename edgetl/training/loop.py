@@ -94,7 +94,7 @@ def fit(
             if not accelerator.is_main_process:
                 return
             began, best = time.monotonic(), _best_epoch(history) if history else 0
-            store.save(len(history), run.tensors(), {"history": history, **run.counters()}, best)
+            store.save(len(history), run.state.tensors(), {"history": history, **run.state.counters()}, best)
             pace.saved(began)
 
         resumed_after = len(history)
@@ -104,7 +104,7 @@ def fit(
             best = _best_epoch(history)
             with run.processes.together():
                 if best == epoch and accelerator.is_main_process:
-                    store.save_best(epoch, run.judged().state_dict())
+                    store.save_best(epoch, run.state.judged().state_dict())
                 keep()
             _tell(progress, label, history[-1], settings.epochs, best)
         best = _best_epoch(history)

@@ -6,8 +6,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ from edgetl.training.batches import (
     epoch_batches,
     plain_batches,
 )
-from edgetl.training.checkpoints import Snapshot, optimizer_tensors, restore_optimizer
+from edgetl.training.checkpoints import Snapshot
 from edgetl.training.ema import WeightAverage, recalibrate
 from edgetl.training.faults import diverged, named, naming_memory
 from edgetl.training.interrupts import held_back
@@ -37,6 +36,7 @@ from edgetl.training.mixing import mixed
 from edgetl.training.optimizer import adamw, hold_backbone, set_learning_rate
 from edgetl.training.pace import Pace, SoFar
 from edgetl.training.schedules import warmup_cosine
+from edgetl.training.state import State
 from edgetl.training.validation import validation_logits
 
 RECALIBRATION_IMAGES = 1000
@@ -58,6 +58,7 @@ class Run:
 
     Attributes:
         processes: those that train together.
+        state: what a checkpoint holds.
     """
 
     def __init__(
@@ -74,18 +75,17 @@ class Run:
         self._data, self._settings, self._distillation, self._seed = data, settings, distillation, seed
         self._accelerator, self._progress, self._label = accelerator, progress, label
         self._network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._average = WeightAverage(self._network, settings.ema) if settings.ema > 0 else None
-        self._plain_optimizer = adamw(self._network, settings)
+        average = WeightAverage(self._network, settings.ema) if settings.ema > 0 else None
+        self.state = State(self._network, average, adamw(self._network, settings), accelerator.scaler, SoFar(epoch=1))
         # evaluation_mode: without DistributedDataParallel, see edgetl.processes.
         self._model = accelerator.prepare_model(self._network, evaluation_mode=True)
-        self._optimizer = accelerator.prepare_optimizer(self._plain_optimizer)
+        self._optimizer = accelerator.prepare_optimizer(self.state.optimizer)
         if distillation is not None:
             distillation.teacher.to(accelerator.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._label_loss = classify.label_loss(settings.imbalance, data.counts(), settings.label_smoothing)
         self._batch_size = batch_size_for(data, settings.batch_size)
         self._batches = len(data.train) // self._batch_size
         self.processes = processes_of(accelerator, self._batch_size, len(data.val))
-        self._so_far = SoFar(epoch=1)
 
     def identity(self) -> str:
         """What a checkpoint must agree on to be taken up: settings, seed, loss, data and the network's shape."""
@@ -107,10 +107,10 @@ class Run:
             keep: saves the state; called between two steps when `pace` says so, and on Ctrl-C.
             pace: when to save.
         """
-        if self._so_far.epoch != epoch:
-            self._so_far = SoFar(epoch)
+        if self.state.so_far.epoch != epoch:
+            self.state.so_far = SoFar(epoch)
         self._train(epoch, keep, pace)
-        began, so_far = time.perf_counter(), self._so_far
+        began, so_far = time.perf_counter(), self.state.so_far
         numbers: dict[str, float] = {"epoch": epoch, "label_loss": so_far.label_loss / self._batches}
         if self._distillation is not None:
             numbers["distil_loss"] = so_far.distil_loss / self._batches
@@ -124,7 +124,7 @@ class Run:
 
     def _train(self, epoch: int, keep: Callable[[], None], pace: Pace) -> None:
         """The steps of an epoch from where it stands to its end."""
-        so_far, processes, settings = self._so_far, self.processes, self._settings
+        so_far, processes, settings = self.state.so_far, self.processes, self._settings
         self._model.train()
         hold_backbone(self._network, self._frozen(epoch))
         share = (processes.index, processes.count)
@@ -150,47 +150,18 @@ class Run:
                 if stop:
                     raise KeyboardInterrupt
 
-    def judged(self) -> nn.Module:
-        """The network that is validated and kept: the average where there is one."""
-        return self._network if self._average is None else self._average.network
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All that the next epoch needs, by name."""
-        tensors = {f"network.{name}": value for name, value in self._network.state_dict().items()}
-        if self._average is not None:
-            tensors |= {f"average.{name}": value for name, value in self._average.network.state_dict().items()}
-        return tensors | {f"optimizer.{name}": v for name, v in optimizer_tensors(self._plain_optimizer).items()}
-
-    def counters(self) -> dict[str, Any]:
-        """What is not a tensor, as JSON."""
-        scaler = self._accelerator.scaler
-        updates = 0 if self._average is None else self._average.updates
-        return {
-            "updates": updates,
-            "scaler": None if scaler is None else scaler.state_dict(),
-            "so_far": asdict(self._so_far),
-        }
-
     def restore(self, snapshot: Snapshot) -> list[dict[str, float]]:
         """Take up the state of a checkpoint; the history until then, without an epoch that has only begun."""
-        self._network.load_state_dict(_under("network.", snapshot.tensors))
-        restore_optimizer(self._plain_optimizer, _under("optimizer.", snapshot.tensors))
-        if self._average is not None:
-            self._average.network.load_state_dict(_under("average.", snapshot.tensors))
-            self._average.updates = snapshot.notes["updates"]
-        if self._accelerator.scaler is not None and snapshot.notes["scaler"] is not None:
-            self._accelerator.scaler.load_state_dict(snapshot.notes["scaler"])
-        if "so_far" in snapshot.notes:
-            self._so_far = SoFar(**snapshot.notes["so_far"])
+        self.state.restore(snapshot)
         history: list[dict[str, float]] = snapshot.notes["history"]
         return history
 
     def where(self, history: list[dict[str, float]]) -> str:
         """Where a run that was taken up again goes on."""
         after = f"after epoch {len(history)} of {self._settings.epochs}"
-        if self._so_far.epoch != len(history) + 1 or not self._so_far.batches:
+        if self.state.so_far.epoch != len(history) + 1 or not self.state.so_far.batches:
             return after
-        return f"in epoch {self._so_far.epoch} of {self._settings.epochs}, after batch {self._so_far.batches}"
+        return f"in epoch {self.state.so_far.epoch} of {self._settings.epochs}, after batch {self.state.so_far.batches}"
 
     def release(self, weights: Mapping[str, Tensor]) -> None:
         """Give the network back as a plain one on the CPU, with these weights."""
@@ -208,7 +179,7 @@ class Run:
         step = (epoch - 1) * self._batches + index
         warmup = round(self._settings.warmup_epochs * self._batches)
         factor = warmup_cosine(step, self._settings.epochs * self._batches, warmup)
-        set_learning_rate(self._plain_optimizer, self._settings.learning_rate * factor)
+        set_learning_rate(self.state.optimizer, self._settings.learning_rate * factor)
         self._seed_step(epoch, index)
         # Shares of a batch may differ by one image: weighed like this, their mean is that of the whole batch.
         weight = len(batch.rows) * self.processes.count / self._batch_size
@@ -232,8 +203,8 @@ class Run:
             raise diverged(self._label, epoch, index, batch, self._data, total)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        if self._average is not None:
-            self._average.update(self._network)
+        if self.state.average is not None:
+            self.state.average.update(self._network)
         return both[0], both[1]
 
     def _seed_step(self, epoch: int, index: int) -> None:
@@ -267,9 +238,9 @@ class Run:
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Scores of the judged network on the validation images."""
-        judged, data = self.judged(), self._data
+        judged, data = self.state.judged(), self._data
         self.processes.copy_first([*self._network.buffers(), *judged.buffers()])
-        if self._average is not None and not self._frozen(epoch):
+        if self.state.average is not None and not self._frozen(epoch):
             size = self._batch_size
             recalibrate(judged, plain_batches(data, RECALIBRATION_IMAGES, size, self._seed, self._accelerator.device))
         logits = validation_logits(judged, data, self.processes, self._label, epoch)
@@ -278,7 +249,3 @@ class Run:
                 f"epoch {epoch}: the validation outputs are not finite", place=self._label, hint="lower learning_rate"
             )
         return classify.validation_scores(logits, data.labels[data.val])
-
-
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

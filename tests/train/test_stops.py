@@ -8,7 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +23,9 @@ from edgetl.progress import Silent
 from edgetl.training import pace, validation
 from edgetl.training.checkpoints import Checkpoints
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 _LAST = "last.safetensors"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums in another order are other sums: equal bits need an equal number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

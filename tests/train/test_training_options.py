@@ -74,22 +74,18 @@ class _Stop(Silent):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("steps", [7, 10, 12])
 def test_with_every_option_a_stopped_run_ends_with_the_bits_of_an_unstopped_one(tmp_path: Path, steps: int) -> None:
     """Five steps an epoch, twenty in all: stopped within the held epochs, at their end, and after."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in another order are other sums
-    try:
-        data, distillation = _data(), Distillation(_network(7), dist, 1.0, 2.0)
-        straight, stopped, resumed = _network(), _network(), _network(5)
-        at: dict[str, Any] = {"distillation": distillation, "seed": 3}
-        fit(straight, data, _ALL, checkpoints=tmp_path / "a", progress=Silent(), **at)
-        with pytest.raises(KeyboardInterrupt):
-            fit(stopped, data, _ALL, checkpoints=tmp_path / "b", progress=_Stop(steps), **at)
-        left = _Stop()
-        fit(resumed, data, _ALL, checkpoints=tmp_path / "b", progress=left, **at)
-    finally:
-        torch.set_num_threads(threads)
+    data, distillation = _data(), Distillation(_network(7), dist, 1.0, 2.0)
+    straight, stopped, resumed = _network(), _network(), _network(5)
+    at: dict[str, Any] = {"distillation": distillation, "seed": 3}
+    fit(straight, data, _ALL, checkpoints=tmp_path / "a", progress=Silent(), **at)
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, data, _ALL, checkpoints=tmp_path / "b", progress=_Stop(steps), **at)
+    left = _Stop()
+    fit(resumed, data, _ALL, checkpoints=tmp_path / "b", progress=left, **at)
     assert left.steps == 20 - steps
     for name, value in straight.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import Interval
-from edgetl.evidence.repeats import repeated, repeated_difference
+from edgetl.evidence.repeats import repeated
 
 CLASSES = ["a", "b", "c"]
 _GROUPS, _SIZE = 90, 2
@@ -70,9 +70,9 @@ def test_seeds_that_differ_widen_the_interval_and_equal_ones_do_not() -> None:
 def test_what_two_rows_share_cancels_and_a_row_does_not_differ_from_itself() -> None:
     ours = [_network(_images(2), skill) for skill in (1.3, 1.31, 1.32)]
     theirs = [_network(_images(2), skill) for skill in (1.0, 1.01, 1.02)]
-    difference = repeated_difference("auroc", ours, theirs, LABELS, GROUPS, CLASSES)
+    difference = repeated("auroc", ours, LABELS, GROUPS, CLASSES, against=theirs)
     alone = repeated("auroc", ours, LABELS, GROUPS, CLASSES)
     assert difference.low > 0
     assert _width(difference) < _width(alone) / 2
-    itself = repeated_difference("auroc", ours, ours, LABELS, GROUPS, CLASSES)
+    itself = repeated("auroc", ours, LABELS, GROUPS, CLASSES, against=ours)
     assert (itself.low, itself.value, itself.high) == (0.0, 0.0, 0.0)

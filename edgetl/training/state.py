@@ -1,0 +1,65 @@
+"""All that the next step of a training needs: what a checkpoint holds, and how it is taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgetl.training.checkpoints import Snapshot, optimizer_tensors, restore_optimizer
+from edgetl.training.ema import WeightAverage
+from edgetl.training.pace import SoFar
+
+
+@dataclass
+class State:
+    """The parts of a run that change with every step.
+
+    average: None where the recipe wants none.
+    scaler: of gradients, with fp16 alone.
+    so_far: how far the epoch is. Generators are no part of it: every step is seeded by its number.
+    """
+
+    network: nn.Module
+    average: WeightAverage | None
+    optimizer: torch.optim.Optimizer
+    scaler: Any
+    so_far: SoFar
+
+    def judged(self) -> nn.Module:
+        """The network that is validated and kept: the average where there is one."""
+        return self.network if self.average is None else self.average.network
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average.{name}": value for name, value in self.average.network.state_dict().items()}
+        return tensors | {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
+
+    def counters(self) -> dict[str, Any]:
+        """What is not a tensor, as JSON."""
+        return {
+            "updates": 0 if self.average is None else self.average.updates,
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+            "so_far": asdict(self.so_far),
+        }
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take up what a checkpoint holds."""
+        self.network.load_state_dict(_under("network.", snapshot.tensors))
+        restore_optimizer(self.optimizer, _under("optimizer.", snapshot.tensors))
+        if self.average is not None:
+            self.average.network.load_state_dict(_under("average.", snapshot.tensors))
+            self.average.updates = snapshot.notes["updates"]
+        if self.scaler is not None and snapshot.notes["scaler"] is not None:
+            self.scaler.load_state_dict(snapshot.notes["scaler"])
+        if "so_far" in snapshot.notes:
+            self.so_far = SoFar(**snapshot.notes["so_far"])
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
