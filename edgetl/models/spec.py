@@ -151,6 +151,8 @@ def _resize(body: nn.Module, sizes: dict[str, dict[str, int]]) -> None:
                 limit = f"1 to {before[key]}" if key in before else "no such size"
                 raise IntegrityError(f"sizes: {name}.{key}: got {size!r}, expected {limit}", place=_JSON)
             setattr(modules[name], key, size)
+        if not before:
+            raise IntegrityError(f"sizes: {name!r}: no layer of this name has sizes", place=_JSON)
         _reallocate(modules[name], name)
 
 

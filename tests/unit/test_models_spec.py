@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -140,6 +140,8 @@ _JSON = st.recursive(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=st.sampled_from(["schema", "backbone", "classes", "attention", "activation", "sizes"]), value=_JSON)
+@example(field="sizes", value={"": {}})
+@example(field="sizes", value={"no such layer": {}})
 def test_any_json_either_loads_or_is_an_integrity_error(saved: Path, tmp_path: Path, field: str, value: object) -> None:
     folder = _edited(saved, tmp_path, **{field: value})
     with contextlib.suppress(IntegrityError):  # every other exception fails the test
