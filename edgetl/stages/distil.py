@@ -7,6 +7,7 @@ seed. Weight 0 is training on labels alone: with it among the candidates a teach
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgetl.training.batches import TrainingData
+    from edgetl.training.choice import Standing
     from edgetl.training.loop import Fit
 
 
@@ -54,13 +56,7 @@ def _run(context: Context) -> None:
     logits = [trained.validation_logits(network, data) for network in networks]
     chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), seed)
     context.progress.say(f"student: the teacher's weight is {weights[chosen]:g}, of {', '.join(map(str, weights))}")
-    candidates = [
-        {"weight": weight, "chosen": index == chosen, **asdict(standing), **trained.described(fit)}
-        for index, (weight, standing, fit) in enumerate(zip(weights, standings, fits, strict=True))
-    ]
-    for candidate in candidates:
-        shown = ("weight", "chosen", "score", "behind", "standard_error")
-        context.progress.event("candidate", **{name: candidate[name] for name in shown})
+    candidates = _candidates(context, weights, chosen, standings, fits)
     trained.save(networks[chosen], context.folder)
     trained.write_choice(context.folder, weights[chosen])
     trained.write_training(
@@ -87,6 +83,20 @@ def _candidate_weights(recipe: Recipe) -> tuple[list[float], list[str]]:
     if recipe.teacher is not None or weights == [0.0]:
         return weights, []
     return [0.0], ["student: the recipe has no teacher, so it is trained on labels alone (distil.weights is not used)"]
+
+
+def _candidates(
+    context: Context, weights: Sequence[float], chosen: int, standings: Sequence[Standing], fits: Sequence[Fit]
+) -> list[dict[str, Any]]:
+    """How every candidate went and stands, as JSON; the standings are also logged."""
+    from edgetl.stages import trained
+
+    for index, (weight, standing) in enumerate(zip(weights, standings, strict=True)):
+        context.progress.event("candidate", weight=weight, chosen=index == chosen, **asdict(standing))
+    return [
+        {"weight": weight, "chosen": index == chosen, **asdict(standing), **trained.described(fit)}
+        for index, (weight, standing, fit) in enumerate(zip(weights, standings, fits, strict=True))
+    ]
 
 
 def _train(
