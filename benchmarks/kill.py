@@ -163,13 +163,17 @@ def _keep(path: Path, document: dict[str, Any]) -> None:
 def _summary(kills: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "kills": len(kills),
-        "inside_an_epoch": sum(kill["still_in_epoch"] for kill in kills),
-        "went_on_inside_an_epoch": sum("in epoch" in line for kill in kills for line in kill["resumed"]),
+        "inside_an_epoch": sum(kill["still_in_epoch"] or _went_on_inside(kill) for kill in kills),
+        "went_on_inside_an_epoch": sum(_went_on_inside(kill) for kill in kills),
         "of_a_running_build": sum(kill["was_running"] for kill in kills),
         "resumed": sum(kill["exit_code"] == 0 for kill in kills),
         "equal": sum(kill["equal"] for kill in kills),
         "damaged_entries": sum(kill["damaged"] for kill in kills),
     }
+
+
+def _went_on_inside(kill: dict[str, Any]) -> bool:
+    return any("going on in epoch" in line for line in kill["resumed"])
 
 
 def render(result: dict[str, Any]) -> str:
