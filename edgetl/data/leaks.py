@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edgetl.data.records import Record, Split, group_of
+from edgetl.data.ties import Ties
 
 __all__ = ["Identical", "Leaks", "Near", "SharedGroup", "connected", "find", "merge", "merge_identical"]
 
@@ -123,21 +124,16 @@ def merge(records: Sequence[Record], sets: Iterable[Sequence[Record]]) -> list[R
 
 def connected(sets: Iterable[Iterable[str]]) -> list[list[str]]:
     """Sets that share a member made one, over chains; each sorted, and they by their first."""
-    parent: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while (above := parent.setdefault(name, name)) != name:
-            parent[name] = parent[above]
-            name = above
-        return name
-
+    ties: Ties[str] = Ties()
+    names: set[str] = set()
     for one in sets:
-        roots = sorted({root(name) for name in one})
-        for name in roots:
-            parent[name] = roots[0]
+        first, *others = one
+        names.update((first, *others))
+        for other in others:
+            ties.tie(first, other)
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for name in sorted(parent):
-        found[root(name)].append(name)
+    for name in sorted(names):
+        found[ties.root(name)].append(name)
     return sorted(found.values())
 
 

@@ -11,6 +11,9 @@ lesions share their signs. Two steps:
 2. Each candidate is registered (scale and shift along both axes, brightness, contrast), because a crop of 2 % moves the
    picture; the pair is near when its slopes then correlate.
 
+Some data sets look all alike (frames of a clip, chest X-rays), and then nearly every pair is a candidate. So pairs are
+left out that could tell nothing new: those within a group, and those that pairs found before connect already.
+
 benchmarks/near_duplicates.py measures what is found and what is found falsely.
 """
 
@@ -29,6 +32,7 @@ import numpy.typing as npt
 from edgetl.data.leaks import connected
 from edgetl.data.records import Record, group_of
 from edgetl.data.registration import registered
+from edgetl.data.ties import Ties
 
 __all__ = ["SIDE", "Pair", "duplicates", "search", "thumbnail"]
 
@@ -68,24 +72,36 @@ def thumbnail(pixels: npt.NDArray[np.uint8]) -> Thumbnails:
 
 
 def search(
-    count: int, look: Callable[[int], Thumbnails], advance: Callable[[int, int], None] = lambda done, total: None
+    count: int,
+    look: Callable[[int], Thumbnails],
+    groups: Sequence[str] | None = None,
+    advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Pair]:
-    """Near pairs among `count` pictures, ordered.
+    """Near pairs among `count` pictures, ordered: enough of them to connect whatever is one photograph.
 
     Needs next to no memory, a kilobyte a picture of temporary files, and thumbnails twice where they are looked at twice.
 
     Args:
         look: index -> its thumbnail.
+        groups: of each picture; pairs within one are left out. None puts each picture into its own.
         advance: told (done, total) pictures.
     """
+    group = np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     found: list[Pair] = []
-    for done, pairs, turns in _candidates(count, look):
+    known: Ties[int] = Ties()
+    for done, pairs, turns in _candidates(count, look, group, known):
         for at in range(0, len(turns), _PAIRS):
-            few, turned = pairs[:, at : at + _PAIRS].tolist(), turns[at : at + _PAIRS].tolist()
+            some = slice(at, at + _PAIRS)
+            new = [known.root(first) != known.root(second) for first, second in pairs[:, some].T.tolist()]
+            if not any(new):
+                continue
+            few, turned = pairs[:, some][:, new].tolist(), turns[some][new].tolist()
             fixed = np.stack([look(index) for index in few[0]])
             moving = np.stack([_turned(look(index), turn) for index, turn in zip(few[1], turned, strict=True)])
-            values = registered(fixed, moving).tolist()
-            found += [Pair(*pair) for pair in zip(*few, values, strict=True) if pair[2] >= _NEAR]
+            for first, second, value in zip(*few, registered(fixed, moving).tolist(), strict=True):
+                if value >= _NEAR:
+                    found.append(Pair(first, second, value))
+                    known.tie(first, second)
         advance(done, count)
     return sorted(found, key=lambda pair: (pair.first, pair.second))
 
@@ -106,14 +122,11 @@ def duplicates(
     for index, record in enumerate(records):
         first.setdefault(digests[record.image], index)
     rows = list(first.values())
-    pairs = search(len(rows), lambda place: look(rows[place]), advance)
-    by_image = {records[row].image: records[row] for row in rows}
-    images = [record.image for record in records]
-    sets = [
-        [by_image[image] for image in same]
-        for same in connected((images[rows[pair.first]], images[rows[pair.second]]) for pair in pairs)
-    ]
-    return [same for same in sets if len({group_of(record) for record in same}) > 1]
+    chosen = [records[row] for row in rows]
+    pairs = search(len(rows), lambda place: look(rows[place]), [group_of(record) for record in chosen], advance)
+    by_image = {record.image: record for record in chosen}
+    sets = connected((chosen[pair.first].image, chosen[pair.second].image) for pair in pairs)
+    return [[by_image[image] for image in same] for same in sets]
 
 
 @lru_cache(maxsize=64)
@@ -171,29 +184,65 @@ def _turned(picture: npt.NDArray[np.uint8], turn: int) -> npt.NDArray[np.uint8]:
 _Indices = npt.NDArray[np.int64]
 
 
-def _candidates(count: int, look: Callable[[int], Thumbnails]) -> Iterator[tuple[int, _Indices, _Indices]]:
-    """Blocks of (pictures done, pairs [2, n], orientation of the second [n])."""
+def _candidates(
+    count: int, look: Callable[[int], Thumbnails], group: _Indices, known: Ties[int]
+) -> Iterator[tuple[int, _Indices, _Indices]]:
+    """Blocks of (pictures done, pairs [2, n], orientation of the second [n]), in each the likeliest pairs first.
+
+    Pairs of one group, and those that `known` connects when their block begins, are left out.
+    """
     blocks = [slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK)]
-    with _Spilled((_BAND, _BAND)) as spectra, _Spilled((int((_weights() > 0).sum()),)) as bounds:
+    inside = _weights() > 0
+    with _Spilled((_BAND, _BAND)) as spectra, _Spilled((int(inside.sum()),)) as bounds:
         for block in blocks:
             found_here = _spectra(np.stack([look(index) for index in range(block.start, block.stop)]))
             spectra.append(found_here)
-            bounds.append(_bounding(found_here)[:, _weights() > 0])
+            bounds.append(_bounding(found_here)[:, inside])
         for number, block in enumerate(blocks):
-            found = []
-            ours = bounds.block(block)
+            roots = np.array([known.root(index) for index in range(count)])
+            best = _Best(np.empty((2, 0), np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
             for other in blocks[number:]:
-                rows, columns = np.nonzero(ours @ bounds.block(other).T >= _CANDIDATE)
-                pairs = np.stack([rows + block.start, columns + other.start])
-                pairs = pairs[:, pairs[0] < pairs[1]]
-                for at in range(0, pairs.shape[1], _BLOCK):
-                    found.append(_oriented_best(spectra, pairs[:, at : at + _BLOCK]))
-            if not found:
-                yield block.stop, np.empty((2, 0), np.int64), np.empty(0, np.int64)
-                continue
-            pairs, turns, values = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
-            kept = _best(pairs[0], values)
-            yield block.stop, pairs[:, kept], turns[kept]
+                possible = (group[block, None] != group[other]) & (roots[block, None] != roots[other])
+                if other is block:
+                    possible = np.triu(possible, 1)
+                if possible.any():
+                    possible &= bounds.block(block) @ bounds.block(other).T >= _CANDIDATE
+                if not possible.any():
+                    continue
+                rows, columns = np.flatnonzero(possible.any(axis=1)), np.flatnonzero(possible.any(axis=0))
+                values, turns = _oriented_best(spectra.block(block)[rows], spectra.block(other)[columns])
+                values[~possible[np.ix_(rows, columns)]] = 0.0
+                best = best.with_(rows + block.start, columns + other.start, values, turns)
+            yield block.stop, best.pairs, best.turns
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The `_MOST` best candidates of each first picture: pairs [2, n], turns [n], values [n], each picture's best one first."""
+
+    pairs: _Indices
+    turns: _Indices
+    values: Floats
+
+    def with_(self, firsts: _Indices, seconds: _Indices, values: Floats, turns: npt.NDArray[np.int8]) -> _Best:
+        """The best of these and of all `firsts` x `seconds`, whose values and turns are matrices."""
+        if values.shape[1] > _MOST:
+            likely = np.argpartition(values, -_MOST, axis=1)[:, -_MOST:]
+        else:
+            likely = np.tile(np.arange(values.shape[1]), (len(values), 1))
+        row = np.repeat(np.arange(len(values)), likely.shape[1])
+        column = likely.ravel()
+        hit = values[row, column] >= _CANDIDATE
+        row, column = row[hit], column[hit]
+        pairs = np.concatenate([self.pairs, np.stack([firsts[row], seconds[column]])], axis=1)
+        all_turns = np.concatenate([self.turns, turns[row, column]])
+        all_values = np.concatenate([self.values, values[row, column]])
+        order = np.lexsort((-all_values, pairs[0]))
+        ranked = pairs[0][order]
+        rank = np.arange(len(order)) - np.searchsorted(ranked, ranked)
+        kept = np.lexsort((ranked, rank))[: int((rank < _MOST).sum())]
+        order = order[kept]
+        return _Best(pairs[:, order], all_turns[order], all_values[order])
 
 
 class _Spilled:
@@ -220,23 +269,13 @@ class _Spilled:
         content = self._file.read((rows.stop - rows.start) * self._bytes)
         return np.frombuffer(content, np.float32).reshape(-1, *self._shape)
 
-    def rows(self, indices: _Indices) -> Floats:
-        """Rows in any order, [n, *shape]."""
-        each, which = np.unique(indices, return_inverse=True)
-        return np.concatenate([self.block(slice(row, row + 1)) for row in each.tolist()])[which]
 
-
-def _oriented_best(spectra: _Spilled, pairs: _Indices) -> tuple[_Indices, _Indices, Floats]:
-    """Of pairs [2, n] those that are candidates in their best orientation, that orientation, and the correlation there."""
-    ours, theirs = spectra.rows(pairs[0]), spectra.rows(pairs[1])
-    values = np.stack([np.einsum("nuv,nuv->n", ours, _oriented(theirs, turn)) for turn in range(8)])
-    kept = values.max(axis=0) >= _CANDIDATE
-    return pairs[:, kept], values.argmax(axis=0)[kept], values.max(axis=0)[kept]
-
-
-def _best(firsts: _Indices, values: Floats) -> _Indices:
-    """Indices of the best candidates of each first picture."""
-    order = np.lexsort((-values, firsts))
-    ranked = firsts[order]
-    starts = np.searchsorted(ranked, ranked)
-    return order[np.arange(len(order)) - starts < _MOST]
+def _oriented_best(ours: Floats, theirs: Floats) -> tuple[Floats, npt.NDArray[np.int8]]:
+    """Correlations [n, m] of spectra [n, 12, 12] and [m, 12, 12], each in its best orientation, and that orientation."""
+    values = np.zeros((len(ours), len(theirs)), np.float32)
+    turns = np.zeros(values.shape, np.int8)
+    for turn in range(8):
+        turned = ours.reshape(len(ours), -1) @ _oriented(theirs, turn).reshape(len(theirs), -1).T
+        turns[turned > values] = turn
+        np.maximum(values, turned, out=values)
+    return values, turns

@@ -15,6 +15,7 @@ from PIL import Image
 from edgetl.data import near
 from edgetl.data.near import duplicates, search, thumbnail
 from edgetl.data.records import Record
+from edgetl.data.registration import registered
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -79,3 +80,33 @@ def test_only_sets_that_no_group_holds_together_are_told_and_identical_files_onc
     digests = {record.image: record.image for record in records} | {"5.png": "4.png"}
     small = [thumbnail(one) for one in shown]
     assert duplicates(records, digests, small.__getitem__) == [[records[2], records[3]]]
+
+
+def alike(number: int) -> Pixels:
+    """One of many frames of one scene."""
+    scene = thumbnail(pixels(0)).astype(np.float32)
+    return np.clip(scene + np.random.default_rng(number).normal(0, 2, scene.shape), 0, 255).astype(np.uint8)
+
+
+def test_many_frames_of_one_group_do_not_hide_a_copy_in_another() -> None:
+    frames = [alike(number) for number in range(40)]
+    groups = ["clip"] * 39 + ["other"]
+    (pair,) = search(40, frames.__getitem__, groups)[:1]
+    assert pair.second == 39
+
+
+def test_pictures_that_are_all_alike_are_one_set_without_looking_at_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def counted(fixed: Pixels, moving: Pixels) -> npt.NDArray[np.float32]:
+        looked.append(len(fixed))
+        return registered(fixed, moving)
+
+    monkeypatch.setattr(near, "registered", counted)
+    monkeypatch.setattr(near, "_BLOCK", 64)
+    monkeypatch.setattr(near, "_PAIRS", 32)
+    records = [Record(f"{index:03}.png", "x", group=str(index)) for index in range(300)]
+    frames = [alike(number) for number in range(300)]
+    (found,) = duplicates(records, {record.image: record.image for record in records}, frames.__getitem__)
+    assert found == records
+    assert sum(looked) < 4 * 300  # of 45,000 pairs
