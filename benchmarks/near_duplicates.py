@@ -129,7 +129,7 @@ def many(count: int) -> dict[str, Any]:
         return np.asarray(np.clip(128 + 20 * values, 0, 255), dtype=np.uint8)
 
     began = time.perf_counter()
-    pairs = near.search(count, look, lambda done, total: held.append(process.memory_info().rss))
+    pairs = near.search(count, look, advance=lambda done, total: held.append(process.memory_info().rss))
     return {
         "images": count,
         "pairs": len(pairs),

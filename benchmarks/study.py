@@ -132,7 +132,7 @@ def compare(cells: Mapping[str, Sequence[Cell]], reference: str) -> dict[str, An
 
 def verdict(difference: Interval) -> str:
     """What may be said of a difference: one whose interval holds 0 is inside the noise."""
-    if difference.low <= 0 <= difference.high:
+    if not (difference.low > 0 or difference.high < 0):
         return "no difference"
     return "better" if difference.value > 0 else "worse"
 

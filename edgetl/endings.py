@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from edgetl.errors import Bug, EdgetlError, EnvironmentFault, Interrupted, UsageError
+from edgetl.errors import Bug, EdgetlError, EnvironmentFault, Interrupted, UsageError, out_of_memory
 
 __all__ = ["drop_output", "reader_is_gone", "translated"]
 
@@ -30,7 +30,7 @@ def translated(exc: BaseException) -> EdgetlError:
         return Interrupted("interrupted")
     if isinstance(exc, typer.TyperException):
         return _usage(exc)
-    if isinstance(exc, MemoryError):
+    if out_of_memory(exc):
         return EnvironmentFault("out of memory", hint="lower batch_size or image_size; finished stages are kept")
     if isinstance(exc, OSError) and exc.errno in _REFUSALS:
         return EnvironmentFault(str(exc.strerror), place=str(exc.filename or "stdout"))

@@ -5,6 +5,7 @@ EdgetlError
 ├── RecipeError           2    the recipe or a target file is wrong
 ├── DataError             2    the data set is wrong
 ├── UsageError            2    the command line is wrong
+├── TrainingDiverged      2    a training's numbers became infinite: the recipe or its images ask too much
 ├── EnvironmentFault      3    missing package, memory, disk, network
 ├── DeviceError           4    a target device did not do its part
 ├── WorkerError           4    a model that is being measured died or hung
@@ -30,10 +31,15 @@ __all__ = [
     "Interrupted",
     "MissingRuntime",
     "RecipeError",
+    "TrainingDiverged",
     "UnreadableImage",
     "UsageError",
     "WorkerError",
+    "out_of_memory",
 ]
+
+# What torch, oneDNN and the C++ library say in a plain RuntimeError when an allocation fails.
+_NO_MEMORY = ("DefaultCPUAllocator", "bad_alloc", "out of memory", "could not create a memory object")
 
 
 class GateFailed(EdgetlError):
@@ -60,6 +66,12 @@ class UsageError(EdgetlError):
     exit_code = 2
 
 
+class TrainingDiverged(EdgetlError):
+    """A training's loss, gradient or outputs are not finite."""
+
+    exit_code = 2
+
+
 class EnvironmentFault(EdgetlError):
     """The machine lacks something: a package, memory, disk, the network."""
 
@@ -82,3 +94,10 @@ class Interrupted(EdgetlError):
     """The user pressed Ctrl-C."""
 
     exit_code = 130
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed, on the CPU or a GPU; PyTorch's own class is known by its name, without importing it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)

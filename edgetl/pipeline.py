@@ -127,7 +127,7 @@ def _computed(
                 return entry, parts.key not in done
             progress.event("stage", name=stage.name, key=parts.key)
             number, of = stages.index(stage) + 1, len(stages) + with_report
-            with progress.stage(stage.name, number, of), store.draft(parts) as draft:
+            with progress.stage(stage.name, number, of), store.draft(parts, anew=fresh) as draft:
                 folders = {name: entry.folder for name, entry in inputs.items()}
                 root = sources.root(loaded, store, progress)
                 if stage in _TOGETHER:

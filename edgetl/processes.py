@@ -207,9 +207,15 @@ def _join() -> None:
     import torch.distributed as dist
 
     if not dist.is_initialized():
-        gpu = torch.cuda.is_available()
+        gpu, place = torch.cuda.is_available(), int(os.environ.get("LOCAL_RANK", "0"))
         if gpu:
-            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            if place >= torch.cuda.device_count():
+                raise EnvironmentFault(
+                    f"got {place + 1} processes or more on this machine, expected one for each of its "
+                    f"{torch.cuda.device_count()} GPUs",
+                    hint="start as many processes as there are GPUs",
+                )
+            torch.cuda.set_device(place)
         dist.init_process_group("nccl" if gpu else "gloo")
     _talk()
 

@@ -182,8 +182,9 @@ class Distil(Training):
         0.0,
         1.0,
     )
-    """Candidates for the weight of the teacher's loss beside the label loss; the best on validation is kept. 0 is training
-    alone: with 0 among them a teacher cannot make the student worse."""
+    """Candidates for the weight of the teacher's loss beside the label loss; 0 is training alone. The smallest
+    one is kept that is behind the best on validation by no more than a standard error: with 0 among them, a teacher has
+    to show that it helps."""
     temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
     """Softens both outputs in the teacher's loss."""
     epochs: Epochs = 15

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.workers import Worker, local_worker
 from edgetl.target import Target
@@ -26,7 +26,7 @@ class Local:
 
     def threads(self) -> tuple[int, ...]:
         """`all` is every core that this process may use, which a container or a batch system can limit."""
-        available = len(os.sched_getaffinity(0))
+        available = usable_cores()
         return tuple(sorted({available if count == "all" else count for count in self._target.threads}))
 
     def push(self, folder: Path) -> Path:
@@ -46,7 +46,7 @@ def machine() -> dict[str, Any]:
 
     return {
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9),
         "system": platform.system(),
         "machine": platform.machine(),

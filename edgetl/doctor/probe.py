@@ -139,8 +139,8 @@ def _sum() -> Any:
 def _accelerate() -> _Answer:
     import accelerate
 
-    launcher = Path(sys.executable).with_name("accelerate")
-    here = "accelerate launch" if launcher.is_file() else f"{sys.executable} -m accelerate.commands.launch"
+    # Not `accelerate launch`: that imports timm, which fails beside a torchvision of another build.
+    here = "python -m accelerate.commands.launch"
     processes = os.environ.get("WORLD_SIZE")
     return "ok", f"{accelerate.__version__}; launcher: {here}" + (f"; {processes} processes" if processes else ""), None
 

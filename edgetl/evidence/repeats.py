@@ -74,7 +74,8 @@ def _values(
 def _interval(repeats: Sequence[Floats], groups: Sequence[str] | None, labels: ArrayLike) -> Interval:
     values = np.stack(repeats)  # [S, 1 + R]
     value = float(values[:, 0].mean())
-    of_groups = float(values[:, 1:].mean(axis=0).var(ddof=1))
+    # A resample without any image of a class, which only groups of several classes allow, is nan in every seed.
+    of_groups = float(np.nanvar(values[:, 1:].mean(axis=0), ddof=1))
     seeds = len(values)
     of_seeds = float(values[:, 0].var(ddof=1)) / seeds if seeds > 1 else 0.0
     if of_groups + of_seeds == 0.0:

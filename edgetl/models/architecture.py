@@ -52,11 +52,14 @@ class Network(nn.Module):
         return logits
 
     @property
-    def classifier(self) -> nn.Module:
-        """What timm calls the classifier: its last linear layer (two of them in RepViT) has the classes as outputs."""
+    def classifiers(self) -> tuple[nn.Module, ...]:
+        """What timm calls the classifier: its last linear layer (two of them in RepViT) has the classes as outputs.
+
+        LeViT has a second, distilled one beside it.
+        """
         body: Any = self.body
-        head: nn.Module = body.get_classifier()
-        return head
+        head: nn.Module | tuple[nn.Module, ...] = body.get_classifier()
+        return head if isinstance(head, tuple) else (head,)
 
 
 def plain(backbone: str, classes: int) -> nn.Module:

@@ -136,7 +136,7 @@ def _slices(network: Network, image_size: int, round_to: int, importance: str) -
         pruning_ratio=_MOST_OF_A_LAYER,
         max_pruning_ratio=_MOST_OF_A_LAYER,
         iterative_steps=_STEPS,
-        ignored_layers=[network.classifier],
+        ignored_layers=list(network.classifiers),
         round_to=round_to,
         # torch-pruning 1.6.1 fills its default dicts in place, so that one pruner would see the last one's layers.
         in_channel_groups={},

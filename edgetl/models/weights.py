@@ -137,7 +137,7 @@ def load(network: Network, placement: Placement, pretrained: Pretrained | None) 
         return WeightsUsed("none", "random initialisation", None, 0, len(own))
     offered = {name: tensor for name, tensor in pretrained.tensors.items() if not name.endswith(_COUNTER)}
     taken = {name: tensor for name, tensor in offered.items() if name in own and own[name].shape == tensor.shape}
-    free = (_classifier_name(network), *placement.placed, *placement.removed)
+    free = (*_classifier_names(network), *placement.placed, *placement.removed)
     wrong = [n for n in (*own, *offered) if n not in taken and not any(n.startswith(f"{prefix}.") for prefix in free)]
     if wrong or not taken:
         some = ", ".join(dict.fromkeys(wrong[:4]))
@@ -153,8 +153,9 @@ def load(network: Network, placement: Placement, pretrained: Pretrained | None) 
     return WeightsUsed(pretrained.source, pretrained.detail, pretrained.sha256, len(taken), len(own) - len(taken))
 
 
-def _classifier_name(network: Network) -> str:
-    return str(next(name for name, module in network.body.named_modules() if module is network.classifier))
+def _classifier_names(network: Network) -> list[str]:
+    heads = network.classifiers
+    return [name for name, module in network.body.named_modules() if any(module is head for head in heads)]
 
 
 def _from_package(backbone: str) -> Pretrained:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import sys
 from pathlib import Path
 from typing import Any
 
+from .cores import usable_cores
 from .errors import EdgetlError, MissingRuntime
 from .manifest import Manifest
 from .measuring import measure
@@ -68,7 +68,7 @@ def _info(parsed: argparse.Namespace) -> int:
         except MissingRuntime:
             runtimes[backend] = None
     system = {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine()}
-    _print({**system, "cores": os.cpu_count(), "runtimes": runtimes})
+    _print({**system, "cores": usable_cores(), "runtimes": runtimes})
     return 0
 
 

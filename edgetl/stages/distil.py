@@ -20,8 +20,8 @@ from edgetl.stages.stage import Context, Stage
 if TYPE_CHECKING:
     from torch import nn
 
+    from edgetl.evidence.choice import Standing
     from edgetl.training.batches import TrainingData
-    from edgetl.training.choice import Standing
     from edgetl.training.loop import Fit
 
 
@@ -32,8 +32,8 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     """Write the chosen student's `network/`, `choice.json` (its weight), and `training.json` with every candidate."""
+    from edgetl.evidence.choice import RULE, choose
     from edgetl.stages import trained
-    from edgetl.training.choice import RULE, choose
 
     recipe = context.recipe
     table = trained.open_table(context)
@@ -117,7 +117,7 @@ def _train(
         context.recipe.distil,
         distillation=trained.distillation(context.recipe.distil, teacher, weight),
         seed=slices.training_seed(context.recipe, context.recipe.distil),
-        checkpoints=context.scratch / f"weight-{weight:g}",
+        checkpoints=context.scratch / f"weight-{weight!r}",
         progress=progress,
         label=f"student with teacher's weight {weight:g}",
     )
@@ -125,7 +125,7 @@ def _train(
 
 STAGE = Stage(
     name="distil",
-    version=1,
+    version=2,
     needs=("data/table.json", "data/images.npy", *TEACHER_NETWORKS),
     settings=_settings,
     tools=("accelerate", "albumentations", "timm", "torch"),

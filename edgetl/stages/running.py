@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.data.records import Record
+from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.preprocessing import Preprocessing
 from edgetl.runtime.sessions import SESSIONS, Session
 from edgetl.stages.originals import batches
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def open_file(backend: str, path: Path, options: Mapping[str, str]) -> Session:
     """An artefact that is not in a bundle yet, on every core that this process may use."""
-    return SESSIONS[backend].open_session(path, len(os.sched_getaffinity(0)), options)
+    return SESSIONS[backend].open_session(path, usable_cores(), options)
 
 
 def outputs(

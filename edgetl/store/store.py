@@ -94,10 +94,11 @@ class Store:
         self._save(name)
 
     @contextlib.contextmanager
-    def draft(self, parts: Parts) -> Iterator[Draft]:
+    def draft(self, parts: Parts, *, anew: bool = False) -> Iterator[Draft]:
         """A folder to compute a stage in; it becomes the entry when the block ends, and is removed when it raises.
 
-        The caller holds the lock of the key: checkpoints in `scratch` are one build's.
+        `anew` forgets the checkpoints of an interrupted computation. The caller holds the lock of the key: checkpoints in
+        `scratch` are one build's.
 
         Raises EnvironmentFault when the disk is full or the store cannot be written.
         """
@@ -108,6 +109,8 @@ class Store:
             for left in (self.root / "aside").glob(f"{key}-*"):  # of builds that were killed: we hold the lock
                 remove(left)
             aside.mkdir(parents=True)
+            if anew:
+                remove(draft.scratch)
             draft.scratch.mkdir(parents=True, exist_ok=True)
             earlier = _earlier_seconds(draft.scratch)
         started = time.time()

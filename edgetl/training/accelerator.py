@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from edgetl.errors import EnvironmentFault, UsageError
-from edgetl.processes import Processes, launched
+from edgetl.processes import Processes
 
 
 def make_accelerator(precision: str) -> Accelerator:
     """A fresh accelerator; accelerate keeps the precision of the first one in a global state, which is cleared."""
     AcceleratorState._reset_state()
-    # Without a GPU accelerate ignores a launcher's other processes, unless it is told that the CPU is meant.
-    options: dict[str, Any] = {"cpu": True} if launched() > 1 and not torch.cuda.is_available() else {}
+    wanted = "no" if precision == "fp32" else precision
     try:
-        return Accelerator(mixed_precision="no" if precision == "fp32" else precision, **options)
+        # Where nothing is said accelerate takes what else it finds (Apple's GPU), whose random numbers we do not seed.
+        accelerator = Accelerator(mixed_precision=wanted, cpu=not torch.cuda.is_available())
     except ValueError as exc:
         raise EnvironmentFault(f"precision {precision} does not work here: {exc}", hint="set precision: fp32") from exc
+    if precision == "fp16" and accelerator.scaler is None:  # accelerate computes in fp32 then, and says nothing
+        raise EnvironmentFault("precision fp16 needs a GPU, and there is none", hint="set precision: fp32, or bf16")
+    return accelerator
 
 
 def processes_of(accelerator: Accelerator, batch_size: int, validation: int) -> Processes:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgetl.errors import DataError
+from edgetl.runtime.cores import usable_cores
 
 Augment = Callable[[NDArray[np.uint8], int, int, int], NDArray[np.uint8]]
 
@@ -114,7 +115,7 @@ def _images(
 def augmenting_threads() -> int:
     """How many threads augment: one core is left to the training, and Python's lock leaves nothing to more than four."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(4, len(os.sched_getaffinity(0)) // processes - 1))
+    return max(1, min(4, usable_cores() // processes - 1))
 
 
 class Prefetched:

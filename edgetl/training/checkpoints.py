@@ -1,4 +1,4 @@
-"""Checkpoints of one training run: safetensors and JSON, never pickle, and never half written.
+"""Checkpoints of one training run: safetensors and JSON, never pickle, never half written, and checked when they are read.
 
 A folder holds `last.safetensors` (all that the next step needs, history included) and `best-EPOCH.safetensors` (the
 network to keep). The best one is written first and the older ones are deleted last: `last` always finds the best that
@@ -7,6 +7,7 @@ its history names, wherever a kill falls. Random generators need no saving, sinc
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,12 +17,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from edgetl.errors import EnvironmentFault, IntegrityError
 
 _LAST = "last.safetensors"
+_SHA256 = "sha256"
 
 
 @dataclass(frozen=True)
@@ -47,26 +49,17 @@ class Checkpoints:
         """The last state that was saved, or None when there is none or it belongs to another run.
 
         Raises:
-            IntegrityError: the file, or the best network that goes with it, is cut or gone.
+            IntegrityError: the file, or the best network that goes with it, is damaged or gone.
         """
         path = self._folder / _LAST
         if not path.exists():
             return None
-        try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-                if header.get("identity") != self._identity:
-                    return None
-                snapshot = Snapshot({name: file.get_tensor(name) for name in file.keys()}, json.loads(header["notes"]))  # noqa: SIM118 (not a dict)
-            if int(header.get("best", 0)):
-                path = self._folder / _best(int(header["best"]))
-                with safe_open(path, framework="pt"):
-                    pass
-        except (SafetensorError, FileNotFoundError, KeyError, ValueError) as exc:
-            raise IntegrityError(
-                f"the checkpoint cannot be read: {exc}", place=path.name, hint="build again with --fresh"
-            ) from exc
-        return snapshot
+        tensors, header = _read(path)
+        if header.get("identity") != self._identity:
+            return None
+        if best := int(header["best"]):
+            _read(self._folder / _best(best))
+        return Snapshot(tensors, json.loads(header["notes"]))
 
     def save(self, epoch: int, tensors: Mapping[str, Tensor], notes: Mapping[str, Any], best_epoch: int) -> None:
         """Keep the state in or after `epoch`; `best_epoch` names the network that `save_best` has kept, 0 none yet.
@@ -86,15 +79,14 @@ class Checkpoints:
 
     def load_best(self, epoch: int) -> dict[str, Tensor]:
         """The network of `epoch`."""
-        return dict(load_file(self._folder / _best(epoch)))
+        return _read(self._folder / _best(epoch))[0]
 
     def _write(self, name: str, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
         """Write aside, flush to the disk, then rename."""
         path, aside = self._folder / name, self._folder / f"{name}.partial"
+        content = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
         try:
-            save_file(
-                {key: value.detach().cpu().contiguous() for key, value in tensors.items()}, aside, metadata=header
-            )
+            save_file(content, aside, metadata=header | {_SHA256: _digest(content)})
             _flush(aside)
             aside.replace(path)
             if os.name == "posix":
@@ -106,6 +98,30 @@ class Checkpoints:
                 place=str(path),
                 hint="free some space and run the same command again; it goes on from the checkpoint before",
             ) from exc
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a file that `_write` wrote. Raises IntegrityError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        if header[_SHA256] != _digest(tensors):
+            raise ValueError("its content is not what was written")
+    except (SafetensorError, OSError, KeyError, ValueError) as exc:
+        raise IntegrityError(
+            f"the checkpoint cannot be read: {exc}", place=path.name, hint="build again with --fresh"
+        ) from exc
+    return tensors, header
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over names and bytes: safetensors only notices a file that was cut."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _best(epoch: int) -> str:

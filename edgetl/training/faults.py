@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
-from edgetl.errors import EdgetlError, EnvironmentFault
+from edgetl.errors import EnvironmentFault, TrainingDiverged, out_of_memory
 from edgetl.training.batches import Batch, TrainingData
 
 _SHOWN = 8
-# What torch, oneDNN and the C++ library say in a plain RuntimeError when an allocation on the CPU fails.
-_NO_MEMORY = ("DefaultCPUAllocator", "bad_alloc", "out of memory", "could not create a memory object")
+_DIVERGED = (
+    "lower learning_rate, with which the training starts anew, or look at those images; the same command goes on from the "
+    "last good checkpoint, and ends here again"
+)
 
 
-def diverged(label: str, epoch: int, index: int, batch: Batch, data: TrainingData, loss: float) -> EdgetlError:
+def diverged(
+    label: str, epoch: int, index: int, rows: NDArray[np.int64], data: TrainingData, loss: float
+) -> TrainingDiverged:
     """The loss, or its gradient, is not finite; `index` counts the epoch's batches from 0."""
-    return EdgetlError(
-        f"epoch {epoch}, batch {index + 1}: loss {loss}, or its gradient, is not finite ({_images(batch, data)})",
+    return TrainingDiverged(
+        f"epoch {epoch}, batch {index + 1}: loss {loss}, or its gradient, is not finite ({_images(rows, data)})",
         place=label,
-        hint="lower learning_rate, or look at those images if they repeat; the last good checkpoint is kept",
+        hint=_DIVERGED,
     )
+
+
+def diverged_outputs(label: str, epoch: int) -> TrainingDiverged:
+    """What the network says of the validation images is not finite."""
+    return TrainingDiverged(f"epoch {epoch}: the validation outputs are not finite", place=label, hint=_DIVERGED)
 
 
 @contextmanager
@@ -43,22 +53,16 @@ def named(epoch: int, index: int, batch: Batch, data: TrainingData) -> str:
     """A batch, its size and its images; `index` counts the epoch's batches from 0."""
     height, width = batch.images.shape[1:3]
     shape = f"{len(batch.rows)} images of {height} x {width} pixels"
-    return f"epoch {epoch}, batch {index + 1}: {shape} ({_images(batch, data)})"
+    return f"epoch {epoch}, batch {index + 1}: {shape} ({_images(batch.rows, data)})"
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether this is an allocation that failed; torch raises a plain RuntimeError for those on the CPU."""
-    known = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, known) or any(words in str(error) for words in _NO_MEMORY)
-
-
-def _images(batch: Batch, data: TrainingData) -> str:
+def _images(rows: NDArray[np.int64], data: TrainingData) -> str:
     """Which images a batch holds: their files where they are known, else their rows in the cache."""
-    rows = [int(row) for row in batch.rows[:_SHOWN]]
-    more = f" and {len(batch.rows) - _SHOWN} more" if len(batch.rows) > _SHOWN else ""
+    first = rows[:_SHOWN].tolist()
+    more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
     if data.names is None:
-        return f"image rows {', '.join(map(str, rows))}{more}"
-    return f"images {', '.join(data.names(row) for row in rows)}{more}"
+        return f"image rows {', '.join(map(str, first))}{more}"
+    return f"images {', '.join(data.names(row) for row in first)}{more}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 AdamW with warm-up and cosine; an average of the weights is what is validated and kept; the best epoch wins. Device and
 mixed precision are Hugging Face accelerate's. After every epoch, and within it about every 45 seconds and on Ctrl-C, the
 whole state is on the disk, and a run that is taken up again computes what it would have computed without the stop (bit for
-bit on one machine with the same threads).
+bit on the CPU of one machine with the same threads; a GPU's kernels may add in another order each time).
 
 Started by a launcher in several processes, each takes its share of every batch: `batch_size` is that of all together.
 What looks at a whole batch (BatchNorm, the intra-class term of DIST, mixup) then sees a process's share of it.
@@ -25,6 +25,7 @@ from edgetl.training.accelerator import make_accelerator
 from edgetl.training.allocator import keep_freed_memory
 from edgetl.training.batches import TrainingData
 from edgetl.training.checkpoints import Checkpoints, Snapshot
+from edgetl.training.faults import naming_memory
 from edgetl.training.inference import predict_logits
 from edgetl.training.pace import Pace
 from edgetl.training.run import Distillation, Run
@@ -74,7 +75,7 @@ def fit(
         label: names the run in what is said.
 
     Raises:
-        EdgetlError: the loss or the gradient became infinite or not a number; earlier checkpoints stay.
+        TrainingDiverged: the loss or the gradient became infinite or not a number; earlier checkpoints stay.
         EnvironmentFault: the machine cannot train in this precision, or has too little memory or disk for it; earlier
             checkpoints stay.
     """
@@ -82,7 +83,7 @@ def fit(
     accelerator = make_accelerator(settings.precision)
     progress = progress if accelerator.is_main_process else Silent()
     cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
+    with torch.random.fork_rng(devices=cuda), naming_memory(label, lambda: "the training"):
         run = Run(network, data, settings, distillation, seed, accelerator, progress, label)
         store, pace = Checkpoints(checkpoints, run.identity()), Pace()
         history: list[dict[str, float]] = []

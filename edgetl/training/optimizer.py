@@ -59,11 +59,13 @@ def hold_backbone(network: nn.Module, held: bool) -> None:
     network.requires_grad_(not held)
     if held:
         network.eval()
-        _classifier(network).requires_grad_(True).train()
+        for classifier in _classifiers(network):
+            classifier.requires_grad_(True).train()
 
 
-def _classifier(network: nn.Module) -> nn.Module:
-    """A network's classifier; of another module the last layer that has parameters."""
+def _classifiers(network: nn.Module) -> tuple[nn.Module, ...]:
+    """A network's classifiers; of another module the last layer that has parameters."""
     if isinstance(network, Network):
-        return network.classifier
-    return [module for module in network.modules() if next(module.parameters(recurse=False), None) is not None][-1]
+        return network.classifiers
+    layers = [module for module in network.modules() if next(module.parameters(recurse=False), None) is not None]
+    return (layers[-1],)

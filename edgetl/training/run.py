@@ -13,7 +13,6 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from edgetl.errors import EdgetlError
 from edgetl.progress import Progress
 from edgetl.recipe import Training
 from edgetl.tasks import classify
@@ -29,7 +28,7 @@ from edgetl.training.batches import (
 )
 from edgetl.training.checkpoints import Snapshot
 from edgetl.training.ema import WeightAverage, recalibrate
-from edgetl.training.faults import diverged, named, naming_memory
+from edgetl.training.faults import diverged, diverged_outputs, named, naming_memory
 from edgetl.training.interrupts import held_back
 from edgetl.training.losses import DistilLoss
 from edgetl.training.mixing import mixed
@@ -77,8 +76,8 @@ class Run:
         self._network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = WeightAverage(self._network, settings.ema) if settings.ema > 0 else None
         self.state = State(self._network, average, adamw(self._network, settings), accelerator.scaler, SoFar(epoch=1))
-        # evaluation_mode: without DistributedDataParallel, see edgetl.processes.
-        self._model = accelerator.prepare_model(self._network, evaluation_mode=True)
+        # The network itself is not prepared: gradients are averaged by edgetl.processes, and autocast belongs around the
+        # training's forward pass alone, not around that of the validation.
         self._optimizer = accelerator.prepare_optimizer(self.state.optimizer)
         if distillation is not None:
             distillation.teacher.to(accelerator.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -125,7 +124,7 @@ class Run:
     def _train(self, epoch: int, keep: Callable[[], None], pace: Pace) -> None:
         """The steps of an epoch from where it stands to its end."""
         so_far, processes, settings = self.state.so_far, self.processes, self._settings
-        self._model.train()
+        self._network.train()
         hold_backbone(self._network, self._frozen(epoch))
         share = (processes.index, processes.count)
         batches = Prefetched(
@@ -165,9 +164,6 @@ class Run:
 
     def release(self, weights: Mapping[str, Tensor]) -> None:
         """Give the network back as a plain one on the CPU, with these weights."""
-        self._accelerator.unwrap_model(self._model, keep_fp32_wrapper=False)
-        # accelerate 1.15 leaves a `forward` on the instance, which copies and exporters would trip over.
-        vars(self._network).pop("forward", None)
         self._accelerator.free_memory()
         self._network.to("cpu", memory_format=torch.contiguous_format)
         self._network.load_state_dict(weights)
@@ -194,18 +190,27 @@ class Run:
         losses = torch.stack([loss, label_loss, none if distil_loss is None else distil_loss]).detach() * weight
         ours: list[float] = torch.cat([losses, norm.detach().reshape(1).to(losses)]).tolist()
         total, *both, norm_ = self.processes.mean(ours)
-        # With a gradient scaler an infinite gradient is expected now and then: it skips the step by itself.
-        scaled = self._accelerator.scaler is not None
-        if not math.isfinite(total) or not (scaled or math.isfinite(norm_)):
+        if not math.isfinite(total):
             with self.processes.together():
                 if not math.isfinite(ours[0]):
-                    raise diverged(self._label, epoch, index, batch, self._data, ours[0])
-            raise diverged(self._label, epoch, index, batch, self._data, total)
+                    raise diverged(self._label, epoch, index, batch.rows, self._data, ours[0])
+        if not math.isfinite(norm_) and not self._skips():
+            with self.processes.together():  # whose gradient it was cannot be told once they are averaged
+                rows = np.concatenate(self.processes.gathered(batch.rows))
+                raise diverged(self._label, epoch, index, rows, self._data, total)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         if self.state.average is not None:
             self.state.average.update(self._network)
         return both[0], both[1]
+
+    def _skips(self) -> bool:
+        """Whether an infinite gradient is an overflow, which the gradient scaler answers by skipping the step.
+
+        It halves its scale each time. At one there is nothing left to overflow: the gradient itself is infinite.
+        """
+        scaler = self._accelerator.scaler
+        return scaler is not None and scaler.get_scale() > 1
 
     def _seed_step(self, epoch: int, index: int) -> None:
         """Dropout and stochastic depth draw from PyTorch's generators: seed them by the step, so none has a history."""
@@ -219,7 +224,8 @@ class Run:
         images = as_input(batch.images, self._accelerator.device)
         labels = torch.from_numpy(batch.labels).to(images.device)
         images, labels = mixed(images, labels, self._data.classes, self._settings, self._seed, epoch, index)
-        logits = self._model(images).float()
+        with self._accelerator.autocast():
+            logits = self._network(images).float()
         label_loss = self._label_loss(logits, labels)
         distillation = self._distillation
         if distillation is None:
@@ -245,7 +251,6 @@ class Run:
             recalibrate(judged, plain_batches(data, RECALIBRATION_IMAGES, size, self._seed, self._accelerator.device))
         logits = validation_logits(judged, data, self.processes, self._label, epoch)
         if not np.isfinite(logits).all():
-            raise EdgetlError(
-                f"epoch {epoch}: the validation outputs are not finite", place=self._label, hint="lower learning_rate"
-            )
+            with self.processes.together():
+                raise diverged_outputs(self._label, epoch)
         return classify.validation_scores(logits, data.labels[data.val])

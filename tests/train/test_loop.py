@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_training import SETTINGS, SIZE, same, tiny_data, tiny_network
+from tiny_training import SETTINGS, SIZE, same, tiny_data, tiny_network, train
 from torch import nn
 
 from edgetl.data.augment import Augment
-from edgetl.errors import DataError
+from edgetl.errors import DataError, EnvironmentFault
 from edgetl.models import backbones
 from edgetl.progress import Silent
 from edgetl.recipe import Training
@@ -137,6 +137,21 @@ def test_bf16_trains_and_gives_back_a_plain_float32_network(tmp_path: Path) -> N
     output = network(torch.zeros(1, 3, SIZE, SIZE))
     assert output.dtype == torch.float32
     assert "forward" not in vars(network)
+
+
+def test_bf16_validates_in_float32_what_it_trained_in_bf16(tmp_path: Path) -> None:
+    network, seen = tiny_network(), set()
+    network[0].register_forward_hook(lambda module, args, out: seen.add((module.training, out.dtype)))  # type: ignore[index]
+    settings = SETTINGS.model_copy(update={"epochs": 1, "precision": "bf16", "ema": 0.0})
+    fit(network, tiny_data(), settings, seed=1, checkpoints=tmp_path, progress=Silent())
+    assert seen == {(True, torch.bfloat16), (False, torch.float32)}
+
+
+def test_fp16_without_a_gpu_is_refused_rather_than_trained_in_fp32(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(EnvironmentFault, match="fp16 needs a GPU"):
+        train(tiny_network(), tmp_path, settings=SETTINGS.model_copy(update={"precision": "fp16"}))
 
 
 def test_recalibration_gives_the_statistics_of_the_images_and_touches_nothing_else() -> None:

@@ -26,9 +26,16 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def _launch(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Two processes; what accelerate's own launcher runs for several GPUs is this one."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *words]
+_LAUNCHERS = {
+    "torchrun": ("torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    # The port 0 is any that is free.
+    "accelerate": ("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"),
+}
+
+
+def _launch(*words: str, cwd: Path, launcher: str = "torchrun") -> subprocess.CompletedProcess[str]:
+    """Two processes."""
+    command = [sys.executable, "-m", *_LAUNCHERS[launcher], *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EDGETL_")}
     return subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, check=False, env=environment | {"OMP_NUM_THREADS": "1"}
@@ -51,14 +58,16 @@ def test_two_processes_compute_what_one_computes_and_fail_together(tmp_path: Pat
     assert "16 images of 32 x 32 pixels" in errors[0]
 
 
-def test_a_build_in_two_processes_is_one_build(tmp_path: Path) -> None:
+@pytest.mark.parametrize("launcher", _LAUNCHERS)
+def test_a_build_in_two_processes_is_one_build(tmp_path: Path, launcher: str) -> None:
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(RECIPE, encoding="utf-8")
-    done = _launch("-m", "edgetl", "build", str(recipe), "--until", "distil", cwd=tmp_path)
+    build = ("-m", "edgetl", "build", str(recipe), "--until")
+    done = _launch(*build, "distil", cwd=tmp_path, launcher=launcher)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("teacher: epoch 1/1") == 1
-    again = _launch("-m", "edgetl", "build", str(recipe), "--until", "distil", cwd=tmp_path)
+    again = _launch(*build, "distil", cwd=tmp_path, launcher=launcher)
     assert "nothing to compute" in again.stderr
-    wrong = _launch("-m", "edgetl", "build", str(recipe), "--until", "nothing", cwd=tmp_path)
+    wrong = _launch(*build, "nothing", cwd=tmp_path, launcher=launcher)
     assert wrong.returncode != 0
     assert wrong.stderr.count("error: --until nothing") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -15,12 +16,14 @@ from typing import Any
 import pytest
 import tiny_training
 import torch
+from accelerate import Accelerator
 from tiny_training import SETTINGS, STEPS, OutOfMemoryOn, same, tiny_network, train
 from torch import nn
 
-from edgetl.errors import EdgetlError, EnvironmentFault
+from edgetl.errors import EnvironmentFault, TrainingDiverged
 from edgetl.progress import Silent
-from edgetl.training import pace, validation
+from edgetl.training import loop, pace, run, validation
+from edgetl.training.accelerator import make_accelerator
 from edgetl.training.checkpoints import Checkpoints
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -135,7 +138,7 @@ def test_between_two_epochs_of_seconds_nothing_is_saved(tmp_path: Path, monkeypa
     assert len(saved) == 4
 
 
-@pytest.mark.parametrize("damage", ["cut", "not a checkpoint", "the best network is gone"])
+@pytest.mark.parametrize("damage", ["cut", "a bit", "not a checkpoint", "the best network is gone"])
 def test_a_damaged_checkpoint_costs_the_training_not_the_command(
     tmp_path: Path, unstopped: nn.Module, damage: str
 ) -> None:
@@ -144,6 +147,10 @@ def test_a_damaged_checkpoint_costs_the_training_not_the_command(
     last = tmp_path / _LAST
     if damage == "cut":
         os.truncate(last, last.stat().st_size // 2)
+    elif damage == "a bit":
+        content = bytearray(last.read_bytes())
+        content[-5] ^= 64
+        last.write_bytes(content)
     elif damage == "not a checkpoint":
         last.write_bytes(b"\x10\0\0\0\0\0\0\0nonsense")
     else:
@@ -184,8 +191,11 @@ def test_a_loss_that_is_no_number_names_its_images_and_keeps_the_checkpoint(tmp_
     def poison() -> None:
         next(network.parameters()).data.fill_(float("nan"))
 
-    with pytest.raises(EdgetlError, match=r"epoch 2, batch 4: .*images pictures/\d{4}\.png, .* and 24 more") as caught:
+    with pytest.raises(
+        TrainingDiverged, match=r"epoch 2, batch 4: .*images pictures/\d{4}\.png, .* and 24 more"
+    ) as caught:
         train(network, tmp_path, _At(STEPS + 3, poison))
+    assert caught.value.exit_code == 2
     assert "learning_rate" in str(caught.value)
     assert (tmp_path / _LAST).read_bytes() == kept
 
@@ -201,6 +211,49 @@ def test_out_of_memory_names_batch_size_and_images_and_keeps_the_checkpoint(tmp_
     assert caught.value.exit_code == 3
     assert "lower batch_size" in str(caught.value)
     assert (tmp_path / _LAST).read_bytes() == kept
+
+
+@pytest.mark.parametrize("where", ["recalibrate", "adamw", "predict_logits"])
+def test_out_of_memory_anywhere_in_a_training_is_the_environments_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def starved(*args: Any, **options: Any) -> None:
+        torch.empty(2**50)
+
+    monkeypatch.setattr(validation if where == "predict_logits" else run, where, starved)
+    with pytest.raises(EnvironmentFault, match="out of memory"):
+        train(tiny_network(), tmp_path)
+
+
+class _InfiniteGradient(nn.Module):
+    """Says finite things whose gradient is not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network, self.nought = tiny_network(), nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.network(image) + self.nought.abs().sqrt()
+        return output
+
+
+def test_a_gradient_scaler_skips_overflows_but_not_a_whole_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fp16 needs a GPU; its scaler does not."""
+
+    def scaling(precision: str) -> Accelerator:
+        accelerator = make_accelerator(precision)
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+        accelerator.native_amp = True
+        accelerator.state._mixed_precision = "fp16"
+        accelerator.autocast = contextlib.nullcontext
+        return accelerator
+
+    monkeypatch.setattr(loop, "make_accelerator", scaling)
+    train(tiny_network(), tmp_path / "good")
+    with pytest.raises(TrainingDiverged, match=r"epoch 3, batch 1: .*gradient"):
+        train(_InfiniteGradient(), tmp_path / "bad")
 
 
 def test_another_fault_of_the_network_is_not_taken_for_lack_of_memory(tmp_path: Path) -> None:

@@ -9,12 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from edgetl.errors import DataError
 from edgetl.tasks import classify
-from edgetl.training.choice import choose
 from edgetl.training.losses import DISTIL_LOSSES, dist, kd, kd_standardized
 
 
@@ -113,20 +111,3 @@ def test_validation_scores_are_those_of_scikit_learn(seed: int) -> None:
     areas = [roc_auc_score(labels == k, probabilities[:, k]) for k in range(4)]
     assert scores["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, logits.argmax(1)))
     assert scores["auroc"] == pytest.approx(np.mean(areas))
-
-
-def _candidate(skill: float, labels: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    noise = np.random.default_rng(seed).normal(size=(len(labels), 3))
-    return noise + skill * np.eye(3)[labels]
-
-
-def test_a_clearly_better_candidate_is_chosen_and_a_draw_goes_to_the_simpler_one() -> None:
-    labels = np.random.default_rng(0).integers(0, 3, 300)
-    groups = [f"lesion{index // 2}" for index in range(300)]
-    weak, strong = _candidate(0.5, labels, 1), _candidate(3.0, labels, 2)
-    assert choose([weak, strong], labels, groups, 0)[0] == 1
-    assert choose([strong, weak], labels, groups, 0)[0] == 0
-    same_skill = strong + np.random.default_rng(3).normal(size=strong.shape) * 1e-3
-    chosen, standings = choose([same_skill, strong], labels, groups, 0)
-    assert chosen == 0
-    assert min(standing.behind for standing in standings) == 0.0

@@ -42,7 +42,7 @@ def test_every_parameter_is_in_one_group_after_pruning() -> None:
 
 def _check(network: Network) -> None:
     scales = _scales(network, 0.5)
-    classifier = {id(parameter) for parameter in network.classifier.parameters()}
+    classifier = {id(parameter) for parameter in network.classifiers[0].parameters()}
     assert {scales[name] for name, parameter in network.named_parameters() if id(parameter) in classifier} == {1.0}
     assert next(iter(scales.values())) < 0.01, "the stem, many blocks below"
     assert set(_scales(network, 1.0).values()) == {1.0}
