@@ -13,6 +13,7 @@ import os
 import random
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,8 @@ import cv2
 __all__ = ["Augment", "Strength"]
 
 Strength = Literal["light", "standard"]
+
+_REFLECT = cv2.BORDER_REFLECT_101
 
 
 class Augment:
@@ -41,10 +44,20 @@ class Augment:
     """
 
     def __init__(self, size: int, strength: Strength = "standard") -> None:
-        """For pictures of `size` x `size`."""
+        """For pictures of `size` x `size`.
+
+        Raises:
+            ValueError: no such strength, or no such size.
+        """
+        if strength not in _STRENGTHS:
+            raise ValueError(f"got strength {strength!r}, expected one of {', '.join(_STRENGTHS)}")
+        if size < 1:
+            raise ValueError(f"got size {size}, expected at least 1")
         self._shape = (size, size, 3)
         # The transforms carry their random state: two threads in one would make pictures unrepeatable. Each has a copy.
-        self._pattern = _transforms(strength)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # wrong argument names are only warned of
+            self._pattern = _STRENGTHS[strength]()
         self._own = threading.local()
         # At these sizes OpenCV's threads cost more than they bring, and they take the cores from torch.
         cv2.setNumThreads(0)
@@ -60,8 +73,12 @@ class Augment:
 
         Returns:
             uint8 [size, size, 3].
+
+        Raises:
+            ValueError: another type or shape, or a negative number.
         """
-        assert image.shape == self._shape, (image.shape, self._shape)
+        if image.dtype != np.uint8 or image.shape != self._shape:
+            raise ValueError(f"got {image.dtype} {list(image.shape)}, expected uint8 {list(self._shape)}")
         generator = np.random.default_rng((seed, epoch, index))
         python_random = random.Random(int(generator.integers(2**63)))
         changed = np.array(image)  # also out of a read-only memory map, which OpenCV does not take
@@ -77,24 +94,28 @@ class Augment:
         return transforms
 
 
-def _transforms(strength: Strength) -> list[Any]:
-    """The transforms in the order in which they are applied; each draws for itself whether it is."""
-    reflect = cv2.BORDER_REFLECT_101
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # wrong argument names are only warned of
-        if strength == "light":
-            return [
-                albumentations.HorizontalFlip(p=0.5),
-                albumentations.Affine(
-                    rotate=(-8, 8), scale=(0.95, 1.05), translate_percent=(-0.03, 0.03), border_mode=reflect, p=0.7
-                ),
-                albumentations.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5),
-            ]
-        return [
-            albumentations.HorizontalFlip(p=0.5),
-            albumentations.Affine(
-                rotate=(-180, 180), scale=(0.85, 1.15), translate_percent=(-0.06, 0.06), border_mode=reflect, p=1.0
-            ),
-            albumentations.RandomBrightnessContrast(brightness_limit=0.12, contrast_limit=0.15, p=0.7),
-            albumentations.HueSaturationValue(hue_shift_limit=6, sat_shift_limit=16, val_shift_limit=8, p=0.5),
-        ]
+# The transforms in the order in which they are applied; each draws for itself whether it is.
+
+
+def _light() -> list[Any]:
+    return [
+        albumentations.HorizontalFlip(p=0.5),
+        albumentations.Affine(
+            rotate=(-8, 8), scale=(0.95, 1.05), translate_percent=(-0.03, 0.03), border_mode=_REFLECT, p=0.7
+        ),
+        albumentations.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5),
+    ]
+
+
+def _standard() -> list[Any]:
+    return [
+        albumentations.HorizontalFlip(p=0.5),
+        albumentations.Affine(
+            rotate=(-180, 180), scale=(0.85, 1.15), translate_percent=(-0.06, 0.06), border_mode=_REFLECT, p=1.0
+        ),
+        albumentations.RandomBrightnessContrast(brightness_limit=0.12, contrast_limit=0.15, p=0.7),
+        albumentations.HueSaturationValue(hue_shift_limit=6, sat_shift_limit=16, val_shift_limit=8, p=0.5),
+    ]
+
+
+_STRENGTHS: dict[Strength, Callable[[], list[Any]]] = {"light": _light, "standard": _standard}

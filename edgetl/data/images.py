@@ -8,8 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import weakref
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,17 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgetl.data.at_once import each_picture
 from edgetl.data.room import require_room
 from edgetl.data.table import DataTable
-from edgetl.errors import DataError, IntegrityError, UnreadableImage
+from edgetl.errors import DataError, IntegrityError
 from edgetl.progress import Progress
 from edgetl.runtime.preprocessing import Preprocessing, preprocess
 
 __all__ = ["all_unreadable", "cache", "open_cache"]
-
-_THREADS = 8
-_AHEAD = 256
-"""Pictures in flight: bounds the memory, and how long Ctrl-C waits."""
 
 
 def cache(
@@ -59,37 +55,19 @@ def cache(
         np.lib.format.write_array_header_1_0(file, header)
         file.flush()
 
-        def write(row: int) -> str | None:
-            """Decode one picture into its place; the reason where that cannot be done."""
-            if images[row] in unreadable:
-                return unreadable[images[row]]
-            try:
-                pixels = preprocess(root / images[row], preprocessing)
-            except UnreadableImage as exc:
-                return exc.message
+        def write(row: int) -> None:
+            """Decode one picture into its place."""
+            pixels = preprocess(root / images[row], preprocessing)
             written = os.pwrite(file.fileno(), pixels.data, start + row * pixels.nbytes)
             if written != pixels.nbytes:
                 raise OSError(errno.ENOSPC, "no space left", str(unfinished))
-            return None
 
         start = file.tell()
-        failures = _every_row(write, len(images), progress)
+        failures = each_picture(root, images, write, unreadable, progress)
     if failures:
         unfinished.unlink()
         raise all_unreadable([f"{images[row]}: {why}" for row, why in failures], root)
     unfinished.replace(path)
-
-
-def _every_row(write: Callable[[int], str | None], count: int, progress: Progress) -> list[tuple[int, str]]:
-    """Write `count` rows, several at once; those that fail, with the reason."""
-    failures: list[tuple[int, str]] = []
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for first in range(0, count, _AHEAD):
-            rows = range(first, min(first + _AHEAD, count))
-            found = zip(rows, pool.map(write, rows), strict=True)
-            failures += [(row, failure) for row, failure in found if failure is not None]
-            progress.advance("images", rows.stop, count)
-    return failures
 
 
 class _Cached(np.memmap[Any, np.dtype[np.uint8]]):

@@ -25,6 +25,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -66,9 +67,9 @@ class Pair:
 
 def thumbnail(pixels: npt.NDArray[np.uint8]) -> Thumbnails:
     """uint8 [h, w, 3] to grey uint8 [64, 64]: the mean of each cell, whatever the aspect."""
-    grey = pixels @ np.array([0.299, 0.587, 0.114], np.float32)
-    small = _areas(pixels.shape[0]) @ grey @ _areas(pixels.shape[1]).T
-    return np.asarray(np.rint(small), dtype=np.uint8)
+    # Not by matrix products: their threads would fight with those that decode.
+    grey = np.einsum("yxc,c->yx", _means(pixels), np.array([0.299, 0.587, 0.114], np.float32))
+    return np.asarray(np.rint(_means(grey.T).T), dtype=np.uint8)
 
 
 def search(
@@ -129,12 +130,20 @@ def duplicates(
     return [[by_image[image] for image in same] for same in sets]
 
 
-@lru_cache(maxsize=64)
-def _areas(size: int) -> Floats:
-    """float32 [64, size]: how much of each of `size` pixels lies in each of 32 cells; rows sum to 1."""
-    edges = np.arange(SIDE + 1) * (size / SIDE)
-    overlap = np.minimum(edges[1:, None], np.arange(size) + 1) - np.maximum(edges[:-1, None], np.arange(size))
-    return np.asarray(np.maximum(overlap, 0.0) * (SIDE / size), dtype=np.float32)
+def _means(lines: npt.NDArray[np.generic]) -> Floats:
+    """[n, ...] to float32 [64, ...]: the mean of each 64th along the first axis; lines that it cuts count by their parts."""
+    edges = np.arange(SIDE + 1) * (len(lines) / SIDE)
+    whole = edges.astype(np.int64)
+    part = (edges - whole).astype(np.float32)
+    means = np.empty((SIDE, *lines.shape[1:]), np.float32)
+    for cell, (first, last) in enumerate(pairwise(whole.tolist())):
+        np.add.reduce(lines[first:last], axis=0, dtype=np.float32, out=means[cell])
+        if part[cell]:
+            means[cell] -= part[cell] * lines[first]
+        if part[cell + 1]:
+            means[cell] += part[cell + 1] * lines[last]
+    means *= np.float32(SIDE / len(lines))
+    return means
 
 
 @lru_cache(maxsize=1)

@@ -74,5 +74,5 @@ def _smooth(pictures: npt.NDArray[np.uint8]) -> Floats:
 
 
 def _slopes(pictures: Floats) -> Floats:
-    """float32 [2 axes, n, 32, 32]: per cell, along y and along x."""
+    """float32 [2 axes, n, 64, 64]: per cell, along y and along x."""
     return np.stack((np.gradient(pictures, axis=1), np.gradient(pictures, axis=2)))

@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from edgetl.data import leaks
+from edgetl.data.at_once import each_picture
 from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.near import SIDE, duplicates, thumbnail
 from edgetl.data.records import SPLITS, Record, group_of
 from edgetl.data.source import Source
-from edgetl.errors import UnreadableImage
 from edgetl.progress import Progress
 from edgetl.runtime.preprocessing import decode
 
 __all__ = ["Class", "Survey", "Unreadable", "survey"]
-
-_THREADS = 8
-_AHEAD = 256
-"""Pictures in flight: bounds the memory, and how long Ctrl-C waits."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +86,16 @@ def survey(source: Source, index_path: Path, progress: Progress) -> Survey:
     records = source.records
     named = (path for record in records for path in (record.image, record.mask) if path)
     digests, unreadable = Fingerprints(index_path).look(source.root, named)
+    images = [record.image for record in records]
     with tempfile.TemporaryFile() as scratch:
         thumbnails = _Thumbnails(scratch.fileno())
-        unreadable |= _decode(source.root, records, unreadable, thumbnails, progress)
-        readable = [row for row, record in enumerate(records) if record.image not in unreadable]
+
+        def look(row: int) -> None:
+            thumbnails.keep(row, thumbnail(decode(source.root / images[row])))
+
+        failures = each_picture(source.root, images, look, unreadable, progress)
+        unreadable |= {images[row]: reason for row, reason in failures}
+        readable = [row for row, image in enumerate(images) if image not in unreadable]
         near = duplicates(
             [records[row] for row in readable],
             digests,
@@ -126,30 +127,6 @@ class _Thumbnails:
     def look(self, number: int) -> npt.NDArray[np.uint8]:
         content = os.pread(self._file, SIDE * SIDE, number * SIDE * SIDE)
         return np.frombuffer(content, np.uint8).reshape(SIDE, SIDE)
-
-
-def _decode(
-    root: Path, records: Sequence[Record], known: dict[str, str], thumbnails: _Thumbnails, progress: Progress
-) -> dict[str, str]:
-    """Decode every picture that is not known to be unreadable, once; those that cannot be, with the reason."""
-
-    def reason(row: int) -> str | None:
-        if records[row].image in known:
-            return None
-        try:
-            thumbnails.keep(row, thumbnail(decode(root / records[row].image)))
-        except UnreadableImage as exc:
-            return exc.message
-        return None
-
-    found: dict[str, str] = {}
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for start in range(0, len(records), _AHEAD):
-            rows = range(start, min(start + _AHEAD, len(records)))
-            reasons = zip(rows, pool.map(reason, rows), strict=True)
-            found |= {records[row].image: why for row, why in reasons if why is not None}
-            progress.advance("images", rows.stop, len(records))
-    return found
 
 
 def _classes(records: Sequence[Record]) -> dict[str, Class]:

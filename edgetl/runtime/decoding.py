@@ -7,30 +7,51 @@ What is done to the pixels is exactly this, so that another language can do the 
    value outside 1..8 counts as upright, as every viewer shows it. Colour profiles and gamma are not applied.
 2. Grey is repeated into the three channels, palettes are looked up, CMYK becomes RGB as Pillow converts it.
 3. Alpha is dropped: the stored colour counts, whatever is behind it.
-4. 16-bit grey is scaled to 8 bits as round(value * 255 / 65535). 16-bit colour keeps its high byte.
+4. Unsigned 16-bit grey is scaled to 8 bits as round(value * 255 / 65535), a TIFF's 12-bit grey as
+   round(value * 255 / 4095). In a TIFF whose photometric interpretation (tag 262) is 0, white is zero, so grey of every
+   depth is inverted. 16-bit colour keeps its high byte.
 
-What cannot be seen: changed bytes in the middle of a JPEG that still decode. Hashes are for that.
+Integers of 32 bits, signed ones and floats have no fixed range from black to white, so such pictures are refused.
+
+What cannot be seen: changed bytes in the middle of a picture that still decode. Hashes are for that.
 """
 
 from __future__ import annotations
 
+import os
 import struct
+import warnings
 import zlib
+from collections.abc import Callable
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import MissingRuntime, UnreadableImage
 from .jpeg import lacks_data
+from .png import lacks_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
+Pixels = npt.NDArray[np.uint8]
+
+# Pillow warns of damaged metadata, which counts as none, and of pictures beyond a limit that is not ours. Set once and
+# not around each picture: `warnings.catch_warnings` changes what all threads see.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 MAX_PIXELS = 100_000_000
 """Pictures with more pixels are refused before they are decompressed."""
+
+MAX_SIDE = 65_535
+"""So are those with a longer side, as none that a JPEG can hold has."""
+
+MAX_BYTES = 10 * MAX_PIXELS
+"""Larger files are not even read: the most that a pixel takes is 8 bytes, with 16-bit colour and alpha."""
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """Pillow's names of what is read; everything else it knows only widens what a hostile file can reach."""
@@ -51,9 +72,14 @@ _DAMAGED = (
     zlib.error,
 )
 _EIGHT_BIT = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
+_BAND = 2**20  # pixels that are converted at once
+
+# TIFF 6.0
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_WHITE_IS_ZERO, _SIGNED = 0, 2
 
 
-def decode(source: Path | str | bytes) -> npt.NDArray[np.uint8]:
+def decode(source: Path | str | bytes) -> Pixels:
     """The pixels of one picture.
 
     Args:
@@ -64,7 +90,7 @@ def decode(source: Path | str | bytes) -> npt.NDArray[np.uint8]:
 
     Raises:
         UnreadableImage: missing, empty, damaged, truncated, animated or multi-page, of an unknown kind, of a pixel type
-            without a fixed range, or larger than `MAX_PIXELS`.
+            without a fixed range, or larger than `MAX_PIXELS`, `MAX_SIDE` or `MAX_BYTES`.
         MissingRuntime: Pillow is not installed.
     """
     place = "image" if isinstance(source, bytes) else str(source)
@@ -76,12 +102,18 @@ def decode(source: Path | str | bytes) -> npt.NDArray[np.uint8]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size <= MAX_BYTES:
+                return file.read()
     except OSError as exc:
         raise UnreadableImage(f"cannot be read: {exc.strerror or exc}", place=str(path)) from exc
+    raise UnreadableImage(
+        f"has {size / 1e9:.1f} GB, more than any picture of {MAX_PIXELS // 1_000_000} million pixels", place=str(path)
+    )
 
 
-def _decode(content: bytes, place: str) -> npt.NDArray[np.uint8]:
+def _decode(content: bytes, place: str) -> Pixels:
     try:
         from PIL import Image, ImageFile, UnidentifiedImageError
     except ImportError as exc:
@@ -100,8 +132,7 @@ def _decode(content: bytes, place: str) -> npt.NDArray[np.uint8]:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             _refuse_unsafe(image, place)
             image.load()
-            if image.format in {"JPEG", "MPO"}:
-                _refuse_incomplete(image, content, place)
+            _refuse_incomplete(image, content, place)
             return _upright(_to_rgb(image, place), _orientation(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise UnreadableImage(_too_large(), place=place) from exc
@@ -122,6 +153,8 @@ def _too_large() -> str:
 def _refuse_unsafe(image: Image.Image, place: str) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise UnreadableImage(f"{image.width}x{image.height} {_too_large()}", place=place)
+    if max(image.size) > MAX_SIDE:
+        raise UnreadableImage(f"{image.width}x{image.height} has a side of more than {MAX_SIDE:,} pixels", place=place)
     frames = getattr(image, "n_frames", 1)
     # Phones append previews and depth maps to a JPEG; Pillow calls that MPO. Its first picture is the photograph.
     if frames > 1 and image.format != "MPO":
@@ -131,31 +164,67 @@ def _refuse_unsafe(image: Image.Image, place: str) -> None:
 
 
 def _refuse_incomplete(image: Image.Image, content: bytes, place: str) -> None:
-    def decode_again(changed: bytes) -> npt.NDArray[np.uint8]:
-        from PIL import Image
+    from PIL import Image
 
+    def unchanged(changed: bytes) -> bool:
         with Image.open(BytesIO(changed), formats=("JPEG",)) as again:
-            return np.asarray(again)
+            return np.array_equal(np.asarray(again), np.asarray(image))
 
-    if lacks_data(content, np.asarray(image), bool(image.info.get("progressive")), decode_again):
+    width, height = image.size
+    incomplete = False
+    if image.format in {"JPEG", "MPO"}:
+        last = image.crop((width - 1, height - 1, width, height)).tobytes()
+        incomplete = lacks_data(content, last, bool(image.info.get("progressive")), unchanged)
+    elif image.format == "PNG":
+        incomplete = lacks_rows(content, not np.asarray(image.crop((0, height - 1, width, height))).any())
+    if incomplete:
         raise UnreadableImage("is truncated: its data ends before the picture does", place=place)
 
 
-def _to_rgb(image: Image.Image, place: str) -> npt.NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, place: str) -> Pixels:
+    """In bands: at once, Pillow's conversions would need twice the memory."""
+    convert = _conversion(image)
+    if convert is None:
+        raise UnreadableImage(
+            f"has pixels of type {image.mode!r}, which have no fixed range from black to white, expected 8 or 16 unsigned bits",
+            place=place,
+            hint="apply a window and save 8-bit pixels",
+        )
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        pixels[top : top + rows] = convert(image.crop((0, top, width, min(top + rows, height))))
+    return pixels
+
+
+def _conversion(image: Image.Image) -> Callable[[Image.Image], Pixels] | None:
+    """What makes RGB [H, W, 3], or grey [H, W, 1], of the picture's pixels; None where they have no fixed range."""
+    tags: Any = getattr(image, "tag_v2", {})  # of a TIFF
+    if _SIGNED in tags.get(_SAMPLE_FORMAT, ()):
+        return None
     if image.mode in _EIGHT_BIT:
-        # La and RGBa are premultiplied and have no direct way to RGB.
-        straight = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode]) if image.mode in {"La", "RGBa"} else image
-        return np.asarray(straight.convert("RGB"))
-    if image.mode == "I" or image.mode.startswith("I;16"):  # older Pillow opens 16-bit PNG as 32-bit "I"
-        values = np.asarray(image).astype(np.int64)
-        if values.min() >= 0 and values.max() <= 65535:
-            grey = ((values * 255 + 32767) // 65535).astype(np.uint8)
-            return np.repeat(grey[:, :, None], 3, axis=2)
-    raise UnreadableImage(
-        f"has pixels of type {image.mode!r}, which have no fixed range from black to white, expected 8 or 16 bits",
-        place=place,
-        hint="apply a window and save 8-bit pixels",
-    )
+        return _eight_bits
+    # A PPM, or a PNG in older Pillow: 16 bits that Pillow keeps in 32. In a TIFF they are 32.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format != "TIFF"):
+        levels = _levels(tags.get(_BITS_PER_SAMPLE, (16,))[0])
+        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # which Pillow minds in 8 bits only
+            levels = levels[::-1]
+        return lambda band: np.asarray(levels[np.asarray(band)][:, :, None])
+    return None
+
+
+def _eight_bits(image: Image.Image) -> Pixels:
+    if image.mode in {"La", "RGBa"}:  # premultiplied, and without a direct way to RGB
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+@lru_cache
+def _levels(bits: int) -> Pixels:
+    """uint8 [2**bits]: what becomes of each value."""
+    most = 2**bits - 1
+    return np.asarray((np.arange(most + 1) * 255 + most // 2) // most, dtype=np.uint8)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -166,7 +235,7 @@ def _orientation(image: Image.Image) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _upright(pixels: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
     """EXIF 2.3, tag 274: 5..8 swap the axes; then rows, columns or both are mirrored."""
     turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     rows = -1 if orientation in (3, 4, 7, 8) else 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -82,3 +82,21 @@ def test_wrong_argument_names_are_errors(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(albumentations, "HorizontalFlip", lambda p: real(p=p, probability=p))
     with pytest.raises(UserWarning, match="probability"):
         Augment(64)
+
+
+def test_unknown_strengths_and_sizes_are_errors() -> None:
+    with pytest.raises(ValueError, match="'lihgt', expected one of light, standard"):
+        Augment(32, "lihgt")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="size 0"):
+        Augment(0)
+
+
+def test_other_pictures_and_negative_numbers_are_errors(picture: npt.NDArray[np.uint8]) -> None:
+    augment = Augment(64)
+    wrongs: list[npt.NDArray[Any]] = [picture / 255, picture[:32], picture[:, :, :1]]
+    for wrong in wrongs:
+        with pytest.raises(ValueError, match=r"expected uint8 \[64, 64, 3\]"):
+            augment(wrong, 0, 0, 0)
+    for numbers in ((-1, 0, 0), (0, -1, 0), (0, 0, -1)):
+        with pytest.raises(ValueError, match="non-negative"):
+            augment(picture, *numbers)

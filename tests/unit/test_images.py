@@ -158,6 +158,16 @@ class TestCache:
             cache(table, tmp_path, PREPROCESSING, tmp_path / "images.npy", Silent())
         assert not list(tmp_path.glob("images.npy*")), "no half cache is left"
 
+    def test_a_picture_that_memory_does_not_hold_is_named_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def preprocess(path: Path, preprocessing: Preprocessing) -> None:
+            raise MemoryError
+
+        monkeypatch.setattr("edgetl.data.images.preprocess", preprocess)
+        with pytest.raises(DataError, match=r"0001\.png: needs more memory than there is"):
+            cache(table_of(3), tmp_path, PREPROCESSING, tmp_path / "images.npy", Silent())
+
     def test_many_unreadable_pictures_are_counted(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"300 images(.|\n)*and 290 more"):
             cache(table_of(300), tmp_path, PREPROCESSING, tmp_path / "images.npy", Silent())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,29 @@ def test_a_changed_copy_is_found_and_nothing_else(change, others: list[Pixels]) 
     copy = thumbnail(np.asarray(change(Image.fromarray(pixels(33)))))
     found = search(81, [*others, copy].__getitem__)
     assert [(pair.first, pair.second) for pair in found] == [(33, 80)]
+
+
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_a_thumbnail_is_the_mean_of_each_cell(height: int, width: int) -> None:
+    def parts(size: int) -> npt.NDArray[np.float64]:
+        """[64, size]: how much of each pixel lies in each cell."""
+        edges = np.arange(65) * (size / 64)
+        overlap = np.minimum(edges[1:, None], np.arange(size) + 1) - np.maximum(edges[:-1, None], np.arange(size))
+        return np.asarray(np.maximum(overlap, 0.0) * (64 / size))
+
+    picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    exact = parts(height) @ (picture @ [0.299, 0.587, 0.114]) @ parts(width).T
+    assert np.abs(thumbnail(picture) - exact).max() < 0.501
+
+
+@pytest.mark.parametrize(("height", "width"), [(2000, 3000), (65_535, 10), (10, 65_535)])
+def test_a_thumbnail_takes_little_memory(height: int, width: int) -> None:
+    picture = np.zeros((height, width, 3), np.uint8)
+    tracemalloc.start()
+    thumbnail(picture)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 80_000_000, "a float copy, or a matrix of cells x pixels, has more"
 
 
 def test_pictures_without_structure_are_like_nothing() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
+import subprocess
 import sys
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
+from edgetl.runtime import decoding
 from edgetl.runtime.errors import MissingRuntime, UnreadableImage
 from edgetl.runtime.preprocessing import Preprocessing, Resize, decode, preprocess, resize
 
@@ -50,6 +54,29 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
+
+
+def png(width: int, height: int, bits: int, colour: int, rows: list[bytes], interlaced: bool = False) -> bytes:
+    """A PNG in order whose data holds these rows, in two chunks."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced))
+    palette = chunk(b"PLTE", bytes(3 * 2**bits)) if colour == 3 else b""
+    split = len(data) // 2
+    body = chunk(b"IDAT", data[:split]) + chunk(b"IDAT", data[split:])
+    return b"\x89PNG\r\n\x1a\n" + head + palette + body + chunk(b"IEND", b"")
+
+
+def tiff(width: int, data: bytes, bits: int, photometric: int = 1, sample_format: int = 1) -> bytes:
+    """A little-endian grey TIFF of one strip."""
+    height = len(data) * 8 // bits // width
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 134, 277: 1, 278: height, 279: len(data)}
+    tags[339] = sample_format
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
 
 
 class TestResize:
@@ -110,6 +137,18 @@ class TestResize:
         assert got.shape == (16, 24, 3)
         assert set(np.unique(got)) <= {0, 7}
 
+    @pytest.mark.parametrize("mode", ["crop", "pad", "stretch"])
+    @pytest.mark.parametrize(("height", "width"), [(1, 65_535), (65_535, 1)])
+    def test_the_longest_sides_take_little_memory(
+        self, mode: Literal["crop", "pad", "stretch"], height: int, width: int
+    ) -> None:
+        image = noise(height, width)
+        tracemalloc.start()
+        resize(image, Resize(mode, "bicubic", 128, 128))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 200_000_000
+
     def test_a_size_that_fits_is_left_alone(self) -> None:
         image = noise(20, 30)
         np.testing.assert_array_equal(resize(image, Resize("crop", "bilinear", 20, 30)), image)
@@ -167,8 +206,30 @@ class TestDecode:
         np.testing.assert_array_equal(got[0, :, 0], [0, 0, 1, 1, 128, 255])
         assert (got == got[:, :, :1]).all()
 
-    def test_float_pixels_have_no_range(self) -> None:
-        content = encoded(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF")
+    @pytest.mark.parametrize("kind", ["PNG", "PPM", "TIFF"])
+    def test_sixteen_bit_grey_in_bands(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        values = np.random.default_rng(0).integers(0, 65536, (50, 30)).astype(np.uint16)
+        content = encoded(Image.fromarray(values), kind)
+        whole = decode(content)
+        np.testing.assert_array_equal(whole[:, :, 1], np.floor(values * (255 / 65535) + 0.5))
+        monkeypatch.setattr(decoding, "_BAND", 100)
+        np.testing.assert_array_equal(decode(content), whole)
+
+    def test_twelve_bit_grey_is_scaled_by_its_own_range(self) -> None:
+        packed = bytes.fromhex("0000017ff800fff100")
+        assert decode(tiff(6, packed, 12))[0, :, 0].tolist() == [0, 0, 127, 128, 255, 16]
+
+    @pytest.mark.parametrize("bits", [8, 16])
+    def test_a_tiff_whose_white_is_zero_is_inverted(self, bits: int) -> None:
+        values = np.array([0, 1, 2**bits - 1], f"<u{bits // 8}").tobytes()
+        black, white = decode(tiff(3, values, bits)), decode(tiff(3, values, bits, photometric=0))
+        np.testing.assert_array_equal(white, 255 - black)
+        assert black[0, :, 0].tolist() == [0, 1 if bits == 8 else 0, 255]
+
+    @pytest.mark.parametrize("kind", ["f4", "u4", "i4", "i2", "i1"])
+    def test_pixels_without_a_range(self, kind: str) -> None:
+        values = np.arange(16).astype(f"<{kind}")
+        content = tiff(4, values.tobytes(), 8 * values.itemsize, sample_format="uif".index(kind[0]) + 1)
         with pytest.raises(UnreadableImage, match="no fixed range"):
             decode(content)
 
@@ -181,6 +242,33 @@ class TestDecode:
         path.write_bytes(content[: int(len(content) * share)])
         with pytest.raises(UnreadableImage, match="cut"):
             decode(path)
+
+    @pytest.mark.parametrize("interlaced", [False, True])
+    @pytest.mark.parametrize(
+        ("bits", "colour", "channels"), [(1, 0, 1), (16, 0, 1), (8, 2, 3), (2, 3, 1), (8, 4, 2), (16, 6, 4)]
+    )
+    def test_a_png_that_ends_in_order_after_too_few_rows(
+        self, bits: int, colour: int, channels: int, interlaced: bool
+    ) -> None:
+        """Black pictures, so that only their length tells which of them are whole."""
+        width, height = 5, 11
+        adam7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+        rows = [
+            bytes((len(range(left, width, across)) * bits * channels + 7) // 8)
+            for left, top, across, down in (adam7 if interlaced else ((0, 0, 1, 1),))
+            for _ in range(top, height, down)
+        ]
+        assert not decode(png(width, height, bits, colour, rows, interlaced)).any()
+        for kept in range(len(rows)):
+            with pytest.raises(UnreadableImage, match="truncated"):
+                decode(png(width, height, bits, colour, rows[:kept], interlaced))
+
+    def test_a_png_with_a_black_end_is_whole_and_one_with_more_data_too(self) -> None:
+        pixels = noise(40, 30)
+        pixels[20:] = 0
+        rows = [row.tobytes() for row in pixels]
+        np.testing.assert_array_equal(decode(png(30, 40, 8, 2, rows)), pixels)
+        np.testing.assert_array_equal(decode(png(30, 40, 8, 2, [*rows, b"more"])), pixels)
 
     @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"subsampling": 0}])
     @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
@@ -252,6 +340,32 @@ class TestDecode:
         )
         with pytest.raises(UnreadableImage, match="100 million pixels"):
             decode(content)
+
+    def test_no_side_is_longer_than_a_jpegs(self) -> None:
+        assert decode(png(65_535, 1, 1, 0, [bytes(8192)])).shape == (1, 65_535, 3)
+        for width, height in ((65_536, 1), (1, 65_536)):
+            with pytest.raises(UnreadableImage, match=f"{width}x{height} has a side of more than 65,535 pixels"):
+                decode(png(width, height, 1, 0, []))
+
+    def test_a_file_larger_than_any_picture_is_not_even_read(self, tmp_path: Path) -> None:
+        with (tmp_path / "slide.tif").open("wb") as file:
+            file.write(b"II*\0")
+            file.truncate(6 * 2**30)  # sparse
+        with pytest.raises(UnreadableImage, match=r"slide\.tif: has 6\.4 GB"):
+            decode(tmp_path / "slide.tif")
+
+    def test_pillows_warnings_stay_away_from_the_console(self, tmp_path: Path) -> None:
+        """In a process of its own: pytest makes errors of warnings."""
+        exif = b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\xff\xff\xff\xff\0\0\0\0"
+        plain = encoded(Image.fromarray(smooth(16, 16)), "JPEG")
+        (tmp_path / "exif.jpg").write_bytes(
+            plain[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + plain[2:]
+        )
+        (tmp_path / "large.png").write_bytes(png(9_500, 9_500, 1, 0, [bytes(1188)] * 9_500))
+        program = "import sys; from edgetl.runtime.decoding import decode; [decode(path) for path in sys.argv[1:]]"
+        files = [str(tmp_path / name) for name in ("exif.jpg", "large.png")]
+        ended = subprocess.run([sys.executable, "-c", program, *files], capture_output=True, text=True, check=True)
+        assert ended.stderr == ""
 
     def test_text_is_not_a_picture(self) -> None:
         with pytest.raises(UnreadableImage, match="not a picture") as caught:
