@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 Epochs = Annotated[int, Field(ge=1, le=1000)]
@@ -27,6 +27,18 @@ def _whole(value: Any) -> Any:
 
 
 Whole = BeforeValidator(_whole)
+
+
+def _class_name(value: str) -> str:
+    if not value or value != value.strip():
+        raise ValueError(f"got {value!r}, expected a name without spaces around it; null leaves the label out")
+    return value
+
+
+def _pattern(value: str) -> str:
+    if not value.strip():
+        raise ValueError(f"got {value!r}, expected a path or a pattern of paths")
+    return value
 
 
 class Strict(BaseModel):
@@ -82,10 +94,10 @@ class Data(Strict):
     """Used when a variable in root is not set; said in every output."""
     columns: Columns | None = None
     """Only for kind csv."""
-    labels: dict[str, str | None] = Field(default_factory=dict)
+    labels: dict[str, Annotated[str, AfterValidator(_class_name)] | None] = Field(default_factory=dict)
     """Renames or merges the source's labels, as `source label: class`; null leaves the label's images out. Labels that
     are not named stay."""
-    exclude: str | tuple[str, ...] = ()
+    exclude: str | tuple[Annotated[str, AfterValidator(_pattern)], ...] = ()
     """Images to leave out: patterns of their paths below root (`scans/blurry_*.png`), or a text file of such patterns."""
     image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=8)] = 128
     """Height and width of the network's input, in pixels."""
@@ -103,7 +115,7 @@ class Data(Strict):
     def _fits_its_kind(self) -> Data:
         if self.kind == "skin_phantom":
             if self.root is not None:
-                raise ValueError("kind skin_phantom renders its own images: leave root out")
+                raise ValueError("root is not for kind skin_phantom, which renders its own images: leave it out")
         elif self.root is None:
             what = {"csv": "the table", "medmnist": "the .npz"}.get(self.kind, "the folder with the images")
             raise ValueError(f"kind {self.kind} needs a root: {what}")

@@ -78,7 +78,8 @@ def records(data: Data, root: Path, project: Path) -> Source:
 
     columns = data.columns.model_dump(exclude_none=True) if data.columns else {}
     patterns = exclusions(data, root, project)
-    return open_source(data.kind, root, columns=columns, labels=data.labels, exclude=patterns)
+    named = data.root if data.kind == "medmnist" else None  # not by the folder that it was unpacked into
+    return open_source(data.kind, root, columns=columns, labels=data.labels, exclude=patterns, named=named)
 
 
 def exclusions(data: Data, root: Path | None, project: Path) -> tuple[str, ...]:
@@ -92,7 +93,10 @@ def exclusions(data: Data, root: Path | None, project: Path) -> tuple[str, ...]:
         return data.exclude
     from edgetl.data.selection import read_patterns
 
-    name = Path(data.exclude).expanduser()
+    try:
+        name = Path(data.exclude).expanduser()
+    except RuntimeError as exc:  # ~nobody
+        raise RecipeError(f"data.exclude: {data.exclude}: {exc}") from exc
     folders = [project] if root is None else [project, root.parent if root.is_file() else root]
     for folder in folders:
         if (folder / name).is_file():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgetl.commands.pairs import ColumnsOption, columns_of, pairs
 from edgetl.errors import DataError, EnvironmentFault, IntegrityError, UnreadableImage, UsageError
 
 if TYPE_CHECKING:
@@ -32,15 +33,27 @@ def split_data(data: str) -> tuple[str, Path]:
     kind, colon, root = data.partition(":")
     if not colon or not root:
         raise UsageError(f"--data {data}: expected KIND:ROOT", hint="for example --data ham10000:path/to/HAM10000")
+    return kind, expanded(Path(root))
+
+
+def expanded(path: Path) -> Path:
+    """The path with ~ replaced. Raises UsageError."""
     try:
-        return kind, Path(root).expanduser()
+        return path.expanduser()
     except RuntimeError as exc:  # ~nobody
-        raise UsageError(f"--data {data}: {exc}") from exc
+        raise UsageError(str(exc), place=str(path)) from exc
+
+
+_MAP_HINT = (
+    "for example --map mel=malignant,nv=benign,other=; nothing behind the = leaves images out; a name with a comma "
+    """stands in double quotes: --map '"melanoma, thin"=mel'"""
+)
 
 
 def _evaluate(
     bundle: BundleArgument,
     data: DataOption,
+    columns: ColumnsOption = None,
     artifact: _Artifact = None,
     map_: Annotated[
         str | None, typer.Option("--map", metavar="LABEL=CLASS,...", help="Rename or merge labels.")
@@ -52,9 +65,12 @@ def _evaluate(
     from edgetl.stages.external import evaluate
 
     kind, root = split_data(data)
+    of_table, mapping = columns_of(columns), pairs("--map", map_, _MAP_HINT)
     with Console() as console:
         results = evaluate(
-            bundle, kind, root, artifact, _mapping(map_), lambda done, total: console.advance("evaluate", done, total)
+            *(bundle, kind, root, artifact, mapping),
+            lambda done, total: console.advance("evaluate", done, total),
+            of_table,
         )
     if as_json:
         print(json.dumps({name: {key: one.to_json() for key, one in found.items()} for name, found in results.items()}))
@@ -63,19 +79,6 @@ def _evaluate(
         print(name)
         for metric, interval in metrics.items():
             print(f"  {metric:<28} {interval.value:.4f}  [{interval.low:.4f}, {interval.high:.4f}]")
-
-
-def _mapping(text: str | None) -> dict[str, str]:
-    mapping = {}
-    for part in (text or "").split(",") if text else []:
-        label, equals, target = (word.strip() for word in part.partition("="))
-        if not equals or not label:
-            raise UsageError(
-                f"--map {part!r}: expected LABEL=CLASS,...",
-                hint="for example --map mel=malignant,nv=benign,other=; nothing behind the = leaves images out",
-            )
-        mapping[label] = target
-    return mapping
 
 
 def _verify(bundle: BundleArgument, as_json: JsonOption = False) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from edgetl.commands.build import announce_stand_in, store_folder
 from edgetl.commands.bundle import JsonOption, split_data
+from edgetl.commands.pairs import ColumnsOption, columns_of
 from edgetl.errors import DataError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def register(app: typer.Typer) -> None:
 def _check(
     recipe: Annotated[Path | None, typer.Argument(help="Recipe file (YAML).", show_default=False)] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="KIND:ROOT", help="Data without a recipe.")] = None,
+    columns: ColumnsOption = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a field.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -39,12 +41,14 @@ def _check(
         raise UsageError("check: expected a recipe, or --data KIND:ROOT", hint="edgetl check --help")
     if data is not None and set_:
         raise UsageError("--set changes fields of a recipe, and --data has none", hint="edgetl check RECIPE --set ...")
+    if data is None and columns:
+        raise UsageError("--columns is for --data", hint="--set data.columns.label=... changes those of a recipe")
     try:
         with Console() as console:
             if recipe is not None:
                 found = _of_recipe(recipe, set_ or [], console)
             else:
-                found = checking.check_data(*split_data(data or ""), console)
+                found = checking.check_data(*split_data(data or ""), columns_of(columns), console)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; a check changes nothing") from exc
     print(json.dumps(found.to_json()) if as_json else "\n".join(_lines(found.survey)))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetl.commands.bundle import JsonOption
+from edgetl.commands.bundle import JsonOption, expanded
 from edgetl.errors import EnvironmentFault, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _decided(data: Path, out: Path) -> tuple[Start, str]:
     from edgetl.stages import starting
 
     with Console() as console, tempfile.TemporaryDirectory() as scratch:
-        start = starting.look(data.expanduser(), out, Path(scratch), console)
+        start = starting.look(expanded(data), out, Path(scratch), console)
     return start, starting.text(start)
 
 

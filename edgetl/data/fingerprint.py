@@ -20,6 +20,7 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
+from edgetl.data.listing import some
 from edgetl.data.records import Record
 from edgetl.errors import DataError, EnvironmentFault
 
@@ -31,7 +32,7 @@ indexed (git's "racy" entries)."""
 
 _THREADS = 8
 _AT_ONCE = 1024
-_SHOWN = 10
+_EMPTY = "the file is empty (0 bytes), expected a picture"
 
 _RECALL = "SELECT state, sha256 FROM files WHERE path = ?"
 _REMEMBER = "INSERT OR REPLACE INTO files VALUES (?, ?, ?)"
@@ -92,10 +93,10 @@ class Fingerprints:
         unreadable: dict[str, str] = {}
         beginnings = array("Q")
         for start in range(0, len(paths), _AT_ONCE):
-            some = paths[start : start + _AT_ONCE]
-            digests, broken = self.look(root, some)
+            part = paths[start : start + _AT_ONCE]
+            digests, broken = self.look(root, part)
             unreadable |= broken
-            beginnings.extend(int(digests.get(path, "0")[:16], 16) for path in some)
+            beginnings.extend(int(digests.get(path, "0")[:16], 16) for path in part)
         repeated = {one for one, other in pairwise(sorted(beginnings)) if one == other}
         perhaps = [path for path, begin in zip(paths, beginnings, strict=True) if begin in repeated]
         digests, broken = self.look(root, perhaps)
@@ -136,7 +137,10 @@ def _look_at(
         except OSError as exc:
             unreadable[path] = _reason(exc)
             continue
-        row = index.execute(_RECALL, (base + path,)).fetchone()
+        if state.startswith("0 "):
+            unreadable[path] = _EMPTY
+            continue
+        row = index.execute(_RECALL, (_key(base + path),)).fetchone()
         if row is not None and row[0] == state:
             digests[path] = row[1]
         else:
@@ -149,31 +153,40 @@ def _look_at(
         index.executemany(
             _REMEMBER,
             [
-                (base + path, state, digests[path])
+                (_key(base + path), state, digests[path])
                 for path, state in unknown.items()
                 if path in digests and _settled(state, hashed_at)
             ],
         )
 
 
+def _key(path: str) -> str | bytes:
+    """A path as SQLite takes it: text, or its bytes where they are none, as names on Linux may be."""
+    name = os.fsencode(path)
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        return name
+
+
 def fingerprint(root: Path, records: Sequence[Record], index_path: Path) -> str:
     """sha256 in hex of a data set: of its records and of every file they name.
 
     A metadata table enters as the records read from it: a column that no record holds may change without retraining.
-    A picture that cannot be opened enters as such; the data stage names it together with those that cannot be decoded.
+    A file that cannot be opened enters as such; the data stage names it together with those that cannot be decoded.
 
     Raises:
-        DataError: a mask cannot be read.
+        EnvironmentFault: the index cannot be opened or written.
     """
     index = Fingerprints(index_path)
     whole = hashlib.sha256()
     for start in range(0, len(records), _AT_ONCE):
-        some = records[start : start + _AT_ONCE]
-        digests, unreadable = index.look(root, (record.image for record in some))
-        masks = index.digest(root, (record.mask for record in some if record.mask))
-        for record in some:
+        part = records[start : start + _AT_ONCE]
+        digests, unreadable = index.look(root, (path for one in part for path in (one.image, one.mask) if path))
+        content = {**digests, **unreadable}
+        for record in part:
             row = [record.image, record.label, record.group, record.split, record.mask, sorted(record.metadata.items())]
-            row += [digests.get(record.image) or unreadable[record.image], masks[record.mask] if record.mask else None]
+            row += [content[record.image], content[record.mask] if record.mask else None]
             whole.update(json.dumps(row).encode() + b"\n")
     return whole.hexdigest()
 
@@ -212,6 +225,5 @@ def _reason(exc: OSError) -> str:
 
 def _all_unreadable(root: Path, unreadable: Mapping[str, str]) -> DataError:
     (first, reason), *others = unreadable.items()
-    shown = "".join(f"\n  {path}: {why}" for path, why in others[: _SHOWN - 1])
-    more = f"\n  ... and {len(unreadable) - _SHOWN} more" if len(unreadable) > _SHOWN else ""
-    return DataError(f"{reason}{shown}{more}", place=str(root / first))
+    shown = some([reason, *(f"  {path}: {why}" for path, why in others)])
+    return DataError("\n".join(shown), place=str(root / first))

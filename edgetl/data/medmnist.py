@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import csv
 import errno
+import lzma
 import os
 import shutil
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -37,11 +40,26 @@ VERSION = 1
 
 _BLOCK = 4096  # what a file takes on disk at least
 _MAX_SIDE = 4096
+# What zipfile and numpy's parser of headers are known to raise on damaged files, beside OSError.
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    tokenize.TokenError,
+    EOFError,
+    LookupError,
+    OverflowError,
+    RuntimeError,  # encrypted, or a compression that this Python lacks
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One split: its labels, and the shape of its images, [N, H, W] or [N, H, W, 3]."""
+    """One split: its labels, and the shape of its images, [N, H, W], [N, H, W, 1] or [N, H, W, 3]."""
 
     split: str
     labels: npt.NDArray[np.int64]
@@ -100,18 +118,22 @@ def unpack(path: Path, folder: Path, progress: Progress) -> Path:
 
 @contextmanager
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The open archive; whatever shows in the block that it is damaged becomes a DataError."""
     try:
-        archive = zipfile.ZipFile(path)
-    except OSError as exc:
-        raise DataError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
-    except zipfile.BadZipFile as exc:
-        raise DataError(f"is no .npz or is damaged: {exc}", place=str(path), hint="download it again") from exc
-    try:
-        with archive:
+        with zipfile.ZipFile(path) as archive:
             yield archive
-    # RuntimeError: encrypted, or a compression that this Python lacks
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as exc:
-        raise DataError(f"is no .npz or is damaged: {exc}", place=str(path), hint="download it again") from exc
+    except _DAMAGED as exc:
+        raise _damaged(exc, path) from exc
+    except OSError as exc:
+        if exc.errno in (None, errno.EINVAL):  # zipfile sought a place that no file has
+            raise _damaged(exc, path) from exc
+        if exc.filename == str(path):
+            raise DataError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
+        raise
+
+
+def _damaged(exc: Exception, path: Path) -> DataError:
+    return DataError(f"is no .npz or is damaged: {exc}", place=str(path), hint="download it again")
 
 
 def _parts(archive: zipfile.ZipFile, path: Path) -> list[_Part]:
@@ -136,7 +158,7 @@ def _header(file: IO[bytes], name: str, path: Path) -> tuple[tuple[int, ...], np
     try:
         version = npy.read_magic(file)
         shape, fortran, dtype = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
-    except ValueError as exc:
+    except (ValueError, SyntaxError, TypeError, tokenize.TokenError) as exc:
         raise DataError(f"{name}: is no array: {exc}", place=str(path)) from exc
     if dtype.hasobject:
         raise DataError(f"{name}: got pickled objects, expected numbers; they are never loaded", place=str(path))
@@ -169,10 +191,12 @@ def _image_shape(archive: zipfile.ZipFile, split: str, path: Path) -> tuple[int,
     with archive.open(f"{name}.npy") as file:
         shape, dtype = _header(file, name, path)
         begin = file.tell()
-    flat = len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)
+    flat = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))
     if not flat:
         what = ", volumes" if len(shape) in (4, 5) else ""
-        raise DataError(f"{name}: got {list(shape)}{what}, expected [N, H, W] or [N, H, W, 3]", place=str(path))
+        raise DataError(
+            f"{name}: got {list(shape)}{what}, expected [N, H, W], [N, H, W, 1] or [N, H, W, 3]", place=str(path)
+        )
     if dtype != "uint8":
         raise DataError(f"{name}: got {dtype}, expected uint8", place=str(path))
     if not all(1 <= side <= _MAX_SIDE for side in shape[1:3]):
@@ -210,7 +234,8 @@ def _pngs(archive: zipfile.ZipFile, part: _Part) -> Iterator[bytes]:
     import numpy as np
     from PIL import Image
 
-    each = _volume(part.shape[1:])
+    shape = part.shape[1:3] if part.shape[3:] == (1,) else part.shape[1:]
+    each = _volume(shape)
     with archive.open(f"{part.split}_images.npy") as file:
         _header(file, f"{part.split}_images", Path(archive.filename or ""))
         for _ in range(part.shape[0]):
@@ -218,7 +243,7 @@ def _pngs(archive: zipfile.ZipFile, part: _Part) -> Iterator[bytes]:
             if len(content) != each:
                 raise EOFError(f"{part.split}_images ends early")
             png = BytesIO()
-            pixels = np.frombuffer(content, np.uint8).reshape(part.shape[1:])
+            pixels = np.frombuffer(content, np.uint8).reshape(shape)
             Image.fromarray(pixels).save(png, "PNG", compress_level=1)
             yield png.getvalue()
         file.read(1)  # the end of the member, where its checksum is compared

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import unicodedata
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
+from edgetl.data.listing import some
 from edgetl.data.records import DataWarning, Record
 from edgetl.errors import DataError
 
@@ -16,6 +18,10 @@ __all__ = ["nearest", "read_patterns", "select"]
 
 _WILD = frozenset("*?[")
 _SHOWN = 5
+_FEW = 10_000
+"""Paths among which the nearest one to a misspelt one is looked for: among more it takes seconds."""
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+"""Unicode's kinds of line ends and of what moves a cursor."""
 
 
 def read_patterns(path: Path) -> tuple[str, ...]:
@@ -34,25 +40,31 @@ def read_patterns(path: Path) -> tuple[str, ...]:
 
 
 def select(
-    records: Sequence[Record], labels: Mapping[str, str | None], patterns: Sequence[str], root: Path
+    records: Sequence[Record],
+    labels: Mapping[str, str | None],
+    patterns: Sequence[str],
+    place: Path | str,
+    fewest: int = 2,
 ) -> list[Record]:
     """The records that no pattern matches, under their new labels.
 
     Args:
         labels: source's label -> class; None leaves the label's images out, labels that are not named stay.
-        patterns: each is an image's path below the root, a folder with a slash at its end, or has wildcards as a shell
-            knows them (`*` also goes over slashes). One that matches nothing is warned of: it may be misspelt.
-        root: named in errors.
+        patterns: each is an image's path below the root, a folder's, or has wildcards as a shell knows them (`*` also
+            goes over slashes). One that matches nothing is warned of: it may be misspelt.
+        place: named in errors.
+        fewest: classes that must be left.
 
     Raises:
-        DataError: `labels` names one that the source lacks, or fewer than two classes are left.
+        DataError: `labels` names one that the source lacks, too few classes are left, or one has a name that is no line
+            of text.
     """
     found = sorted({record.label for record in records})
     unknown = [label for label in labels if label not in found]
     if unknown:
         raise DataError(
             f"data.labels: {', '.join(map(repr, unknown))}: no image has such a label{nearest(unknown[0], found)}",
-            place=str(root),
+            place=str(place),
         )
     out = _matched([record.image for record in records], patterns)
     kept = [
@@ -61,12 +73,26 @@ def select(
         if record.image not in out and (new := labels.get(record.label, record.label)) is not None
     ]
     classes = sorted({record.label for record in kept})
-    if len(classes) < 2:
+    if len(classes) < fewest:
         left = f"one class ({classes[0]})" if classes else f"none of {len(records)} images"
         raise DataError(
-            f"{left} left after labels were renamed and images left out, expected at least two classes", place=str(root)
+            f"{left} left after labels were renamed and images left out, expected at least "
+            f"{('one class', 'two classes')[fewest - 1]}",
+            place=str(place),
         )
+    _require_lines(classes, place)
     return kept
+
+
+def _require_lines(classes: Sequence[str], place: Path | str) -> None:
+    """A device reads class names a line each out of labels.txt."""
+    for name in classes:
+        if any(unicodedata.category(letter) in _CONTROLS for letter in name):
+            raise DataError(
+                f"got the class {name!r}, expected a name without line ends, tabs and other control characters",
+                place=str(place),
+                hint="rename it at its source, or in the recipe under data.labels",
+            )
 
 
 def _matched(images: Sequence[str], patterns: Sequence[str]) -> set[str]:
@@ -74,19 +100,45 @@ def _matched(images: Sequence[str], patterns: Sequence[str]) -> set[str]:
     matched: set[str] = set()
     idle: list[str] = []
     for pattern in patterns:
-        wanted = pattern.removeprefix("./").lstrip("/")
-        found = {wanted} & known  # as it is written first: brackets are common in file names
-        if wanted.endswith("/"):
-            found = {image for image in images if image.startswith(wanted)}
-        elif not found and _WILD & set(wanted):
-            found = set(fnmatch.filter(images, wanted))
+        found = _meant(pattern, images, known)
         matched |= found
         if not found:
             idle.append(pattern)
     if idle:
-        shown = ", ".join(idle[:_SHOWN]) + (f" and {len(idle) - _SHOWN} more" if len(idle) > _SHOWN else "")
-        warnings.warn(f"data.exclude: nothing matches {shown}", DataWarning, stacklevel=3)
+        shown = some([pattern + _instead(pattern, images) for pattern in idle[:_SHOWN]] + idle[_SHOWN:], _SHOWN)
+        warnings.warn(f"data.exclude: nothing matches {', '.join(shown)}", DataWarning, stacklevel=3)
     return matched
+
+
+def _meant(pattern: str, images: Sequence[str], known: Set[str]) -> set[str]:
+    """The images that a pattern names: one as it is written (brackets are common in file names), a folder's, or many."""
+    wanted = _plain(pattern)
+    if exact := {pattern, wanted} & known:
+        return exact
+    folder = wanted.rstrip("/")
+    found = {image for image in images if image.startswith(f"{folder}/")}
+    if not found and _WILD & set(wanted):
+        found = {*fnmatch.filter(images, wanted), *fnmatch.filter(images, f"{folder}/*")}
+    return found
+
+
+def _plain(pattern: str) -> str:
+    """As paths of images are written: with slashes, from the root on."""
+    return pattern.replace("\\", "/").removeprefix("./").lstrip("/")
+
+
+def _instead(pattern: str, images: Sequence[str]) -> str:
+    """What may be meant by a path that is not there: one of the same name elsewhere, or one that looks alike."""
+    if _WILD & set(pattern):
+        return ""
+    wanted = _plain(pattern).rstrip("/")
+    folders = sorted({image.rpartition("/")[0] for image in images} - {""})
+    paths = [*images, *folders]
+    name = wanted.rpartition("/")[2].lower()
+    same = [path for path in paths if path.lower().rpartition("/")[2] == name][:_FEW]
+    alike = paths if len(paths) <= _FEW else folders
+    close = difflib.get_close_matches(wanted, same or alike, n=1, cutoff=0.0 if same else 0.6)
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def nearest(word: str, names: Sequence[str]) -> str:

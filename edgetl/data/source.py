@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.data import medmnist, readers, selection
+from edgetl.data import medmnist, oddities, readers, selection
 from edgetl.data.readers import csv_table
 from edgetl.data.records import DataWarning, Record
+from edgetl.errors import DataError
 from edgetl.progress import Progress, Silent
 
 __all__ = ["Source", "open_source"]
@@ -26,11 +27,13 @@ class Source:
     root: the folder that the records' paths are relative to.
     records: sorted by image path, without what was left out, under their final labels.
     cautions: what is odd but bearable, for console and report.
+    place: what errors call it: the folder, table or archive that the user named.
     """
 
     root: Path
     records: list[Record]
     cautions: tuple[str, ...] = ()
+    place: str = ""
 
 
 def open_source(
@@ -41,6 +44,8 @@ def open_source(
     columns: Mapping[str, str] | None = None,
     labels: Mapping[str, str | None] | None = None,
     exclude: Sequence[str] = (),
+    fewest: int = 2,
+    named: str | None = None,
     progress: Progress | None = None,
 ) -> Source:
     """Read a data set without decoding a picture.
@@ -53,20 +58,31 @@ def open_source(
         columns: of a CSV table, as role (path, label, group, mask, split) -> column; the others are found by their name.
         labels: source's label -> class; None leaves the label's pictures out.
         exclude: patterns of paths below the root.
+        fewest: classes that there must be.
+        named: what errors call the data set; None calls it by its root.
 
     Raises:
-        UsageError: an unknown kind.
+        UsageError: an unknown kind, or columns of one that has none.
         DataError: the root is not of its kind, or too little is left of it.
         EnvironmentFault: no room to unpack a .npz.
     """
+    place = named or str(root)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
         if kind == "medmnist" and root.is_file():
             assert unpack_to is not None, root
             root = medmnist.unpack(root, unpack_to, progress or Silent())
-        records = readers.read(kind, root, columns or {})
-        records = selection.select(records, labels or {}, exclude, root)
-        folder = root.parent if root.is_file() else root
+        try:
+            found = readers.read(kind, root, columns or {}, fewest)
+        except DataError as exc:
+            # Where a .npz was unpacked says nothing to whoever has the .npz.
+            raise DataError(exc.message, place=place if kind == "medmnist" else exc.place, hint=exc.hint) from exc
+        records = selection.select(found, labels or {}, exclude, place, fewest)
+        oddities.warn_of_labels(found, labels or {})
+        oddities.warn_of_groups(records)
         if kind == "csv":
             csv_table.require_files(records, root)
-    return Source(folder, records, tuple(str(one.message) for one in caught if issubclass(one.category, DataWarning)))
+    said = [str(one.message) for one in caught if issubclass(one.category, DataWarning)]
+    # They go into reports, and may name files of any bytes.
+    cautions = tuple(caution.encode(errors="backslashreplace").decode() for caution in said)
+    return Source(root.parent if root.is_file() else root, records, cautions, place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -110,9 +111,9 @@ def _refuse_private(bundle: Path, loaded: Loaded) -> None:
     """Look inside every file for where it was made and from what: exporters embed paths, and nobody looks there."""
     data = loaded.data_root.parent if loaded.data_root and loaded.data_root.is_file() else loaded.data_root
     roots = [Path.home(), loaded.project, data, Path(__file__).parents[2]]
-    needles = {str(root.resolve()).encode() for root in roots if root is not None and len(root.resolve().parts) > 2}
+    needles = {os.fsencode(root.resolve()) for root in roots if root is not None and len(root.resolve().parts) > 2}
     for path in _files(bundle):
         content = path.read_bytes()
-        found = [needle.decode() for needle in needles if needle in content]
+        found = [os.fsdecode(needle) for needle in needles if needle in content]
         if found:
             raise EdgetlError(f"contains the path {found[0]}, which must not leave this machine", place=path.name)

@@ -8,6 +8,7 @@ not known.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ __all__ = ["Check", "Survey", "check_data", "check_recipe"]
 class Check:
     """A checked data set.
 
-    root: what was read.
+    root: what the user named, or where its stand-in was rendered.
     stand_in: name of the synthetic data set that was looked at instead of the real one, or None.
     problems: what would stop a build, each as one line.
     """
@@ -59,18 +60,21 @@ def check_recipe(loaded: Loaded, store: Store, progress: Progress) -> Check:
     source = sources.records(recipe.data, root, loaded.project)
     found = survey(source, store.root / "files.sqlite", progress)
     problems = _problems(found) or _unsplittable(found, source, recipe.data.split, split_seed(recipe))
-    return Check(found, root, loaded.stand_in, tuple(problems))
+    return Check(found, loaded.data_root or root, loaded.stand_in, tuple(problems))
 
 
-def check_data(kind: str, root: Path, progress: Progress) -> Check:
+def check_data(kind: str, root: Path, columns: Mapping[str, str], progress: Progress) -> Check:
     """Data without a recipe: only the splits that it prescribes itself are looked at.
 
+    Args:
+        columns: of a CSV table, as role -> column; the others are found by their name.
+
     Raises:
-        UsageError: an unknown kind.
+        UsageError: an unknown kind, or columns of one that has none.
         DataError: the root is not of its kind.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        source = open_source(kind, root, unpack_to=Path(scratch), progress=progress)
+        source = open_source(kind, root, unpack_to=Path(scratch), columns=columns, progress=progress)
         found = survey(source, Path(scratch) / "files.sqlite", progress)
     return Check(found, root, None, tuple(_problems(found)))
 

@@ -24,6 +24,7 @@ from edgetl.recipe import Recipe
 from edgetl.stages import duplicates
 from edgetl.stages.settings import split_seed
 from edgetl.stages.stage import Context, Stage
+from edgetl.stages.unreadable import named_with
 
 _SAMPLES_PER_CLASS = 4
 
@@ -40,7 +41,7 @@ def _run(context: Context) -> None:
     from edgetl.runtime.preprocessing import Preprocessing, Resize
 
     data = context.recipe.data
-    source, digests, unreadable = _source(context)
+    source, digests, unreadable, masks = _source(context)
     merged = leaks.merge_identical(source.records, digests)
     table = _table(context.recipe, source, merged)
     cautions = [*source.cautions, *_group_cautions(source.records), *_leak_cautions(leaks.find(table.records, digests))]
@@ -48,7 +49,8 @@ def _run(context: Context) -> None:
         context.progress.warn(f"warning: {caution}")
     size = data.image_size
     preprocessing = Preprocessing(Resize(data.resize.mode, data.resize.kernel, height=size, width=size))
-    cache(table, context.data_root, preprocessing, context.folder / "images.npy", context.progress, unreadable)
+    with named_with(masks, "masks", source.root):
+        cache(table, context.data_root, preprocessing, context.folder / "images.npy", context.progress, unreadable)
     near = duplicates.find(context.folder / "images.npy", merged, digests, context.progress)
     table = _keep_together(context.recipe, source, merged, near) or table
     split_of = {record.image: record for record in table.records}
@@ -60,13 +62,14 @@ def _run(context: Context) -> None:
     _write_json(context.folder / "summary.json", _summary(table, found, cautions))
 
 
-def _source(context: Context) -> tuple[Source, Mapping[str, str], dict[str, str]]:
-    """The records, what tells byte-identical pictures, and the pictures that cannot even be opened."""
+def _source(context: Context) -> tuple[Source, Mapping[str, str], dict[str, str], dict[str, str]]:
+    """The records, what tells byte-identical pictures, and the pictures and masks that cannot even be opened."""
     source = sources.records(context.recipe.data, context.source, context.project)
-    images = [record.image for record in source.records]
+    index = Fingerprints(context.scratch / "hashes.sqlite")
     # What cannot be opened is no copy of anything; the decoding names it together with the broken ones.
-    digests, unreadable = Fingerprints(context.scratch / "hashes.sqlite").copies(source.root, images)
-    return source, duplicates.untie_broken(digests, source.root), unreadable
+    digests, unreadable = index.copies(source.root, [record.image for record in source.records])
+    _, masks = index.look(source.root, (record.mask for record in source.records if record.mask))
+    return source, duplicates.untie_broken(digests, source.root), unreadable, masks
 
 
 def _table(recipe: Recipe, source: Source, merged: Sequence[Record]) -> DataTable:
@@ -74,7 +77,7 @@ def _table(recipe: Recipe, source: Source, merged: Sequence[Record]) -> DataTabl
     try:
         splits = split(merged, recipe.data.split.val, recipe.data.split.test, split_seed(recipe))
     except DataError as exc:
-        raise DataError(exc.message, place=str(source.root), hint=exc.hint) from exc
+        raise DataError(exc.message, place=source.place, hint=exc.hint) from exc
     return DataTable(
         classes=tuple(sorted({record.label for record in merged})),
         records=tuple(replace(record, split=where) for record, where in zip(merged, splits, strict=True)),
@@ -161,4 +164,4 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-STAGE = Stage(name="data", version=2, needs=(), settings=_settings, tools=("pillow",), run=_run)
+STAGE = Stage(name="data", version=3, needs=(), settings=_settings, tools=("pillow",), run=_run)

@@ -15,6 +15,7 @@ from edgetl.data.selection import nearest, select
 from edgetl.data.source import Source, open_source
 from edgetl.errors import DataError, UsageError
 from edgetl.runtime.manifest import Manifest
+from edgetl.stages.unreadable import named_with
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,11 +31,12 @@ def evaluate(
     artifact: str | None,
     mapping: Mapping[str, str],
     advance: Callable[[int, int], None],
+    columns: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Interval]]:
     """Metrics by artefact.
 
     Args:
-        kind, root: of the data set, as in a recipe; all of its splits are used.
+        kind, root, columns: of the data set, as in a recipe; all of its splits are used, and one class is enough.
         artifact: only this one; None takes all.
         mapping: new names of labels, for those of the data set and those of the bundle alike. Labels that get one name
             are merged and their probabilities added, so that {"mel": "malignant", "nv": "benign", ...} holds seven
@@ -43,7 +45,7 @@ def evaluate(
 
     Raises:
         UsageError: `mapping` names what neither has.
-        DataError: the data set has labels that the bundle, after renaming, does not have.
+        DataError: the data set has labels that the bundle, after renaming, does not have, or files that cannot be read.
     """
     from edgetl.runtime.sessions import open_artifact
     from edgetl.stages.running import outputs
@@ -51,15 +53,18 @@ def evaluate(
     manifest = Manifest.load(bundle)
     chosen = [manifest.artifact(artifact)] if artifact else list(manifest.artifacts)
     with tempfile.TemporaryDirectory() as scratch:  # pictures of a .npz are files here until they are evaluated
-        source = open_source(kind, root, unpack_to=Path(scratch))
+        source = open_source(kind, root, unpack_to=Path(scratch), columns=columns, fewest=1)
         for caution in source.cautions:
             warnings.warn(caution, DataWarning, stacklevel=2)
         _require_names(mapping, source, manifest.labels)
         classes = tuple(dict.fromkeys(mapping.get(label) or label for label in manifest.labels))
-        records = _labelled(source, mapping, Path(scratch))
+        records, unreadable = _labelled(source, mapping, Path(scratch))
         _require_known(records, classes)
         sessions = {one.name: open_artifact(bundle, one, threads=_threads()) for one in chosen}
-        probabilities = outputs(sessions, source.root, records, manifest.preprocessing, advance)
+        with named_with(unreadable, "files", source.root):
+            if unreadable:  # what cannot be decoded either is only looked at to be named with them
+                sessions, records = {}, [record for record in records if record.image not in unreadable]
+            probabilities = outputs(sessions, source.root, records, manifest.preprocessing, advance)
     merged = {name: _merge(values, manifest.labels, classes, mapping) for name, values in probabilities.items()}
     return {
         name: _metrics(values, records, classes, _thresholds(manifest, name, mapping))
@@ -76,13 +81,17 @@ def _require_names(mapping: Mapping[str, str], source: Source, labels: Sequence[
             raise UsageError(f"--map {label}={new}: {what}{nearest(label, known)}")
 
 
-def _labelled(source: Source, mapping: Mapping[str, str], scratch: Path) -> list[Record]:
-    """Under their new labels; byte-identical files are one group: they cannot be two pieces of evidence."""
+def _labelled(source: Source, mapping: Mapping[str, str], scratch: Path) -> tuple[list[Record], dict[str, str]]:
+    """Records under their new labels, and files that cannot even be opened, with the reason.
+
+    Byte-identical files are one group: they cannot be two pieces of evidence.
+    """
     there = {record.label for record in source.records}
     labels = {label: new or None for label, new in mapping.items() if label in there}
-    records = select(source.records, labels, (), source.root)
+    records = select(source.records, labels, (), source.place, fewest=1)
     hashes = Fingerprints(scratch / "hashes.sqlite")
-    return leaks.merge_identical(records, hashes.digest(source.root, [record.image for record in records]))
+    digests, unreadable = hashes.copies(source.root, [record.image for record in records])
+    return leaks.merge_identical(records, digests), unreadable
 
 
 def _threads() -> int:

@@ -259,6 +259,26 @@ def test_a_file_of_patterns_that_is_not_there(tmp_path: Path) -> None:
         sources.fingerprint(loaded(tmp_path, root="data", exclude="scans/*"), Store(tmp_path / "store"))
 
 
+def test_a_file_of_patterns_in_the_home_of_nobody(tmp_path: Path) -> None:
+    two_classes(tmp_path / "data")
+    with pytest.raises(RecipeError, match=r"data\.exclude: ~nobody123/out\.txt: Could not"):
+        sources.fingerprint(loaded(tmp_path, root="data", exclude="~nobody123/out.txt"), Store(tmp_path / "store"))
+
+
+def test_missing_masks_and_broken_pictures_are_named_at_once(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "data")
+    (root / "benign" / "1_mask.png").symlink_to("nowhere")
+    (root / "malignant" / "2_mask.png").write_bytes(b"")
+    masks = (
+        r"2 masks cannot be read:\n  benign/1_mask\.png: cannot be read: No such(.|\n)*2_mask\.png: the file is empty"
+    )
+    with pytest.raises(DataError, match=rf"data: {masks}"):
+        run(root, tmp_path)
+    (root / "benign" / "1.png").write_bytes(b"oops")
+    with pytest.raises(DataError, match=rf"1 images cannot be read:\n  benign/1\.png: is not(.|\n)*\n{masks}"):
+        run(root, tmp_path)
+
+
 def test_the_key_ignores_where_the_data_lies(tmp_path: Path) -> None:
     def settings(**data: Any) -> Any:
         return STAGE.settings(

@@ -105,6 +105,8 @@ def _broken_files() -> Iterable[Case]:
         ("jpeg_cut_and_closed", "a/x.jpg", photograph[: len(photograph) // 2] + b"\xff\xd9", "truncated"),
         ("jpeg_zero_tail", "a/x.jpg", photograph[:600] + bytes(len(photograph) - 600), "damaged or truncated"),
         ("truncated_png", "a/x.png", whole[: len(whole) // 2], "truncated"),
+        ("png_of_ten_rows", "a/x.png", _png(40, 40, zlib.compress(bytes(10 * 121))), "truncated"),
+        ("png_too_long", "a/x.png", _png(20_000_000, 1, zlib.compress(b"")), "65,535 pixels"),
         ("zero_bytes", "a/x.png", b"", "0 bytes"),
         ("html_as_jpeg", "a/x.jpg", b"<!DOCTYPE html><title>404 Not Found</title>" * 9, "is not a picture"),
         ("text_as_png", "a/x.png", "keine Bilddatei\n".encode("utf-16"), "is not a picture"),
@@ -114,6 +116,7 @@ def _broken_files() -> Iterable[Case]:
         ("multipage_tiff", "a/x.tif", _frames("TIFF"), "2 frames"),
         ("bomb_png", "a/x.png", _bomb(), "million pixels"),
         ("float_tiff", "a/x.tif", _file(Image.fromarray(np.ones((40, 40), np.float32)), "TIFF"), "pixels of type 'F'"),
+        ("integer_tiff", "a/x.tif", _file(Image.fromarray(np.ones((40, 40), np.int32)), "TIFF"), "pixels of type 'I'"),
         ("png_wrong_crc", "a/x.png", whole[:-20] + b"\0" * 8 + whole[-12:], "damaged"),
     ):
         yield Case(name, "folder", _with(path, content), True, says, path)
@@ -167,7 +170,7 @@ def _folders() -> Iterable[Case]:
 
     yield Case("empty_folder", "folder", made(), True, "no folders")
     yield Case("empty_class_folders", "folder", made("a", "b"), True, "no images")
-    yield Case("one_class", "folder", one_class, True, "one folder (a)")
+    yield Case("one_class", "folder", one_class, True, "one class (a)")
     yield Case("file_instead_of_folder", "folder", a_file, True, "is a file", "r.yaml:1")
     yield Case("nested_wrongly", "folder", nested, True, "is it")
     yield Case("splits_beside_classes", "folder", mixed, True, "split folders (train)")
@@ -175,6 +178,11 @@ def _folders() -> Iterable[Case]:
     yield Case("class_of_two", "folder", few, True, "rare has 2 groups")
     yield Case("class_missing_in_test", "folder", no_test_class, True, "c has 1 groups")
     yield Case("one_empty_class", "folder", empty_class, False, "c: holds no pictures")
+    yield Case("broken_jfif", "folder", _with("a/x.jfif", b"oops"), True, "is not a picture", "a/x.jfif")
+    yield Case("phone_picture", "folder", _with("a/x.HEIC", b"ftypheic"), False, "1 .heic (a/x.HEIC)")
+    yield Case("dicom_without_ending", "folder", _with("a/IM0001", b"DICM"), False, "1 without an ending (a/IM0001)")
+    yield Case("loose_picture", "folder", _with("loose.png", picture(900)), False, "1 in no class (loose.png)")
+    yield Case("two_spellings", "folder", _with_class("A"), False, '{labels: {"a": "A"}}')
 
 
 def _names() -> Iterable[Case]:
@@ -200,6 +208,15 @@ def _names() -> Iterable[Case]:
             file.write(picture(900))
         return folder
 
+    def no_mask(folder: Path) -> Path:
+        _put(_classes(folder) / "b" / "x.png", b"oops")
+        (folder / "a" / "0_mask.png").symlink_to("nowhere")
+        return folder
+
+    def closed_folder(folder: Path) -> Path:
+        _put(_classes(folder) / "a" / "deep" / "x.png", picture(900)).parent.chmod(0)
+        return folder
+
     def closed(folder: Path) -> Path:
         _put(_classes(folder) / "a" / "x.png", picture(900)).chmod(0)
         return folder
@@ -210,11 +227,16 @@ def _names() -> Iterable[Case]:
     yield Case("fifo_named_png", "folder", pipe, True, "is no file", "a/x.png")
     yield Case("name_not_utf8", "folder", not_text, True, "not UTF-8")
     yield Case("name_with_newline", "folder", _with("a/x\ny.png", picture(900)), False, "")
-    yield Case("class_with_newline", "folder", _with_class("c\nd"), False, "")
+    yield Case("class_with_newline", "folder", _with_class("c\nd"), True, "the class 'c\\nd'")
     yield Case("hidden_and_macos", "folder", _with("__MACOSX/a/._0.png", b"resource"), False, "")
     yield Case("mask_without_picture", "folder", _with("a/9_mask.png", picture(900)), False, "1 masks have no picture")
+    yield Case(
+        "mask_of_zero_bytes", "folder", _with("a/0_mask.png", b""), True, "a/0_mask.png: the file is empty (0 bytes)"
+    )
+    yield Case("mask_and_picture_broken", "folder", no_mask, True, "b/x.png: is not a picture", "a/0_mask.png: cannot")
     yield Case("broken_uppercase", "folder", _with("a/X.PNG", b"oops"), True, "is not a picture", "a/X.PNG")
     if os.geteuid() != 0:  # root reads everything
+        yield Case("folder_closed", "folder", closed_folder, True, "Permission denied", "a/deep")
         yield Case("permission_denied", "folder", closed, True, "Permission denied", "a/x.png")
 
 
@@ -246,11 +268,13 @@ def _leaks() -> Iterable[Case]:
 _HEADER = "path,label,patient,split"
 
 
-def _table(rows: Iterable[str], header: str = _HEADER, encoding: str = "utf-8") -> Callable[[Path], Path]:
-    """A table beside twelve good pictures 0.png to 11.png."""
+def _table(
+    rows: Iterable[str], header: str = _HEADER, encoding: str = "utf-8", pictures: int = 12
+) -> Callable[[Path], Path]:
+    """A table beside good pictures 0.png, 1.png, ..."""
 
     def make(folder: Path) -> Path:
-        for index in range(12):
+        for index in range(pictures):
             _put(folder / f"{index}.png", picture(index))
         return _put(folder / "labels.csv", "\n".join([header, *rows, ""]).encode(encoding))
 
@@ -261,6 +285,11 @@ def _rows(count: int = 12) -> list[str]:
     return [f"{index}.png,{'ab'[index % 2]},p{index}," for index in range(count)]
 
 
+def _crowd() -> list[str]:
+    """Sixty pictures, half of them of one group."""
+    return [f"{index}.png,{'ab'[index // 2 % 2]},{'unknown' if index % 2 else index}" for index in range(60)]
+
+
 def _csv() -> Iterable[Case]:
     good = _rows()
     for name, make, says, place in (
@@ -268,7 +297,22 @@ def _csv() -> Iterable[Case]:
         ("csv_no_label_column", _table(good, "path,colour,patient,split"), "no column is the label", "csv:1"),
         ("csv_two_label_columns", _table(good, "path,label,class,split"), "may each be the label", "csv:1"),
         ("csv_ragged", _table([*good[:3], "4.png,a"]), "got 2 cells, expected 4", "csv:5"),
-        ("csv_missing_files", _table([*good, "gone.png,a,p,", "lost.png,b,p,"]), "gone.png", "labels.csv"),
+        (
+            "csv_missing_files",
+            _table([*good, "gone.png,a,p,", "lost.png,b,p,"]),
+            "gone.png: cannot be read: No",
+            "lost",
+        ),
+        (
+            "csv_missing_and_broken",
+            _table([*good, "gone.png,a,p,", "labels.csv,b,p,"]),
+            "gone.png: cannot",
+            "labels.csv: is",
+        ),
+        ("csv_no_file_there", _table([f"x/{row}" for row in good]), "none of 12 pictures", "labels.csv"),
+        ("csv_open_quote", _table([*good[:4], '4.png,a,p4,"', *good[5:]]), "unexpected end of data", "csv:6"),
+        ("csv_quote_within", _table([*good[:4], '4.png,a,"5 mm" wide,', *good[5:]]), "a quote", "csv:6"),
+        ("csv_no_label_by_r", _table([*good[:2], "2.png,NA,p2,"]), "label: got NA", "csv:4"),
         ("csv_absolute_path", _table([*good, "/etc/passwd,a,p,"]), "absolute path", "csv:14"),
         ("csv_leaves_folder", _table([*good, "../../x.png,a,p,"]), "leaves the table's folder", "csv:14"),
         ("csv_twice_other_label", _table([*good, "0.png,b,p0,"]), "a second time", "csv:14"),
@@ -285,6 +329,12 @@ def _csv() -> Iterable[Case]:
     torn = [f"{row}{('train', 'val', 'test')[index // 4]}" for index, row in enumerate(good)]
     torn[4] = torn[4].replace("p4", "p0")
     yield Case("csv_group_in_two_splits", "csv", _table(torn), True, "prescribed splits", "p0")
+    twice = {"columns": {"label": "patient", "group": "Patient"}}
+    yield Case("csv_column_twice", "csv", _table(good), True, "for two of label, group", "csv:1", twice)
+    excel = [row.replace(",", ";") for row in (_HEADER, *good)]
+    yield Case("csv_excel", "csv", _table(excel, "sep=;"), False, "")
+    crowd = _table(_crowd(), "path,label,group", pictures=60)
+    yield Case("csv_group_unknown", "csv", crowd, False, "group 'unknown' holds 30 of 60 images")
     yield Case("csv_windows", "csv", _table([f"{row}\r" for row in good], encoding="utf-8-sig"), False, "")
     yield Case("csv_wrong_column", "csv", _table(good), True, "did you mean", "csv:1", {"columns": {"label": "labell"}})
 
@@ -326,11 +376,36 @@ def _npz() -> Iterable[Case]:
     def no_zip(folder: Path) -> Path:
         return _put(folder / "set.npz", b"\x93NUMPY nothing")
 
+    def header(text: bytes) -> Callable[[Path], Path]:
+        """An array whose header says something else."""
+
+        def make(folder: Path) -> Path:
+            names = [f"{split}_{what}.npy" for split in ("train", "val", "test") for what in ("images", "labels")]
+            with zipfile.ZipFile(folder / "set.npz", "w") as archive:
+                for name in names:
+                    archive.writestr(name, b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text)
+            return folder / "set.npz"
+
+        return make
+
+    def newer_zip(folder: Path) -> Path:
+        path = _arrays()(folder)
+        content = path.read_bytes()
+        entry = content.index(b"PK\x01\x02") + 6  # the version of zip that its first file needs
+        return _put(path, content[:entry] + b"\xff\0" + content[entry + 2 :])
+
+    noise = np.random.default_rng(1).integers(0, 256, (3, 8, 28, 28, 1), dtype=np.uint8)
+    one_channel = dict(zip(("train_images", "val_images", "test_images"), noise, strict=True))
+    yield Case("npz_one_channel", "medmnist", _arrays(**one_channel), False, "")
     objects = np.array([{"a": 1}] * 8, dtype=object)
     for name, make, says in (
         ("npz_no_zip", no_zip, "is no .npz"),
         ("npz_truncated", _cut(0.6), "is no .npz"),
         ("npz_of_something_else", _other_zip, "set.npz"),
+        ("npz_of_a_newer_zip", newer_zip, "is damaged"),
+        ("npz_header_open", header(b"{'descr': ("), "is no array"),
+        ("npz_header_of_bytes", header(b"\xff" * 40), "is no array"),
+        ("npz_header_of_a_list", header(b"[] + {}   \n"), "is no array"),
         ("npz_no_test_labels", _arrays(test_labels=None), "test_labels"),
         ("npz_pickled", _arrays(train_labels=objects), "pickled"),
         ("npz_several_labels", _arrays(train_labels=np.ones((8, 14), np.uint8)), "several labels"),
@@ -343,7 +418,7 @@ def _npz() -> Iterable[Case]:
             "one class",
         ),
     ):
-        yield Case(name, "medmnist", make, True, says, "")
+        yield Case(name, "medmnist", make, True, says, "set.npz: ")
 
 
 def _ham(rows: Iterable[str] | None, header: str = "lesion_id,image_id,dx") -> Callable[[Path], Path]:
@@ -362,7 +437,9 @@ def _ham10000() -> Iterable[Case]:
     for name, make, says, place in (
         ("ham_no_table", _ham(None), "no HAM10000_metadata.csv", ""),
         ("ham_unknown_dx", _ham([*good[:7], "L7,I7,scc"]), "'scc'", "csv:9"),
-        ("ham_missing_image", _ham([*good, "L9,I9,mel"]), "I9", "metadata.csv"),
+        ("ham_missing_image", _ham([*good, "L9,I9,mel"]), "no image file of 'I9'", "csv:10"),
+        ("ham_rows_wrong", _ham([*good[:6], "L6,I6,scc", ",I7,nv", "L9,I9,mel"]), "dx: got 'scc'", "csv:10: image_id"),
+        ("ham_id_with_ending", _ham([*good[:7], "L7,I7.jpg,mel"]), "without its ending", "csv:9"),
         ("ham_image_twice", _ham([*good, "L0,I0,mel"]), "second time", "csv:10"),
         ("ham_no_lesion", _ham([*good[:7], ",I7,mel"]), "lesion_id: got nothing", "csv:9"),
         ("ham_no_dx_column", _ham(good, "lesion_id,image_id,diagnosis"), "dx missing", "csv:1"),

@@ -11,6 +11,7 @@ import pytest
 from malformed_data import picture
 
 from edgetl.cli import main
+from edgetl.runtime import preprocessing
 from edgetl.stages import preflight
 
 
@@ -61,6 +62,20 @@ def test_everything_is_found_in_one_go(
     assert len(found["problems"]) == 2
 
 
+def test_a_picture_that_memory_does_not_hold_is_unreadable(
+    leaky: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def decode(path: Path) -> Any:
+        if path.name == "page.jpg":
+            raise MemoryError
+        return preprocessing.decode(path)
+
+    monkeypatch.setattr("edgetl.data.survey.decode", decode)
+    code, found, _ = _check(monkeypatch, capsys, "--data", f"folder:{leaky}")
+    assert code == 2
+    assert found["unreadable"][1] == {"image": "val/z/page.jpg", "reason": "needs more memory than there is"}
+
+
 def test_near_duplicates_alone_are_no_reason_to_stop(
     leaky: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +99,27 @@ def test_a_recipe_says_what_is_looked_at(
     assert found["classes"] == {"x": 19, "z": 10}
     assert [one["image"] for one in found["unreadable"]] == ["val/z/page.jpg"]
     assert found["leaks"]["identical"] == []
+
+
+def test_columns_of_a_table_without_a_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(4):
+        _put(tmp_path / f"{number}.png", picture(number))
+    rows = "".join(f"{number}.png,{'ab'[number % 2]},P{number}\n" for number in range(4))
+    (tmp_path / "t.csv").write_text(f"bild,finding,patient\n{rows}")
+    code, _, err = _check(monkeypatch, capsys, "--data", f"csv:{tmp_path}/t.csv")
+    assert code == 2
+    assert "--columns path=COLUMN" in err
+    code, found, _ = _check(monkeypatch, capsys, "--data", f"csv:{tmp_path}", "--columns", "label=finding, path=bild,")
+    assert (code, found["classes"], found["groups"]) == (0, {"a": 2, "b": 2}, 4)
+    for words, said in (
+        (("r.yaml", "--columns", "label=finding"), "--columns is for --data"),
+        (("--data", "folder:x", "--columns", "label=finding"), "only a csv has them"),
+        (("--data", f"csv:{tmp_path}", "--columns", "label"), "expected NAME=VALUE"),
+    ):
+        code, _, err = _check(monkeypatch, capsys, *words)
+        assert (code, said in err) == (2, True), err
 
 
 @pytest.mark.parametrize("words", [(), ("r.yaml", "--data", "folder:x"), ("--data", "folder:x", "--set", "seed=1")])

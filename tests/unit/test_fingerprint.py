@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,32 @@ def test_a_full_disk_under_the_index(root: Path, index: Path, monkeypatch: pytes
         Fingerprints(index).digest(root, ["nevus/a.png"])
 
 
+@pytest.mark.usefixtures("settled")
+def test_a_root_whose_name_is_no_text(root: Path, index: Path, hashed: list[str]) -> None:
+    other = Path(os.fsdecode(os.fsencode(root) + b"\xe4"))
+    root.rename(other)
+    before = Fingerprints(index).digest(other, ["nevus/a.png"])
+    assert Fingerprints(index).digest(other, ["nevus/a.png"]) == before
+    assert hashed == ["a.png"]
+
+
+@pytest.mark.usefixtures("settled")
+def test_an_index_of_before_still_serves(root: Path, index: Path, hashed: list[str]) -> None:
+    """Paths in it are text; only those that are none are bytes."""
+    before = Fingerprints(index).digest(root, ["nevus/a.png"])
+    with closing(sqlite3.connect(index)) as opened:
+        assert opened.execute("SELECT path FROM files").fetchall() == [(str(root / "nevus" / "a.png"),)]
+    assert Fingerprints(index).digest(root, ["nevus/a.png"]) == before
+    assert hashed == ["a.png"]
+
+
+def test_an_empty_file_cannot_be_read(root: Path, index: Path) -> None:
+    (root / "nevus" / "b_mask.png").write_bytes(b"")
+    digests, unreadable = Fingerprints(index).look(root, ["nevus/b_mask.png", "nevus/b.png"])
+    assert list(digests) == ["nevus/b.png"]
+    assert unreadable == {"nevus/b_mask.png": "the file is empty (0 bytes), expected a picture"}
+
+
 class TestWholeSet:
     def test_same_data_elsewhere_has_the_same_fingerprint(self, root: Path, index: Path) -> None:
         before = fingerprint("folder", root, index)
@@ -146,10 +174,11 @@ class TestWholeSet:
         (root / "nevus" / "a.png").write_bytes(b"other")
         assert fingerprint("folder", root, index, exclude=("nevus/a.png",)) == before != whole
 
-    def test_a_picture_that_cannot_be_opened_is_left_to_the_decoding(self, root: Path, index: Path) -> None:
+    @pytest.mark.parametrize("name", ["a.png", "b_mask.png"])
+    def test_a_file_that_cannot_be_opened_is_left_to_the_decoding(self, name: str, root: Path, index: Path) -> None:
         before = fingerprint("folder", root, index)
-        (root / "nevus" / "a.png").unlink()
-        (root / "nevus" / "a.png").symlink_to("a.png")
+        (root / "nevus" / name).unlink()
+        (root / "nevus" / name).symlink_to(name)
         assert fingerprint("folder", root, index) != before
 
     def test_what_no_record_holds_does_not_count(self, root: Path, index: Path) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import struct
 import subprocess
 import sys
+import unicodedata
+import zipfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,6 +19,7 @@ import pytest
 from PIL import Image
 
 from edgetl.data.readers import READERS, read
+from edgetl.data.readers.folder import SUFFIXES
 from edgetl.data.records import DataWarning
 from edgetl.data.source import open_source
 from edgetl.errors import DataError, EnvironmentFault, UsageError
@@ -183,6 +188,13 @@ class TestEveryReader:
             assert ("1 image files have no row" in " ".join(source.cautions)) == (kind == "ham10000")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no file names that are not text")
+def test_what_is_said_of_a_name_that_is_not_text_is_text(tmp_path: Path) -> None:
+    touch(Path(os.fsdecode(os.fsencode(make_folder(tmp_path)) + b"/nevus/\xff.heic")))
+    (caution,) = open_source("folder", tmp_path).cautions
+    assert caution.encode().endswith(b"1 .heic (nevus/\\udcff.heic)")
+
+
 def test_unknown_kind_suggests_the_nearest() -> None:
     with pytest.raises(UsageError, match="did you mean ham10000"):
         read("ham1000", Path())
@@ -219,6 +231,60 @@ class TestFolder:
         assert found[f"{name}/a/1.png"] == split
         assert found["training/b/1.png"] == "train"
 
+    def test_every_ending_that_is_read_in_any_case(self, tmp_path: Path) -> None:
+        for number, suffix in enumerate(sorted(SUFFIXES)):
+            touch(tmp_path / "ab"[number % 2] / f"{number}{suffix.upper() if number % 3 else suffix}")
+        assert {".jfif", ".jpe", ".jpg", ".png"} < SUFFIXES
+        assert len(read("folder", tmp_path)) == len(SUFFIXES)
+
+    def test_what_looks_like_a_picture_and_is_left_out_is_said_once(self, tmp_path: Path) -> None:
+        for split in ("train", "test"):
+            for name in ("a/1.png", "b/1.png"):
+                touch(tmp_path / split / name)
+        for name in ("a/x.heic", "a/y.HEIC", "a/z.jp2", "b/IM1", "b/1.2.840", "stray.png", "LICENSE", "a/notes.txt"):
+            touch(tmp_path / "train" / name)
+        touch(tmp_path / "loose.dcm")
+        source = open_source("folder", tmp_path)
+        assert len(source.records) == 4
+        assert source.cautions == (
+            "7 files are left out: 1 .840 (train/b/1.2.840); 2 .heic (train/a/x.heic, train/a/y.HEIC); "
+            "1 .jp2 (train/a/z.jp2); 2 in no class (loose.dcm, train/stray.png); 1 without an ending (train/b/IM1)",
+        )
+
+    def test_only_folders_that_systems_keep_for_themselves_are_no_classes(self, tmp_path: Path) -> None:
+        for name in ("__unknown__/1.png", "nv/1.png", "__MACOSX/1.png", "@eaDir/1.png", ".git/1.png"):
+            touch(tmp_path / name)
+        touch(tmp_path / "nv" / "@eaDir" / "1.png" / "SYNOPHOTO_THUMB_M.jpg")
+        source = open_source("folder", tmp_path)
+        assert [record.image for record in source.records] == ["__unknown__/1.png", "nv/1.png"]
+        assert source.cautions == ()
+
+    def test_links_to_folders_are_followed_once_and_never_up(self, tmp_path: Path) -> None:
+        root = make_folder(tmp_path / "set")
+        touch(tmp_path / "elsewhere" / "deep" / "1.png")
+        (tmp_path / "elsewhere" / "deep" / "back").symlink_to(tmp_path / "elsewhere")
+        (root / "nevus" / "patient").symlink_to(tmp_path / "elsewhere")
+        (root / "nevus" / "again").symlink_to(tmp_path / "elsewhere")
+        (root / "nevus" / "up").symlink_to(tmp_path)
+        (root / "nevus" / "root").symlink_to(root)
+        found = [record.image for record in read("folder", root) if record.label == "nevus"]
+        assert found == ["nevus/a.JPG", "nevus/again/deep/1.png", "nevus/b.png"]
+
+    @pytest.mark.parametrize("kind", ["folder", "ham10000"])
+    def test_a_folder_that_may_not_be_entered(self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        root = MAKERS[kind](tmp_path / "set")
+        touch(root / "nevus" / "closed" / "1.png")
+        scan = os.scandir
+
+        def scandir(path: Any) -> Any:  # root may enter everything
+            if str(path).endswith("closed"):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        with pytest.raises(DataError, match="nevus/closed: cannot be read: Permission denied"):
+            read(kind, root)
+
     def test_split_folders_beside_others_are_refused(self, tmp_path: Path) -> None:
         for name in ("train/a/1.png", "train/b/1.png", "test/a/1.png", "nevus/1.png"):
             touch(tmp_path / name)
@@ -227,7 +293,7 @@ class TestFolder:
 
     def test_one_wrapping_folder_is_named_in_the_hint(self, tmp_path: Path) -> None:
         make_folder(tmp_path / "dataset")
-        with pytest.raises(DataError, match=r"one folder \(dataset\)[^?]*is it .*dataset\?"):
+        with pytest.raises(DataError, match=r"one class \(dataset\)[^?]*is it .*dataset\?"):
             read("folder", tmp_path)
 
     def test_busi_masks(self, tmp_path: Path) -> None:
@@ -248,6 +314,15 @@ class TestFolder:
             "benign/y_masked.png": None,
             "normal/n.png": None,
         }
+
+    @pytest.mark.parametrize("name", ["1_MASK.PNG", "1_Mask_2.png", "1-mask.png", "1_segmentation.png"])
+    def test_other_spellings_of_masks(self, name: str, tmp_path: Path) -> None:
+        make_folder(tmp_path)
+        touch(tmp_path / "nevus" / "1.jpg")
+        touch(tmp_path / "nevus" / name)
+        masks = {record.image: record.mask for record in read("folder", tmp_path)}
+        assert masks["nevus/1.jpg"] == f"nevus/{name}"
+        assert len(masks) == 5
 
     def test_masks_without_a_picture_and_empty_classes_are_said(self, tmp_path: Path) -> None:
         make_folder(tmp_path)
@@ -293,8 +368,15 @@ class TestHam10000:
     def test_images_twice_are_read_once(self, tmp_path: Path) -> None:
         make_ham10000(tmp_path)
         touch(tmp_path / "ham10000_images_part_1" / "ISIC_1.jpg")
-        with pytest.warns(DataWarning, match="1 image files are further copies"):
+        with pytest.warns(DataWarning, match=r"1 image files are further copies .* ham\S+1\.jpg beside HAM\S+1\.jpg"):
             assert len(read("ham10000", tmp_path)) == 3
+
+    @pytest.mark.parametrize("folder", ["annotations", "masks"])
+    def test_a_photograph_goes_before_a_png_of_its_id(self, folder: str, tmp_path: Path) -> None:
+        make_ham10000(tmp_path)
+        touch(tmp_path / folder / "ISIC_1.png")
+        with pytest.warns(DataWarning, match=rf"{folder}/ISIC_1\.png beside HAM10000_images_part_1/ISIC_1\.jpg"):
+            assert read("ham10000", tmp_path)[0].image == "HAM10000_images_part_1/ISIC_1.jpg"
 
     def test_images_without_a_row_are_said(self, tmp_path: Path) -> None:
         make_ham10000(tmp_path)
@@ -302,10 +384,19 @@ class TestHam10000:
         with pytest.warns(DataWarning, match="1 image files have no row"):
             assert len(read("ham10000", tmp_path)) == 3
 
-    def test_rows_without_an_image_are_counted_and_named(self, tmp_path: Path) -> None:
+    def test_all_wrong_rows_are_named_at_once(self, tmp_path: Path) -> None:
         make_ham10000(tmp_path)
         (tmp_path / "HAM10000_images_part_2" / "ISIC_3.jpg").unlink()
-        with pytest.raises(DataError, match=r"1 rows have no image file: ISIC_3[^.]*hint: put both image parts"):
+        edit(tmp_path / "HAM10000_metadata.csv", "ISIC_2,nv", "ISIC_2,naevus")
+        with pytest.raises(
+            DataError, match=r":2: dx: got 'naevus'.*\n.*:4: image_id: there is no image file of 'ISIC_3'\n.*both image"
+        ):
+            read("ham10000", tmp_path)
+
+    def test_ids_with_an_ending(self, tmp_path: Path) -> None:
+        make_ham10000(tmp_path)
+        edit(tmp_path / "HAM10000_metadata.csv", "ISIC_2", "ISIC_2.jpg")
+        with pytest.raises(DataError, match=r"part_1/ISIC_2\.jpg is there: write the id without its ending"):
             read("ham10000", tmp_path)
 
     @pytest.mark.parametrize(
@@ -387,8 +478,18 @@ class TestCsv:
             lambda text: text + "\n,,,,,\n ,,,,,\n",
             lambda text: text.replace("scans/a", "./scans//a").replace("scans/b", "scans\\b"),
             lambda text: text.replace("Image,", " IMAGE ,"),
+            lambda text: "sep=,\n" + text,
+            lambda text: (
+                "\ufeffsep=;\r\n"
+                + text.replace('"melanoma, thin"', "melanoma_ thin").replace(",", ";").replace("_", ",")
+            ),
+            lambda text: text.replace(",,,\n", ",,,,, \n"),
+            lambda text: text.replace(",,,\n", ",NA,n/a,\n"),
         ],
-        ids=["BOM", "CRLF", "CR", "semicolons", "tabs", "empty rows", "spelling of paths", "spelling of names"],
+        ids=[
+            *("BOM", "CRLF", "CR", "semicolons", "tabs", "empty rows", "spelling of paths", "spelling of names"),
+            *("Excel's separator", "Excel's other separator", "cells beyond the header", "words for nothing"),
+        ],
     )
     def test_other_spellings_of_the_same_table(self, change: Callable[[str], str], tmp_path: Path) -> None:
         expected = read("csv", make_csv(tmp_path / "a"))
@@ -431,7 +532,7 @@ class TestCsv:
     def test_all_wrong_rows_are_named_at_once(self, tmp_path: Path) -> None:
         rows = "".join(f"/{number}.png,x\n" for number in range(14))
         table = make_csv(tmp_path, f"path,label\n{rows}")
-        with pytest.raises(DataError, match=r"csv:2: path(.|\n)*csv:11: (.|\n)*and 4 more rows") as caught:
+        with pytest.raises(DataError, match=r"csv:2: path(.|\n)*csv:11: (.|\n)*\.\.\. and 4 more$") as caught:
             read("csv", table)
         assert "csv:12:" not in str(caught.value)
 
@@ -448,13 +549,73 @@ class TestCsv:
         with pytest.raises(DataError, match=r"data\.columns\.group: got 'patient'(.|\n)*did you mean 'Patient ID'"):
             read("csv", make_csv(tmp_path), {"group": "patient"})
 
-    def test_all_missing_files_are_named_at_once(self, tmp_path: Path) -> None:
+    def test_missing_files_are_left_to_the_decoding_unless_all_are(self, tmp_path: Path) -> None:
         table = make_csv(tmp_path)
-        (tmp_path / "masks" / "a.png").unlink()
+        (tmp_path / "scans" / "a.png").unlink()
+        assert len(open_source("csv", table).records) == 2
         (tmp_path / "scans" / "b 2.png").unlink()
-        (tmp_path / "scans" / "b 2.png").mkdir()
-        with pytest.raises(DataError, match=r"2 files(.|\n)*masks/a\.png: No such(.|\n)*b 2\.png: is a folder"):
+        with pytest.raises(
+            DataError, match=r"none of 2 pictures is where the table says(.|\n)*relative to the table's"
+        ):
             open_source("csv", table)
+
+    def test_an_open_quote_is_refused_where_its_row_begins(self, tmp_path: Path) -> None:
+        table = make_csv(
+            tmp_path, 'path,label,notes\n\n1.png,x,"two\nlines"\n2.png,y,"5 mm lesion\n3.png,x,\n4.png,y,\n'
+        )
+        with pytest.raises(DataError, match=r"scans\.csv:5: the row that begins here(.|\n)*has to close it"):
+            read("csv", table)
+
+    def test_separators_in_a_quoted_header_do_not_count(self, tmp_path: Path) -> None:
+        table = make_csv(tmp_path, '"path";"label";"a,b,c,d"\nscans/a.png;x;1\nscans/b 2.png;y;2\n')
+        assert [dict(record.metadata) for record in read("csv", table)] == [{"a,b,c,d": "1"}, {"a,b,c,d": "2"}]
+
+    @pytest.mark.parametrize("word", ["NA", "n/a", "nan", "NULL", "None"])
+    def test_words_for_nothing(self, word: str, tmp_path: Path) -> None:
+        text = (
+            f"path,label,mask,group,set,note\nscans/a.png,x,{word},{word},{word},{word}\nscans/b 2.png,y,,P2,train,\n"
+        )
+        first, _ = read("csv", make_csv(tmp_path, text))
+        assert (first.mask, first.group, first.split, dict(first.metadata)) == (None, None, None, {"note": word})
+        edit(tmp_path / "scans.csv", "scans/a.png,x", f"scans/a.png,{word}")
+        with pytest.raises(DataError, match=f":2: label: got {word}, expected the picture's label"):
+            read("csv", tmp_path / "scans.csv")
+
+    @pytest.mark.parametrize(("disk", "table"), [("NFD", "NFC"), ("NFC", "NFD")])
+    def test_paths_as_a_mac_spells_them(self, disk: Any, table: Any, tmp_path: Path) -> None:
+        there = unicodedata.normalize(disk, "scans/é.png")
+        touch(tmp_path / there)
+        named = unicodedata.normalize(table, "scans/é.png")
+        text = f"path,label,mask\nscans/a.png,x,{named}\n{named},y,\n"
+        records = open_source("csv", make_csv(tmp_path, text)).records
+        assert (records[0].mask, records[1].image) == (there, there)
+
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            (
+                {"label": "Diagnosis", "group": " diagnosis "},
+                r":1: data\.columns: got ' diagnosis ' for two of label, group",
+            ),
+            ({"label": "nothing"}, r":1: data\.columns\.label: got 'nothing'"),
+        ],
+    )
+    def test_columns_that_are_wrong(self, columns: dict[str, str], message: str, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=message):
+            read("csv", make_csv(tmp_path), columns)
+
+    def test_columns_of_no_role_or_of_no_table(self, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="got 'lable', expected one of path, label"):
+            read("csv", make_csv(tmp_path), {"lable": "Diagnosis"})
+        with pytest.raises(UsageError, match="only a csv has them"):
+            read("folder", tmp_path, {"label": "Diagnosis"})
+
+    def test_a_missing_column_is_named_with_both_ways_to_say_it(self, tmp_path: Path) -> None:
+        table = make_csv(tmp_path, CSV.replace("Diagnosis", "diagnoses"))
+        with pytest.raises(
+            DataError, match=r"\{columns: \{label: diagnoses\}\}; beside --data: --columns label=diagnoses"
+        ):
+            read("csv", table)
 
     def test_what_is_left_out_need_not_be_there(self, tmp_path: Path) -> None:
         table = make_csv(tmp_path, CSV + "gone.png,nevus,,,,\n")
@@ -469,7 +630,7 @@ class TestCsv:
 
 
 class TestMedMnist:
-    @pytest.mark.parametrize("shape", [(8, 9), (8, 9, 3)])
+    @pytest.mark.parametrize("shape", [(8, 9), (8, 9, 1), (8, 9, 3)])
     def test_pixels_labels_and_splits_survive(self, shape: tuple[int, ...], tmp_path: Path) -> None:
         content = arrays(5, shape)
         source = open_source("medmnist", make_medmnist(tmp_path / "set", **content), unpack_to=tmp_path / "store")
@@ -478,7 +639,7 @@ class TestMedMnist:
             records = [record for record in source.records if record.split == split]
             assert [record.label for record in records] == ["0", "1", "0", "1", "0"]
             for record, pixels in zip(records, content[f"{split}_images"], strict=True):
-                np.testing.assert_array_equal(np.asarray(Image.open(source.root / record.image)), pixels)
+                np.testing.assert_array_equal(np.asarray(Image.open(source.root / record.image)), np.squeeze(pixels))
 
     def test_unpacked_once_and_by_content(self, tmp_path: Path) -> None:
         first = open_source("medmnist", make_medmnist(tmp_path / "a"), unpack_to=tmp_path / "store").root
@@ -535,10 +696,88 @@ class TestMedMnist:
         with pytest.raises(DataError, match=message):
             open_source("medmnist", root, unpack_to=tmp_path / "store")
 
+    @pytest.mark.parametrize("header", [b"{'descr': (", b"\xff" * 9, b"[] + {}", b"{'descr': '<f8', 'shape': ()}", b""])
+    def test_headers_that_are_none(self, header: bytes, tmp_path: Path) -> None:
+        root = make_medmnist(tmp_path / "set")
+        content = {f"{name}.npy": b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header for name in arrays()}
+        with zipfile.ZipFile(root, "w") as archive:
+            for name, array in content.items():
+                archive.writestr(name, array)
+        with pytest.raises(DataError, match=r"set\.npz: train_labels: is no array"):
+            open_source("medmnist", root, unpack_to=tmp_path / "store")
+
+    def test_any_changed_byte_is_read_or_refused(self, tmp_path: Path) -> None:
+        root = make_medmnist(tmp_path / "set")
+        whole, draw = root.read_bytes(), np.random.default_rng(0)
+        for place in draw.integers(0, len(whole), 300):
+            content = bytearray(whole)
+            content[place] ^= int(draw.integers(1, 256))
+            root.write_bytes(content)
+            with contextlib.suppress(DataError):
+                open_source("medmnist", root, unpack_to=tmp_path / "store")
+
+    def test_errors_name_the_archive_not_where_it_was_unpacked(self, tmp_path: Path) -> None:
+        ones = {f"{split}_labels": np.zeros((3, 1), np.uint8) for split in ("train", "val", "test")}
+        root = make_medmnist(tmp_path / "set", **ones)
+        with pytest.raises(DataError) as caught:
+            open_source("medmnist", root, unpack_to=tmp_path / "store")
+        assert caught.value.place == str(root)
+        unpacked = next(path for path in (tmp_path / "store").iterdir() if path.is_dir())
+        with pytest.raises(DataError, match=r"^bloodmnist\.npz: got one class"):
+            open_source("medmnist", unpacked, named="bloodmnist.npz")
+
     def test_other_archives(self, tmp_path: Path) -> None:
         np.savez(tmp_path / "x.npz", images=np.zeros(3))
         with pytest.raises(DataError, match=r"got arrays images; train_images, train_labels(.|\n)*missing"):
             open_source("medmnist", tmp_path / "x.npz", unpack_to=tmp_path / "store")
+
+
+class TestOddities:
+    def labelled(self, root: Path, *labels: str) -> Path:
+        rows = [f'{number}.png,"{label}"' for number, label in enumerate(labels)]
+        touch(root / "0.png")
+        (root / "scans.csv").write_text("\n".join(["path,label", *rows]), encoding="utf-8")
+        return root / "scans.csv"
+
+    @pytest.mark.parametrize(
+        ("labels", "said"),
+        [
+            (("benign", "benign", "Benign", "mel"), '{"Benign": "benign"}'),
+            (
+                ("basal cell", "basal  cell", "basalcell", "basal cell"),
+                '{"basal  cell": "basal cell", "basalcell": "basal cell"}',
+            ),
+            (("na\u00efve", "nai\u0308ve", "na\u00efve"), '{"nai\u0308ve": "na\u00efve"}'),
+            (("b\u200b", "b\u200b", "b"), '{"b\\u200b": "b"}'),
+        ],
+        ids=["case", "spaces", "Unicode form", "unseen"],
+    )
+    def test_labels_that_are_hardly_two_are_said_with_the_way_to_make_them_one(
+        self, labels: tuple[str, ...], said: str, tmp_path: Path
+    ) -> None:
+        (caution,) = open_source("csv", self.labelled(tmp_path, *labels)).cautions
+        assert caution.endswith(f"to make them one: data: {{labels: {said}}}")
+
+    def test_a_recipe_that_names_them_all_means_it(self, tmp_path: Path) -> None:
+        table = self.labelled(tmp_path, "mel", "Mel", "nv")
+        assert open_source("csv", table, labels={"mel": "a", "Mel": "b"}).cautions == ()
+        assert open_source("csv", table, labels={"mel": "a", "Mel": "a"}).cautions == ()
+        (caution,) = open_source("csv", table, labels={"mel": "malignant"}).cautions
+        assert caution.endswith('{labels: {"Mel": "malignant"}}')
+
+    @pytest.mark.parametrize(("count", "images", "said"), [(11, 50, True), (10, 50, False), (30, 49, False)])
+    def test_a_group_that_is_hardly_one_patient(self, count: int, images: int, said: bool, tmp_path: Path) -> None:
+        rows = [f"{n}.png,{'ab'[n % 2]},{'unknown' if n < count else n}" for n in range(images)]
+        touch(tmp_path / "0.png")
+        (tmp_path / "scans.csv").write_text("\n".join(["path,label,group", *rows]))
+        cautions = open_source("csv", tmp_path / "scans.csv").cautions
+        assert [f"group 'unknown' holds {count} of {images} images" in caution for caution in cautions] == [True] * said
+
+    def test_one_class_is_enough_where_nothing_is_trained(self, tmp_path: Path) -> None:
+        touch(tmp_path / "nv" / "1.png")
+        assert [record.label for record in open_source("folder", tmp_path, fewest=1).records] == ["nv"]
+        with pytest.raises(DataError, match=r"none of 1 images left .* expected at least one class"):
+            open_source("folder", tmp_path, fewest=1, exclude=["nv"])
 
 
 def test_the_real_busi(busi: Path) -> None:

@@ -56,6 +56,19 @@ class TestLabels:
         with pytest.raises(DataError, match=r"one class \((x|nv)\) left"):
             labels(**mapping)
 
+    @pytest.mark.parametrize("name", ["a\nb", "a\tb", "a\x1bb", "a\u2028b", "a\x85b"])
+    def test_a_class_is_a_line_of_text(self, name: str) -> None:
+        with pytest.raises(DataError) as caught:
+            labels(nv=name)
+        assert repr(name) in caught.value.message
+
+    def test_such_a_label_may_be_renamed(self) -> None:
+        records = [Record("1.png", "c\nd"), Record("2.png", "nv")]
+        assert [record.label for record in select(records, {"c\nd": "cd"}, (), Path())] == ["cd", "nv"]
+
+    def test_one_class_is_enough_where_nothing_is_trained(self) -> None:
+        assert len(select(RECORDS, {"bcc": None, "mel": None}, (), Path(), fewest=1)) == 2
+
 
 class TestExclude:
     @pytest.mark.parametrize(
@@ -70,15 +83,39 @@ class TestExclude:
             ("*.PNG", 4),
             ("*/1.png", 2),
             ("mel/?.png", 4),
+            ("nv/deep", 3),
+            ("nv", 3),
+            ("nv/d*/", 3),
+            ("*/deep", 3),
+            ("mel\\1.png", 4),
+            ("nv\\deep\\", 3),
         ],
     )
     def test_patterns(self, pattern: str, left: int) -> None:
         assert len(images(pattern)) == left
 
     def test_what_matches_nothing_is_warned_of_once(self) -> None:
-        with pytest.warns(DataWarning, match=r"nothing matches mel/3\.png, mel$") as caught:
-            assert len(images("mel/3.png", "mel", "mel/1.png")) == 4
+        with pytest.warns(DataWarning, match=r"nothing matches mel/3\.p \(did you mean mel/1\.png\?\), zzz$") as caught:
+            assert len(images("mel/3.p", "zzz", "mel/1.png")) == 4
         assert len(caught) == 1
+
+    @pytest.mark.parametrize(
+        ("pattern", "meant"),
+        [
+            ("NV/deep/1.png", "nv/deep/1.png"),
+            ("/data/set/nv/deep/2.PNG", "nv/deep/2.PNG"),
+            ("nv/deep/2.png", "nv/deep/2.PNG"),
+            ("nv/deeep/", "nv/deep"),
+        ],
+    )
+    def test_the_nearest_path_is_suggested(self, pattern: str, meant: str) -> None:
+        with pytest.warns(DataWarning) as caught:
+            images(pattern)
+        assert str(caught[0].message) == f"data.exclude: nothing matches {pattern} (did you mean {meant}?)"
+
+    def test_five_idle_patterns_are_named(self) -> None:
+        with pytest.warns(DataWarning, match=r"zz0, .*zz4, \.\.\. and 2 more$"):
+            images(*(f"zz{number}" for number in range(7)))
 
     def test_everything_left_out(self) -> None:
         with pytest.raises(DataError, match="none of 5 images left"):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,9 +17,13 @@ from PIL import Image
 from edgetl.data.records import Record
 from edgetl.data.source import Source
 from edgetl.data.table import DataTable
-from edgetl.errors import DataError, UsageError
+from edgetl.errors import DataError, EdgetlError, UsageError
+from edgetl.runtime import sessions
+from edgetl.runtime.manifest import Manifest
 from edgetl.runtime.preprocessing import Preprocessing, Resize
+from edgetl.stages import external
 from edgetl.stages.arrays import write_arrays
+from edgetl.stages.bundle import _refuse_private
 from edgetl.stages.external import _labelled, _merge, _require_names
 from edgetl.stages.originals import batches
 from edgetl.stages.quantize import calibration_rows
@@ -71,8 +78,8 @@ class TestMapOfAnExternalSet:
         mapping = {"mel": "sick", "df": "sick", "scar": ""}
         source = self.source(tmp_path)
         _require_names(mapping, source, ("mel", "nv", "df"))
-        assert [record.label for record in _labelled(source, mapping, tmp_path)] == ["sick", "nv"]
-        several = _labelled(source, {"mel": "sick", "scar": "well", "nv": "well"}, tmp_path)
+        assert [record.label for record in _labelled(source, mapping, tmp_path)[0]] == ["sick", "nv"]
+        several, _ = _labelled(source, {"mel": "sick", "scar": "well", "nv": "well"}, tmp_path)
         assert [record.label for record in several] == ["sick", "well", "well"]
         assert [record.label for record in source.records] == ["mel", "nv", "scar"]
 
@@ -87,9 +94,74 @@ class TestMapOfAnExternalSet:
         with pytest.raises(UsageError, match=message):
             _require_names(mapping, self.source(tmp_path), ("mel", "nv", "df"))
 
-    def test_one_class_cannot_be_evaluated(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"one class \(nv\) left"):
-            _labelled(self.source(tmp_path), {"mel": "", "scar": ""}, tmp_path)
+    def test_one_class_is_enough_and_none_too_few(self, tmp_path: Path) -> None:
+        records, _ = _labelled(self.source(tmp_path), {"mel": "", "scar": ""}, tmp_path)
+        assert [record.label for record in records] == ["nv"]
+        with pytest.raises(DataError, match=r"none of 3 images left .* expected at least one class"):
+            _labelled(self.source(tmp_path), {"mel": "", "scar": "", "nv": ""}, tmp_path)
+
+    def test_files_that_are_gone_are_returned(self, tmp_path: Path) -> None:
+        source = self.source(tmp_path)
+        (tmp_path / "mel.png").unlink()
+        assert list(_labelled(source, {}, tmp_path)[1]) == ["mel.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no folder names that are not text")
+def test_a_bundle_does_not_hold_where_it_was_made_whatever_that_is_called(tmp_path: Path) -> None:
+    project: Any = SimpleNamespace(project=Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe4")), data_root=None)
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "model").write_bytes(b"weights")
+    _refuse_private(bundle, project)
+    (bundle / "model").write_bytes(b"weights of " + os.fsencode(tmp_path) + b"/\xe4/images")
+    with pytest.raises(EdgetlError, match="must not leave this machine"):
+        _refuse_private(bundle, project)
+
+
+class TestEvaluate:
+    """With a bundle that says a to whatever it sees."""
+
+    @pytest.fixture(autouse=True)
+    def _bundle(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        manifest = SimpleNamespace(
+            labels=("a", "b"),
+            artifacts=(SimpleNamespace(name="fp32"),),
+            preprocessing=Preprocessing(Resize("crop", "bilinear", 16, 16)),
+            operating_points=(),
+        )
+        session = SimpleNamespace(run=lambda image: np.array([[0.9, 0.1]], np.float32))
+        monkeypatch.setattr(Manifest, "load", lambda bundle: manifest)
+        monkeypatch.setattr(sessions, "open_artifact", lambda bundle, artifact, threads: session)
+
+    def pictures(self, root: Path, *names: str) -> Path:
+        for number, name in enumerate(names):
+            (root / name).parent.mkdir(exist_ok=True)
+            Image.new("RGB", (40, 30), (number, 0, 0)).save(root / name)
+        return root
+
+    def evaluate(self, root: Path, kind: str = "folder", **columns: str) -> dict[str, float]:
+        metrics = external.evaluate(root, kind, root, None, {}, lambda done, total: None, columns)["fp32"]
+        return {name: interval.value for name, interval in metrics.items()}
+
+    def test_a_set_of_one_class_that_the_bundle_has(self, tmp_path: Path) -> None:
+        found = self.evaluate(self.pictures(tmp_path, "a/1.png", "a/2.png"))
+        assert (found["accuracy"], found["sensitivity.a"], "auroc" in found) == (1.0, 1.0, False)
+
+    def test_columns_of_a_table(self, tmp_path: Path) -> None:
+        self.pictures(tmp_path, "x/1.png", "x/2.png")
+        (tmp_path / "t.csv").write_text("path,finding\nx/1.png,a\nx/2.png,b\n")
+        assert self.evaluate(tmp_path, "csv", label="finding")["accuracy"] == 0.5
+
+    def test_files_that_are_gone_and_broken_are_named_at_once(self, tmp_path: Path) -> None:
+        self.pictures(tmp_path, "a/1.png", "b/1.png")
+        (tmp_path / "a" / "gone.png").symlink_to("nowhere")
+        (tmp_path / "b" / "broken.png").write_bytes(b"oops")
+        os.mkfifo(tmp_path / "b" / "pipe.png")
+        with pytest.raises(DataError, match=r"broken\.png: is not(.|\n)*gone\.png: cannot(.|\n)*pipe\.png: .* no file"):
+            self.evaluate(tmp_path)
+        (tmp_path / "b" / "broken.png").unlink()
+        with pytest.raises(DataError, match=r"2 files cannot be read:\n  a/gone\.png"):
+            self.evaluate(tmp_path)
 
 
 def test_pictures_that_became_unreadable_are_named_in_one_error(tmp_path: Path) -> None:

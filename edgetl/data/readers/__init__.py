@@ -26,28 +26,37 @@ READERS: dict[str, Callable[[Path, Mapping[str, str]], list[Record]]] = {
 """The kinds; only csv looks at the second argument, its columns by role."""
 
 
-def read(kind: str, root: Path, columns: Mapping[str, str] | None = None) -> list[Record]:
+def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest: int = 2) -> list[Record]:
     """The records under `root`, sorted by image path, as the source has them.
 
     `edgetl.data.source.open_source` does this and what a recipe adds to it; nothing else needs a reader.
 
+    Args:
+        fewest: classes that there must be.
+
     Raises:
-        UsageError: an unknown kind.
-        DataError: the root is not of its kind, holds nothing that this kind understands, or has fewer than two classes.
+        UsageError: an unknown kind, or columns of one that has none.
+        DataError: the root is not of its kind, holds nothing that this kind understands, or has too few classes.
     """
     if kind not in READERS:
         near = difflib.get_close_matches(kind, READERS, n=1)
         hint = f"did you mean {near[0]}?" if near else None
         raise UsageError(f"data kind: got {kind!r}, expected one of {', '.join(READERS)}", hint=hint)
+    if columns and kind != "csv":
+        raise UsageError(f"columns: only a csv has them, and this is a {kind}")
     if not root.is_dir() and not (kind == "csv" and root.is_file()):
         got = "a file" if root.exists() else "nothing"
         wanted = {"csv": "a table or its folder", "medmnist": "a MedMNIST .npz"}.get(kind, "a folder with images")
         raise DataError(f"got {got}, expected {wanted}", place=str(root), hint="correct data.root in the recipe")
     records = sorted(READERS[kind](root, columns or {}), key=lambda record: record.image)
     classes = sorted({record.label for record in records})
-    if len(classes) < 2:
+    if len(classes) < fewest:
         found = f"one class ({classes[0]})" if classes else "no images"
-        raise DataError(f"got {found}, expected at least two classes with images", place=str(root))
+        raise DataError(
+            f"got {found}, expected at least {('one class', 'two classes')[fewest - 1]} with images",
+            place=str(root),
+            hint=folder.nested(root) if kind == "folder" else None,
+        )
     _require_text(records, root)
     return records
 

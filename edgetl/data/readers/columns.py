@@ -3,68 +3,92 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from sys import intern
 
+from edgetl.data.listing import some
 from edgetl.errors import DataError
 
-__all__ = ["header", "rows"]
+__all__ = ["header", "rows", "wrong_rows"]
 
 _SEPARATORS = ",\t;"
+_EXCEL = re.compile(r'"?sep=([,;|\t])"?\s*', re.IGNORECASE)
+"""A first line that tells Excel the separator; it is no part of the table."""
+_QUOTED = re.compile(r'"[^"]*"?')
 
 
-def header(path: Path) -> list[str]:
-    """Stripped names of the columns, as they are spelt.
+def header(path: Path) -> tuple[str, list[str]]:
+    """Where the header stands, as PATH:LINE, and the stripped names of the columns, as they are spelt.
 
     Raises:
         DataError: not UTF-8 text, no header, or one name twice.
     """
-    return next(_cells(path))[1]
+    line, names = next(_cells(path))
+    return f"{path}:{line}", names
 
 
 def rows(path: Path, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and stripped cells of each row, keyed by lower-case column name.
 
-    The separator is read off the header line: the same table is offered as .csv, as .tab, and without an ending.
+    The separator is read off the header line: the same table is offered as .csv, as .tab, and without an ending. Empty
+    cells beyond the header, which spreadsheets leave behind, are none.
 
     Raises:
         DataError: not UTF-8 text, a required column is missing, or a row has another number of cells than the header.
     """
     table = _cells(path)
-    names = [name.lower() for name in next(table)[1]]
+    first, spelt = next(table)
+    names = [name.lower() for name in spelt]
     missing = [name for name in required if name not in names]
     if missing:
         raise DataError(
             f"got columns {', '.join(names) or 'none'}; {', '.join(missing)} missing",
-            place=f"{path}:1",
+            place=f"{path}:{first}",
             hint=f"expected at least {', '.join(required)}",
         )
     for line, cells in table:
         if not any(cells):
             continue
+        while len(cells) > len(names) and not cells[-1]:
+            cells.pop()
         if len(cells) != len(names):
             raise DataError(f"got {len(cells)} cells, expected {len(names)}", place=f"{path}:{line}")
         yield line, dict(zip(names, cells, strict=True))
 
 
+def wrong_rows(path: Path, wrong: Sequence[tuple[int, str]], hint: str | None = None) -> DataError:
+    """One error for all rows that are wrong, each given as its line and what is wrong with it."""
+    (first, message), *others = wrong
+    lines = some([message, *(f"{path}:{line}: {text}" for line, text in others)])
+    return DataError("\n".join(lines), place=f"{path}:{first}", hint=hint)
+
+
 def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The header, without names that are there twice, then the rows; each with the line on which it ends.
+    """The header, without names that are there twice, then the rows; each with the line on which it begins.
 
     A row at a time is read, and most columns repeat few values, of which one object each is kept.
     """
-    line = 0
+    above, begins = 0, 1
     try:
         with path.open(encoding="utf-8-sig") as file:  # line ends of every system become one
             first = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(_SEPARATORS, key=first.count))
+            told = _EXCEL.fullmatch(first)
+            if told:
+                above, begins = 1, 2
+            else:
+                file.seek(0)
+            separator = told[1] if told else max(_SEPARATORS, key=_QUOTED.sub("", first).count)
+            # Not strict, an open quote would take everything up to the next one, or the rest of the table, for a cell.
+            reader = csv.reader(file, delimiter=separator, strict=True)
             names = [name.strip() for name in next(reader, [])]
-            _require_unique(names, path)
-            yield 1, names
+            _require_unique(names, f"{path}:{begins}")
+            yield begins, names
+            begins = above + reader.line_num + 1
             for cells in reader:
-                line = reader.line_num
-                yield line, [intern(cell.strip()) for cell in cells]
+                yield begins, [intern(cell.strip()) for cell in cells]
+                begins = above + reader.line_num + 1
     except UnicodeDecodeError as exc:
         raise DataError(
             "got bytes that are not UTF-8 text, expected a table", place=str(path), hint="save it as CSV in UTF-8"
@@ -72,11 +96,15 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
     except OSError as exc:
         raise DataError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
     except csv.Error as exc:
-        raise DataError(f"is no row of a table: {exc}", place=f"{path}:{line + 1}") from exc
+        raise DataError(
+            f"the row that begins here is none of a table: {exc}",
+            place=f"{path}:{begins}",
+            hint='a quote (") that opens a cell has to close it; inside such a cell it is written twice ("")',
+        ) from exc
 
 
-def _require_unique(names: Sequence[str], path: Path) -> None:
+def _require_unique(names: Sequence[str], place: str) -> None:
     folded = [name.lower() for name in names if name]
     twice = sorted({name for name in folded if folded.count(name) > 1})
     if twice:
-        raise DataError(f"got column {', '.join(twice)} twice, expected each once", place=f"{path}:1")
+        raise DataError(f"got column {', '.join(twice)} twice, expected each once", place=place)

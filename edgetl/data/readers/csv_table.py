@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import difflib
 import re
-import stat
+import unicodedata
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from edgetl.data.readers.columns import header, rows
+from edgetl.data.readers.columns import header, rows, wrong_rows
+from edgetl.data.readers.walking import inside
 from edgetl.data.records import SPLIT_NAMES, DataWarning, Metadata, Record, SharedMetadata, Split
-from edgetl.errors import DataError
+from edgetl.errors import DataError, UsageError
 
 __all__ = ["ROLES", "read", "require_files"]
 
@@ -35,7 +36,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 
 _NEEDED = ("path", "label")
 _TABLES = (".csv", ".tsv", ".tab")
-_SHOWN = 10
+_NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
+"""How R, pandas and databases write a cell that holds nothing, in lower case."""
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 
 
@@ -60,46 +62,27 @@ def read(root: Path, columns: Mapping[str, str]) -> list[Record]:
         del roles["split"]
     records: dict[str, Record] = {}
     wrong: list[tuple[int, str]] = []
-    further = tuple(name for name in map(str.lower, header(table)) if name and name not in roles.values())
+    further = tuple(name for name in map(str.lower, header(table)[1]) if name and name not in roles.values())
     metadata = SharedMetadata(further)
     for line, row in rows(table, ()):
         try:
-            record = _record(row, roles, metadata(tuple(row[name] for name in further)))
+            record = _record(row, roles, metadata(tuple(row[name] for name in further)), table.parent)
             if record.image in records:
                 raise ValueError(f"{roles['path']}: got {record.image} a second time")
             records[record.image] = record
         except ValueError as exc:
             wrong.append((line, str(exc)))
     if wrong:
-        raise _wrong_rows(table, wrong)
+        raise wrong_rows(table, wrong)
     return list(records.values())
 
 
-def _wrong_rows(table: Path, wrong: Sequence[tuple[int, str]]) -> DataError:
-    (first, message), *others = wrong[:_SHOWN]
-    lines = [message, *(f"{table}:{line}: {text}" for line, text in others)]
-    if len(wrong) > _SHOWN:
-        lines.append(f"... and {len(wrong) - _SHOWN} more rows")
-    return DataError("\n".join(lines), place=f"{table}:{first}")
-
-
 def require_files(records: Sequence[Record], root: Path) -> None:
-    """All pictures and masks are there. Raises one DataError that names those that are not."""
+    """At least one picture is where the table says. Those that are not are named with all that cannot be read."""
     table = _table(root)
-    missing = []
-    for path in (path for record in records for path in (record.image, record.mask) if path):
-        try:
-            found = (table.parent / path).stat()
-        except OSError as exc:
-            missing.append(f"{path}: {exc.strerror}")
-        else:
-            if stat.S_ISDIR(found.st_mode):
-                missing.append(f"{path}: is a folder")
-    if missing:
-        shown = "".join(f"\n  {one}" for one in missing[:_SHOWN])
-        more = f"\n  ... and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    if records and not any(_is_there(table.parent / record.image) for record in records):
         raise DataError(
-            f"{len(missing)} files are not where the table says:{shown}{more}",
+            f"none of {len(records)} pictures is where the table says, such as {records[0].image}",
             place=str(table),
             hint="paths are relative to the table's folder and have their ending (.png, .jpg)",
         )
@@ -108,7 +91,7 @@ def require_files(records: Sequence[Record], root: Path) -> None:
 def _table(root: Path) -> Path:
     if root.is_file():
         return root
-    found = sorted(path for path in root.iterdir() if path.suffix.lower() in _TABLES and not path.name.startswith("."))
+    found = [path for path in inside(root)[1] if path.suffix.lower() in _TABLES]
     if len(found) == 1:
         return found[0]
     got = f"{len(found)} ({', '.join(path.name for path in found[:5])})" if found else "no table"
@@ -121,15 +104,20 @@ def _table(root: Path) -> Path:
 
 def _roles(table: Path, columns: Mapping[str, str]) -> dict[str, str]:
     """Role -> lower-case column name."""
-    names = header(table)
-    place = f"{table}:1"
+    place, names = header(table)
     there = f"the columns are {', '.join(name for name in names if name) or 'none'}"
     roles: dict[str, str] = {}
     for role, column in columns.items():
+        if role not in ROLES:
+            raise UsageError(
+                f"columns: got {role!r}, expected one of {', '.join(ROLES)}", hint=_naming("label", "COLUMN")
+            )
         if column.strip().lower() not in (name.lower() for name in names):
             near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}?" if near else None
             raise DataError(f"data.columns.{role}: got {column!r}; {there}", place=place, hint=hint)
+        if column.strip().lower() in roles.values():
+            raise DataError(f"data.columns: got {column!r} for two of {', '.join(columns)}; {there}", place=place)
         roles[role] = column.strip().lower()
     for role, usual in ROLES.items():
         if role in roles:
@@ -137,41 +125,57 @@ def _roles(table: Path, columns: Mapping[str, str]) -> dict[str, str]:
         fitting = [name for name in names if _plain(name) in usual and name.lower() not in roles.values()]
         if len(fitting) > 1:
             raise DataError(
-                f"{', '.join(fitting)} may each be the {role}; {there}",
-                place=place,
-                hint=f"say which in the recipe: data: {{columns: {{{role}: {fitting[0]}}}}}",
+                f"{', '.join(fitting)} may each be the {role}; {there}", place=place, hint=_naming(role, fitting[0])
             )
         if fitting:
             roles[role] = fitting[0].lower()
         elif role in _NEEDED:
             near = [name for name in names if difflib.get_close_matches(_plain(name), usual, n=1, cutoff=0.7)]
             raise DataError(
-                f"no column is the {role}; {there}",
-                place=place,
-                hint=f"name it in the recipe: data: {{columns: {{{role}: {near[0] if near else 'COLUMN'}}}}}",
+                f"no column is the {role}; {there}", place=place, hint=_naming(role, near[0] if near else "COLUMN")
             )
     return roles
+
+
+def _naming(role: str, column: str) -> str:
+    return f"name it in the recipe: data: {{columns: {{{role}: {column}}}}}; beside --data: --columns {role}={column}"
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s\-]+", "_", name.strip().lower())
 
 
-def _record(row: Mapping[str, str], roles: Mapping[str, str], metadata: Metadata) -> Record:
+def _record(row: Mapping[str, str], roles: Mapping[str, str], metadata: Metadata, folder: Path) -> Record:
     """One row. Raises ValueError with "column: what is wrong"."""
-    cells = {role: row[column] for role, column in roles.items()}
+    written = {role: row[column] for role, column in roles.items()}
+    cells = {role: "" if role != "path" and cell.lower() in _NOTHING else cell for role, cell in written.items()}
     for role in _NEEDED:
         if not cells[role]:
-            raise ValueError(f"{roles[role]}: got nothing, expected the picture's {role}")
+            raise ValueError(f"{roles[role]}: got {written[role] or 'nothing'}, expected the picture's {role}")
     mask = cells.get("mask")
     return Record(
-        image=_relative(cells["path"], roles["path"]),
+        image=_spelt(_relative(cells["path"], roles["path"]), folder),
         label=cells["label"],
         group=cells.get("group") or None,
         split=_split(cells.get("split", ""), roles),
-        mask=_relative(mask, roles["mask"]) if mask else None,
+        mask=_spelt(_relative(mask, roles["mask"]), folder) if mask else None,
         metadata=metadata,
     )
+
+
+def _spelt(path: str, folder: Path) -> str:
+    """The path as the disk spells it: archives made on a Mac write é as e and an accent, tables rarely do."""
+    if path.isascii() or _is_there(folder / path):
+        return path
+    others = (unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path))
+    return next((other for other in others if _is_there(folder / other)), path)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
 
 
 def _relative(text: str, column: str) -> str:

@@ -2,34 +2,48 @@
 
 Masks in the manner of BUSI, `NAME_mask.png` and `NAME_mask_1.png`, are attached to the picture NAME and are never
 pictures themselves (Al-Dhabyani et al., "Dataset of breast ultrasound images", Data in Brief 2020, https://doi.org/10.1016/j.dib.2019.104863).
+`NAME-mask` and `NAME_segmentation` are masks too, in any case of letters.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edgetl.data.readers.walking import inside, walk
 from edgetl.data.records import SPLIT_NAMES, DataWarning, Record, Split
 from edgetl.errors import DataError
 
-__all__ = ["read"]
+__all__ = ["SUFFIXES", "nested", "read"]
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-_MASK = re.compile(r"(?P<name>.+)_mask(_\d+)?")
+SUFFIXES = frozenset(
+    {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+_UNREAD = re.compile(r"|\.(\d+|avif|dcm|dicom|heic|heif|j2k|jp2|jpx|jxl|npy|svs)")
+"""Endings of pictures that are not read; DICOM files often have none, or the last number of their UID."""
+_MASK = re.compile(r"(?P<name>.+)[_-](mask|segmentation)(_\d+)?", re.IGNORECASE)
+_EXAMPLES = 3
 
 
 def read(root: Path) -> list[Record]:
     """Records of every picture, at any depth below its class folder; the source knows no groups.
 
-    A picture with several masks keeps the first by name.
+    A picture with several masks keeps the first by name. What looks like a picture and is none of a class, or none that
+    can be read, is counted in one warning.
 
     Raises:
-        DataError: no class folders, fewer than two classes, or split folders mixed with class folders.
+        DataError: no class folders, split folders mixed with class folders, or a folder that cannot be read.
     """
-    folders = _subfolders(root)
+    folders, loose = inside(root)
+    if not folders:
+        raise DataError(
+            "got no folders, expected one for each of at least two classes",
+            place=str(root),
+            hint="root is the folder that holds one folder for each class",
+        )
     splits = [path for path in folders if path.name.lower() in SPLIT_NAMES]
     if splits and len(splits) < len(folders):
         others = [path.name for path in folders if path not in splits]
@@ -38,31 +52,53 @@ def read(root: Path) -> list[Record]:
             place=str(root),
             hint="move the class folders into the split folders, or rename the ones that are classes",
         )
-    if not splits:
-        _require_two(root, folders)
-        return [record for folder in folders for record in _class(root, folder, None)]
-    _require_two(root, list({path.name: path for split in splits for path in _subfolders(split)}.values()))
-    return [
-        record
-        for split in splits
-        for folder in _subfolders(split)
-        for record in _class(root, folder, SPLIT_NAMES[split.name.lower()])
-    ]
+    classes: list[tuple[Path, Split | None]] = [(folder, None) for folder in folders if not splits]
+    for split in splits:
+        within, beside = inside(split)
+        classes += [(folder, SPLIT_NAMES[split.name.lower()]) for folder in within]
+        loose += beside
+    left: defaultdict[str, list[Path]] = defaultdict(list)
+    left["in no class"] = [path for path in loose if path.suffix and _looks_like_a_picture(path)]
+    records = [record for folder, split in classes for record in _class(root, folder, split, left)]
+    _warn_of_left(root, left)
+    return records
 
 
-def _require_two(root: Path, classes: list[Path]) -> None:
-    if len(classes) >= 2:
-        return
-    hint = "root is the folder that holds one folder for each class"
-    if classes and _subfolders(classes[0]):
-        hint += f"; is it {classes[0]}?"
-    found = f"one folder ({classes[0].name})" if classes else "no folders"
-    raise DataError(f"got {found}, expected a folder for each of at least two classes", place=str(root), hint=hint)
+def nested(root: Path) -> str | None:
+    """Where the class folders seem to be instead: in the only folder below."""
+    folders, _ = inside(root)
+    if len(folders) == 1 and inside(folders[0])[0]:
+        return f"root is the folder that holds one folder for each class; is it {folders[0]}?"
+    return None
 
 
-def _class(root: Path, folder: Path, split: Split | None) -> list[Record]:
-    pictures = list(_pictures(folder))
-    names = {path.with_suffix("") for path in pictures}
+def _looks_like_a_picture(path: Path) -> bool:
+    ending = path.suffix.lower()
+    return ending in SUFFIXES or _UNREAD.fullmatch(ending) is not None
+
+
+def _warn_of_left(root: Path, left: Mapping[str, Sequence[Path]]) -> None:
+    """One warning of all files that look like pictures and have no part in the data set, by what keeps them out."""
+    parts = []
+    for why, files in sorted(left.items()):
+        examples = [path.relative_to(root).as_posix() for path in files[:_EXAMPLES]]
+        if files:
+            parts.append(f"{len(files)} {why} ({', '.join(examples)}{', ...' if len(files) > _EXAMPLES else ''})")
+    if parts:
+        count = sum(map(len, left.values()))
+        warnings.warn(f"{count} files are left out: {'; '.join(parts)}", DataWarning, stacklevel=4)
+
+
+def _class(root: Path, folder: Path, split: Split | None, left: defaultdict[str, list[Path]]) -> list[Record]:
+    """Records of one class; what looks like a picture and is not read goes to `left`."""
+    pictures: list[Path] = []
+    for parent, names in walk(root, folder):
+        for path in (parent / name for name in names):
+            if path.suffix.lower() in SUFFIXES:
+                pictures.append(path)
+            elif _looks_like_a_picture(path):
+                left[path.suffix.lower() or "without an ending"].append(path)
+    stems = {path.with_suffix("") for path in pictures}
     masks: dict[Path, Path] = {}
     images: list[Path] = []
     orphans = 0
@@ -70,7 +106,7 @@ def _class(root: Path, folder: Path, split: Split | None) -> list[Record]:
         match = _MASK.fullmatch(path.stem)
         if match is None:
             images.append(path)
-        elif (owner := path.with_name(match["name"])) in names:
+        elif (owner := path.with_name(match["name"])) in stems:
             masks.setdefault(owner, path)
         else:
             orphans += 1
@@ -92,18 +128,5 @@ def _class(root: Path, folder: Path, split: Split | None) -> list[Record]:
     ]
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
-    """Every picture below, sorted, without hidden files and folders (and __MACOSX)."""
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                yield Path(parent, name)
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
-
-
-def _names(paths: list[Path]) -> str:
+def _names(paths: Sequence[Path]) -> str:
     return ", ".join(path.name for path in paths)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edgetl.data.readers.columns import rows
+from edgetl.data.readers.columns import rows, wrong_rows
+from edgetl.data.readers.walking import inside, walk
 from edgetl.data.records import DataWarning, Metadata, Record
 from edgetl.errors import DataError
 
@@ -22,60 +24,65 @@ CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 TABLES = ("ham10000_metadata.csv", "ham10000_metadata.tab", "ham10000_metadata")
 _METADATA = ("dx_type", "age", "sex", "localization")
 _MASK_ENDING = "_segmentation"
+_PHOTOGRAPH = (".jpg", ".jpeg", ".jpe", ".jfif")
+"""What the images are; a .png of the same id is a copy, or a mask in a folder of masks."""
 
 
 def read(root: Path) -> list[Record]:
     """Records of every row of the metadata table, grouped by lesion; age, sex, site and kind of diagnosis are metadata.
 
     Raises:
-        DataError: no metadata table, a row without its image, an image id twice, or an unknown diagnosis.
+        DataError: no metadata table, or rows with an unknown diagnosis, no lesion, no image, or one a second time.
     """
     table = _table(root)
     images, masks, copies = _pictures(root)
     records: dict[str, Record] = {}
-    missing: list[str] = []
+    wrong: list[tuple[int, str]] = []
     for line, row in rows(table, ("lesion_id", "image_id", "dx")):
         image_id, label = row["image_id"], row["dx"].lower()
-        place = f"{table}:{line}"
         if label not in CLASSES:
-            raise DataError(f"dx: got {label!r}, expected one of {', '.join(CLASSES)}", place=place)
-        if not row["lesion_id"]:
-            raise DataError("lesion_id: got nothing, expected the lesion that the image shows", place=place)
-        if image_id in records:
-            raise DataError(f"image_id: got {image_id} a second time", place=place)
-        if image_id not in images:
-            missing.append(image_id)
-            continue
-        records[image_id] = Record(
-            image=images[image_id],
-            label=label,
-            group=row["lesion_id"],
-            mask=masks.get(image_id),
-            metadata=Metadata(_METADATA, tuple(row.get(name, "") for name in _METADATA)),
-        )
-    if missing:
-        raise DataError(
-            f"{len(missing)} rows have no image file: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}",
-            place=str(table),
-            hint="put both image parts under the root, or remove the rows",
-        )
+            wrong.append((line, f"dx: got {label!r}, expected one of {', '.join(CLASSES)}"))
+        elif not row["lesion_id"]:
+            wrong.append((line, "lesion_id: got nothing, expected the lesion that the image shows"))
+        elif image_id in records:
+            wrong.append((line, f"image_id: got {image_id} a second time"))
+        elif image_id not in images:
+            wrong.append((line, f"image_id: there is no image file of {image_id!r}{_without_ending(image_id, images)}"))
+        else:
+            records[image_id] = Record(
+                image=images[image_id],
+                label=label,
+                group=row["lesion_id"],
+                mask=masks.get(image_id),
+                metadata=Metadata(_METADATA, tuple(row.get(name, "") for name in _METADATA)),
+            )
+    if wrong:
+        raise wrong_rows(table, wrong, "correct or remove these rows; both image parts belong under the root")
     _warn(len(images.keys() - records.keys()), copies)
     return list(records.values())
 
 
-def _warn(extra: int, copies: int) -> None:
+def _without_ending(image_id: str, images: Mapping[str, str]) -> str:
+    stem = os.path.splitext(image_id)[0]  # noqa: PTH122
+    return f"; {images[stem]} is there: write the id without its ending" if stem in images else ""
+
+
+def _warn(extra: int, copies: Sequence[tuple[str, str]]) -> None:
     if extra:
         warnings.warn(
             f"{extra} image files have no row in the metadata table and are ignored", DataWarning, stacklevel=3
         )
     if copies:
+        copy, used = copies[0]
         warnings.warn(
-            f"{copies} image files are further copies of an image id and are ignored", DataWarning, stacklevel=3
+            f"{len(copies)} image files are further copies of an image id and are ignored, such as {copy} beside {used}",
+            DataWarning,
+            stacklevel=3,
         )
 
 
 def _table(root: Path) -> Path:
-    found = {path.name.lower(): path for path in sorted(root.iterdir()) if path.is_file()}
+    found = {path.name.lower(): path for path in inside(root)[1]}
     for name in TABLES:
         if name in found:
             return found[name]
@@ -86,23 +93,25 @@ def _table(root: Path) -> Path:
     )
 
 
-def _pictures(root: Path) -> tuple[dict[str, str], dict[str, str], int]:
-    """Image id -> relative path of the image, the same of its mask, and how many images are there a second time."""
+def _pictures(root: Path) -> tuple[dict[str, str], dict[str, str], list[tuple[str, str]]]:
+    """Image id -> relative path of the image, the same of its mask, and images that are there again: (copy, used one)."""
     images: dict[str, str] = {}
     masks: dict[str, str] = {}
-    copies = 0
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        prefix = Path(folder).relative_to(root)
-        for name in sorted(files):
+    copies: list[tuple[str, str]] = []
+    for folder, files in walk(root, root):
+        prefix = folder.relative_to(root)
+        for name in files:
             stem, ending = os.path.splitext(name)  # noqa: PTH122 - a Path for each of 20,000 names costs more than the walk
-            if name.startswith(".") or ending.lower() not in (".jpg", ".jpeg", ".png"):
+            if ending.lower() not in (*_PHOTOGRAPH, ".png"):
                 continue
             path = (prefix / name).as_posix()
             if stem.endswith(_MASK_ENDING):
                 masks.setdefault(stem.removesuffix(_MASK_ENDING), path)
-            elif stem in images:
-                copies += 1
-            else:
+            elif stem not in images:
                 images[stem] = path
+            elif ending.lower() in _PHOTOGRAPH and images[stem].lower().endswith(".png"):
+                copies.append((images[stem], path))
+                images[stem] = path
+            else:
+                copies.append((path, images[stem]))
     return images, masks, copies
