@@ -66,7 +66,7 @@ def _build(
             steps = _run(loaded, store, run, until, fresh)
         stages = [{"name": step.stage.name, "key": step.key, "cached": step.cached} for step in steps]
     if as_json:
-        print(json.dumps({"run": str(run), "stand_in": loaded.stand_in, "stages": stages}))
+        print(json.dumps({"run": str(run), "store": str(store.root), "stand_in": loaded.stand_in, "stages": stages}))
     elif dry_run:
         print(plans.table(stages))
     elif until in (None, "report"):
