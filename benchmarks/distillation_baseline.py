@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.markdown import interval, made_by, table
 from benchmarks.provenance import provenance
-from benchmarks.study import METRICS, Cell, Study, compare
+from benchmarks.study import METRICS, Cell, Study, compare, made_at
 from edgetl.evidence.choice import RULE, choose
 
 RESULT = Path(__file__).parent / "results" / "distillation_baseline.json"
@@ -62,12 +62,13 @@ def main() -> None:
         "seeds": list(STUDY.seeds),
         "fixed": list(STUDY.fixed),
         "test": {"images": len(first.labels["test"]), "groups": len(set(first.groups["test"]))},
+        "made_at": made_at(cells),
         "rule": RULE,
         "chosen": chosen,
         "rows": compare(cells, reference="alone"),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(RESULT)
+    print(render(result))
 
 
 def _guard(candidates: Sequence[Cell]) -> str:

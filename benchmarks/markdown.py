@@ -26,4 +26,5 @@ def made_by(result: Mapping[str, Any]) -> str:
     """Command, commit and machine of a result."""
     machine = result["machine"]
     processor = machine.get("processor") or machine.get("cpu")
-    return f"`{result['command']}` at {result['commit'][:10]}, {processor}, {machine['cores']} cores.\n"
+    changed = " with uncommitted changes" if result.get("uncommitted") else ""
+    return f"`{result['command']}` at {result['commit'][:10]}{changed}, {processor}, {machine['cores']} cores.\n"

@@ -2,15 +2,13 @@
 
     python -m benchmarks.memory
 
-Each size runs in a process of its own, as in a build: the pictures are read from a CSV table, hashed, searched for
-copies, split, decoded and compared, then a small network is trained on them for one epoch. The pictures are noise of low
-frequencies, no two alike, which is drawn quickly.
+Each size runs in a process of its own, as in a build: rendered phantoms with their masks are read from their table,
+hashed, searched for copies, split, decoded and compared, then a small network is trained on them for one epoch.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import subprocess
 import sys
@@ -22,34 +20,13 @@ from typing import Any
 
 from benchmarks.markdown import made_by, table
 from benchmarks.provenance import provenance
+from edgetl.data import phantom
 
 RESULT = Path(__file__).parent / "results" / "memory.json"
 SIZES = (1_000, 10_000, 100_000)
-_DRAWN_SIZE = 64
+_RENDERED_SIZE = 64
 _CLASSES = 7
 _IMAGE_SIZE = 32
-
-
-def prepare(folder: Path, images: int) -> Path:
-    """A table of `images` pictures, and the pictures; returns the table."""
-    import numpy as np
-    from PIL import Image
-
-    draw = np.random.default_rng(0)
-    columns = ("path", "label", "lesion", "age", "sex", "localization", "device")
-    with (folder / "pictures.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        for number in range(images):
-            path = folder / f"{number // 1000:03}" / f"{number:06}.png"
-            path.parent.mkdir(exist_ok=True)
-            coarse = Image.fromarray(draw.integers(0, 256, (12, 12, 3), dtype=np.uint8))
-            coarse.resize((_DRAWN_SIZE, _DRAWN_SIZE), Image.Resampling.BICUBIC).save(path, compress_level=1)
-            age, sex, site, device = draw.integers(0, (18, 2, 15, 2)).tolist()
-            label, lesion = f"class {number // 2 % _CLASSES}", f"lesion {number // 2}"
-            name = path.relative_to(folder).as_posix()
-            writer.writerow([name, label, lesion, 5 * age, "fm"[sex], f"site {site}", f"device {device}"])
-    return folder / "pictures.csv"
 
 
 def child(pictures: Path, work: Path) -> dict[str, Any]:
@@ -68,9 +45,7 @@ def child(pictures: Path, work: Path) -> dict[str, Any]:
     from edgetl.training.loop import fit
 
     torch.manual_seed(0)
-    recipe = Recipe.model_validate(
-        {"name": "memory", "data": {"kind": "csv", "root": str(pictures), "image_size": _IMAGE_SIZE}}
-    )
+    recipe = Recipe.model_validate({"name": "memory", "data": {"kind": "skin_phantom", "image_size": _IMAGE_SIZE}})
     result, scratch = work / "data", work / "scratch"
     for folder in (result, scratch):
         folder.mkdir()
@@ -103,7 +78,7 @@ def main() -> None:
     """Measure every size in a process of its own and write the result file."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    arguments.add_argument("--child", type=Path, nargs=2, metavar=("TABLE", "WORK"), help=argparse.SUPPRESS)
+    arguments.add_argument("--child", type=Path, nargs=2, metavar=("PICTURES", "WORK"), help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.child:
         print(json.dumps(child(*given.child)))
@@ -111,10 +86,9 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as place:
         for size in given.sizes:
-            folder, work = Path(place) / f"pictures-{size}", Path(place) / f"work-{size}"
-            folder.mkdir()
+            pictures, work = Path(place) / f"pictures-{size}", Path(place) / f"work-{size}"
             work.mkdir()
-            pictures = prepare(folder, size)
+            phantom.render(pictures, size, _RENDERED_SIZE, seed=0)
             command = [sys.executable, "-m", "benchmarks.memory", "--child", str(pictures), str(work)]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             measured = {name: round(value, 1) for name, value in json.loads(done.stdout).items()}

@@ -114,10 +114,12 @@ def _recall(source: Source, thumbnails: list[Pixels], sample: int) -> dict[str, 
     return {name: round(float(np.mean(ones)), 4) for name, ones in found.items()}
 
 
-def many(count: int) -> dict[str, Any]:
-    """Time and memory of a search among `count` smooth random pictures."""
+def many(count: int, alike: bool) -> dict[str, Any]:
+    """Time and memory of a search among `count` smooth random pictures; `alike`: all of them of nearly one scene."""
     rng = np.random.default_rng(0)
     coarse = rng.normal(size=(count, 8, 8)).astype(np.float32)
+    if alike:
+        coarse = coarse[0] + np.float32(0.15) * coarse
     basis = (
         np.cos(np.arange(8)[:, None] * (np.arange(near.SIDE) + 0.5) * np.pi / near.SIDE) / (1 + np.arange(8))[:, None]
     )
@@ -138,10 +140,10 @@ def many(count: int) -> dict[str, Any]:
     }
 
 
-def _alone(count: int) -> dict[str, Any]:
+def _alone(count: int, alike: bool) -> dict[str, Any]:
     """`many` in a process of its own, for the peak of the memory."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(many, count).result()
+        return pool.submit(many, count, alike).result()
 
 
 def render(result: dict[str, Any]) -> str:
@@ -154,8 +156,10 @@ def render(result: dict[str, Any]) -> str:
         f"{len(one['pairs_between_groups'])} of them between lesions, {one['seconds']:.0f} s."
         for name, one in sets.items()
     ]
-    scale = result["many"]
-    said.append(f"{scale['images']} synthetic pictures: {scale['seconds']:.0f} s, {scale['added_mb']} MB more memory.")
+    for kind, one in (("different", result["many"]), ("nearly equal", result["alike"])):
+        said.append(
+            f"{one['images']:,} synthetic pictures, all {kind}: {one['seconds']:.0f} s, {one['added_mb']} MB more memory."
+        )
     head = "## Near duplicates\n"
     return "\n".join(
         [head, made_by(result), table(["copy that is found", *sets], rows), *(f"- {one}" for one in said), ""]
@@ -167,7 +171,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1400, help="of the phantom")
     parser.add_argument("--sample", type=int, default=100, help="pictures that copies are made of")
-    parser.add_argument("--many", type=int, default=100_000, help="synthetic pictures")
+    parser.add_argument("--many", type=int, default=100_000, help="synthetic pictures, no two alike")
+    parser.add_argument("--alike", type=int, default=10_000, help="synthetic pictures, nearly equal")
     args = parser.parse_args()
     sets = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -175,7 +180,8 @@ def main() -> None:
         sets["skin_phantom"] = measure(open_source("skin_phantom", Path(folder)), args.sample)
     if root := os.environ.get("EDGETL_HAM10000"):
         sets["HAM10000"] = measure(open_source("ham10000", Path(root)), args.sample)
-    result = {**provenance("benchmarks.near_duplicates"), "sets": sets, "many": _alone(args.many)}
+    result = {**provenance("benchmarks.near_duplicates"), "sets": sets, "many": _alone(args.many, False)}
+    result["alike"] = _alone(args.alike, True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(render(result))
 

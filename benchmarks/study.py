@@ -1,8 +1,9 @@
 """A study: a grid of cells, each a build of one recipe with one row's overrides and one seed, up to its predictions.
 
-A cell is stored as soon as it ends, so a stop loses one cell; what is there is not built again. Cells know nothing of
-each other: `--only ROW/SEED` computes one, on any machine that has the checkout and the data (a GPU host needs no network,
-since recipes with `weights: package` or `none` download nothing), and the files in the cells' folder can be put together.
+A cell is stored as soon as it ends, so a stop loses one cell; what is there is not built again, unless the grid or the
+recipe asks something else of it by now. Cells know nothing of each other: `--only ROW/SEED` computes one, on any machine
+that has the checkout and the data (a GPU host needs no network, since recipes with `weights: package` or `none` download
+nothing), and the files in the cells' folder can be put together: each says which commit and machine it is from.
 
     study = Study("name", Path("recipes/skin_mobile.yaml"), {"alone": ["distil.weights=[0.0]"], ...}, fixed=[...], seeds=(0, 1))
     cells = study.run(sys.argv[1:])     # {"alone": [Cell of seed 0, Cell of seed 1], ...}
@@ -14,8 +15,8 @@ what varies is the student's training.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.provenance import provenance
+from edgetl import __version__
 from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import Interval
 from edgetl.evidence.repeats import repeated
@@ -39,7 +42,8 @@ class Cell:
     """What a build's student said.
 
     logits: float32 [n, C] by split ("val", "test"); labels: int64 [n]; groups: text [n].
-    about: row, seed, classes, seconds, and the training's numbers.
+    about: row, seed, what was asked (overrides, the recipe's digest), commit and machine, classes, seconds, and the
+        training's numbers.
     """
 
     logits: Mapping[str, NDArray[np.float32]]
@@ -72,41 +76,66 @@ class Study:
     def run(self, arguments: Sequence[str]) -> dict[str, list[Cell]]:
         """Compute what is missing, seed by seed; all cells by row, in the order of the seeds.
 
-        Exits when `--only` asked for some cells alone, or cells are missing in a folder that was only to be read.
+        A cell that fails does not keep the others from being built. Exits when one did, or when `--only` asked for some
+        cells alone.
         """
         parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{self.name}")
         parser.add_argument(
             "--cells", type=Path, default=Path(".edgetl/studies") / self.name, help="folder of the cells"
         )
-        parser.add_argument("--only", nargs="*", metavar="ROW/SEED", help="compute these cells and stop")
+        parser.add_argument("--only", nargs="+", default=[], metavar="ROW/SEED", help="compute these cells and stop")
         options = parser.parse_args(arguments)
         options.cells.mkdir(parents=True, exist_ok=True)
-        grid = [(row, seed) for seed in self.seeds for row in self.rows]
-        wanted = [(row, int(seed)) for row, _, seed in (cell.partition("/") for cell in options.only or [])]
-        if unknown := set(wanted) - set(grid):
-            parser.error(f"no such cell: {unknown}")
-        for row, seed in wanted or grid:
-            self._cell(options.cells, row, seed)
-        if wanted:
+        grid = {f"{row}/{seed}": (row, seed) for seed in self.seeds for row in self.rows}
+        if unknown := [cell for cell in options.only if cell not in grid]:
+            parser.error(f"no such cell: {', '.join(unknown)}; there are {', '.join(grid)}")
+        failed = [cell for cell in options.only or grid if not self._cell(options.cells, *grid[cell])]
+        if failed:
+            sys.exit(f"error: {', '.join(failed)} failed; the other cells are stored in {options.cells}")
+        if options.only:
             sys.exit()
         return {row: [_load(_file(options.cells, row, seed)) for seed in self.seeds] for row in self.rows}
 
-    def _cell(self, cells: Path, row: str, seed: int) -> None:
+    def _cell(self, cells: Path, row: str, seed: int) -> bool:
+        """Build a cell that is not there, or was asked something else; whether it is there now."""
         path = _file(cells, row, seed)
-        if path.is_file():
-            return
+        asked = {
+            "overrides": [*self.fixed, f"seed={seed}", *self.rows[row]],
+            "recipe": hashlib.sha256(self.recipe.read_bytes()).hexdigest(),
+        }
+        if path.is_file() and {key: _load(path).about.get(key) for key in asked} == asked:
+            return True
         print(f"{self.name}: {row}, seed {seed}", file=sys.stderr)
         started = time.monotonic()
-        overrides = [*self.fixed, f"seed={seed}", *self.rows[row]]
-        words = [word for override in overrides for word in ("--set", override)]
+        words = [word for override in asked["overrides"] for word in ("--set", override)]
         command = [sys.executable, "-m", "edgetl", "build", str(self.recipe), *words]
         command += ["--until", "evaluate", "--json", "--out", str(cells / f"{path.stem}.run")]
-        built = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            return False
+        built = json.loads(done.stdout)
         if built["stand_in"] and not self.synthetic:
             sys.exit("error: this study is about real data: set the variable that the recipe's data.root names")
-        entries = Path(os.environ.get("EDGETL_STORE", ".edgetl")) / "entries"
-        folders = {stage["name"]: entries / stage["key"] for stage in built["stages"]}
-        _store(path, folders, {"row": row, "seed": seed, "overrides": overrides, "wall_s": time.monotonic() - started})
+        folders = {stage["name"]: Path(built["store"]) / "entries" / stage["key"] for stage in built["stages"]}
+        about = {
+            **provenance(f"benchmarks.{self.name}"),
+            **asked,
+            "device": _device(),
+            "wall_s": time.monotonic() - started,
+        }
+        _store(path, folders, {"row": row, "seed": seed, "edgetl": __version__, **about})
+        return True
+
+
+def made_at(cells: Mapping[str, Sequence[Cell]]) -> list[dict[str, Any]]:
+    """The commits, machines and devices that the cells are from, each once."""
+    found: list[dict[str, Any]] = []
+    for cell in (cell for row in cells.values() for cell in row):
+        machine = {key: value for key, value in cell.about["machine"].items() if key != "load"}
+        made = {"commit": cell.about["commit"], "machine": machine, "device": cell.about["device"]}
+        if made not in found:
+            found.append(made)
+    return found
 
 
 def compare(cells: Mapping[str, Sequence[Cell]], reference: str) -> dict[str, Any]:
@@ -135,6 +164,13 @@ def verdict(difference: Interval) -> str:
     if not (difference.low > 0 or difference.high < 0):
         return "no difference"
     return "better" if difference.value > 0 else "worse"
+
+
+def _device() -> str:
+    """What trains here."""
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
 
 
 def _file(cells: Path, row: str, seed: int) -> Path:

@@ -18,6 +18,7 @@ import typer
 from edgetl import __version__
 from edgetl.commands import bench, build, bundle, cache, check, doctor, explain, init, schema
 from edgetl.endings import drop_output, reader_is_gone, translated
+from edgetl.streams import open_closed, tell
 
 app = typer.Typer(
     name="edgetl",
@@ -59,6 +60,7 @@ for group in (init, check, build, bundle, bench, cache, explain, schema, doctor)
 
 def main() -> None:
     """Run the command line."""
+    open_closed()
     if _COMPLETE in os.environ:
         app(prog_name="edgetl")
     words, said = _split(sys.argv[1:])
@@ -73,9 +75,9 @@ def main() -> None:
         if gone:
             sys.exit(_READER_GONE)
         if "--debug" in said:
-            traceback.print_exc()
+            tell(traceback.format_exc())
         error = translated(exc)
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         code = error.exit_code
     sys.exit(code)
 

@@ -2,7 +2,7 @@
 
 Stricter than stock PyYAML where a recipe could go wrong in silence: duplicate keys, anchors and tags are errors, size
 and depth are bounded (a deep nesting otherwise exhausts the stack, and PyYAML takes 0.5 s for 64 KiB), and scalars follow
-YAML 1.2: `1e-3` is a number, `no` is the text "no".
+YAML 1.2 as JSON has them: `1e-3` is a number, `no` and `0x10` are text, and so are `.inf` and `.nan`.
 """
 
 from __future__ import annotations
@@ -101,12 +101,12 @@ def parse(text: str, name: str) -> Document:
     return Document(name, builder.value, {(): f"{name}:1:1", **builder.places})
 
 
-def shown(value: Any, most: int = 60) -> str:
-    """A value for an error message: JSON on one line, cut when it is long, printable whatever it holds."""
+def shown(value: Any, most: int | None = 60) -> str:
+    """A value for a message: JSON on one line, cut when it is longer than `most`, printable whatever it holds."""
     text = "".join(
         letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in json.dumps(value, ensure_ascii=False)
     )
-    return text if len(text) <= most else text[: most - 3] + "..."
+    return text if most is None or len(text) <= most else text[: most - 3] + "..."
 
 
 def _place_of(before: str, name: str) -> str:

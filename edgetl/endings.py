@@ -66,8 +66,6 @@ def _usage(exc: typer.TyperException) -> UsageError:
 
 def drop_output() -> None:
     """Flush stdout; what it does not take is dropped, as Python would try it again at its end and complain."""
-    if sys.stdout is None:
-        return
     try:
         sys.stdout.flush()
     except OSError:

@@ -125,7 +125,7 @@ def text(row: Row, outer: int, recipe: str, alone: bool) -> str:
 
 def _yaml(value: Any) -> str:
     """A value as edgetl's YAML on one line; text is quoted where it could be read as something else."""
-    from edgetl.documents import scalar
+    from edgetl.documents import scalar, shown
 
     if isinstance(value, list):
         return f"[{', '.join(map(_yaml, value))}]"
@@ -138,4 +138,4 @@ def _yaml(value: Any) -> str:
         and scalar(value) == value
     ):
         return value
-    return json.dumps(value)
+    return shown(value, most=None) if isinstance(value, str) else json.dumps(value)

@@ -78,8 +78,12 @@ class Step:
 
 
 def plan(loaded: Loaded, store: Store, until: str | None = None, *, fresh: bool = False) -> list[Step]:
-    """What a build would do, without doing it."""
-    return list(_walk(loaded, store, _active(loaded, until), None, fresh=fresh))
+    """What a build would do, without doing it.
+
+    Raises EnvironmentFault when the index of the data's files cannot be written.
+    """
+    with writing(store.root):
+        return list(_walk(loaded, store, _active(loaded, until), None, fresh=fresh))
 
 
 def build(

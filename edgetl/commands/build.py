@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgetl.commands.completion import complete_recipe, complete_stage
-from edgetl.errors import Interrupted, UsageError
+from edgetl.errors import EnvironmentFault, Interrupted, UsageError
+from edgetl.streams import tell
 
 if TYPE_CHECKING:
     from edgetl.loading import Loaded
@@ -66,7 +66,7 @@ def _build(
             steps = _run(loaded, store, run, until, fresh)
         stages = [{"name": step.stage.name, "key": step.key, "cached": step.cached} for step in steps]
     if as_json:
-        print(json.dumps({"run": str(run), "stand_in": loaded.stand_in, "stages": stages}))
+        print(json.dumps({"run": str(run), "store": str(store.root), "stand_in": loaded.stand_in, "stages": stages}))
     elif dry_run:
         print(plans.table(stages))
     elif until in (None, "report"):
@@ -86,22 +86,27 @@ def _report(
 
 def store_folder(loaded: Loaded) -> Path:
     """`.edgetl/` beside the recipe's project, or what EDGETL_STORE says."""
+    folder = chosen_store() or loaded.project / ".edgetl"
+    if folder.exists() and not folder.is_dir():
+        raise EnvironmentFault("got a file, expected the folder of the store", place=str(folder))
+    return folder
+
+
+def chosen_store() -> Path | None:
+    """What EDGETL_STORE says; None where it says nothing."""
     chosen = os.environ.get("EDGETL_STORE")
-    if not chosen:
-        return loaded.project / ".edgetl"
     try:
-        return Path(chosen).expanduser()
+        return Path(chosen).expanduser() if chosen else None
     except RuntimeError as exc:  # ~nobody
         raise UsageError(str(exc), place=f"EDGETL_STORE={chosen}", hint="name a folder") from exc
 
 
 def announce_stand_in(loaded: Loaded) -> None:
     """Say that nothing here is about patients."""
-    print(
+    tell(
         f"STAND-IN DATA: {loaded.recipe.name} is built on {loaded.stand_in}, synthetic pictures; nothing that comes out "
         "of it says anything about patients.\n"
-        "  (A recipe whose data.root names a variable that is not set uses its stand-in, with small sizes.)",
-        file=sys.stderr,
+        "  (A recipe whose data.root names a variable that is not set uses its stand-in, with small sizes.)"
     )
 
 
@@ -129,7 +134,7 @@ def _run(loaded: Loaded, store: Store, run: Path, until: str | None, fresh: bool
     pipeline.plan(loaded, store, until)  # a wrong --until or folder is an error before anything is written
     try:
         # Two builds of one run folder: the second waits, and then finds what the first has computed.
-        with writing(run), locked(run / ".lock", f"writes {run}", lambda line: print(line, file=sys.stderr)):
+        with writing(run), locked(run / ".lock", f"writes {run}", tell):
             return _build_in(loaded, store, run, until, fresh)
     except KeyboardInterrupt as exc:
         raise Interrupted(

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgetl.errors import IntegrityError, UsageError
+from edgetl.commands.completion import complete_recipe
+from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from edgetl.store import Store
+    from edgetl.store.upkeep import Pruned
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 _STEPS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _KEY_DIGITS = 12
 
-RecipeArgument = Annotated[Path | None, typer.Argument(help="The store of this recipe's project.", show_default=False)]
+RecipeArgument = Annotated[
+    Path | None,
+    typer.Argument(help="The store of this recipe's project.", show_default=False, autocompletion=complete_recipe),
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option(
@@ -47,12 +52,13 @@ def register(app: typer.Typer) -> None:
 
 def _list(recipe: RecipeArgument = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Finished stages: size, age, the seconds they took, when builds last needed them and of which recipes."""
-    from edgetl.store.upkeep import items
+    from edgetl.store.upkeep import besides, items
 
     chosen = _store(recipe, store)
-    found, now = items(chosen), time.time()
+    found, others, now = items(chosen), besides(chosen), time.time()
     if as_json:
-        print(json.dumps({"store": str(chosen.root), "entries": [asdict(item) for item in found]}))
+        entries = [asdict(item) for item in found]
+        print(json.dumps({"store": str(chosen.root), "entries": entries, "besides": others}))
         return
     print(f"{'stage':<20} {'key':<{_KEY_DIGITS}} {'size':>9} {'made':>9} {'took':>8} {'last used':>9}  recipes")
     for item in found:
@@ -60,6 +66,8 @@ def _list(recipe: RecipeArgument = None, store: StoreOption = None, as_json: Jso
         key = item.key[:_KEY_DIGITS]
         print(f"{item.stage:<20} {key} {_megabytes(item.size):>9} {ages}  {', '.join(item.recipes) or '-'}")
     print(f"{len(found)} results, {_megabytes(sum(item.size for item in found))}, in {chosen.root}")
+    if others:
+        print(f"besides: {', '.join(f'{what} {_megabytes(size)}' for what, size in others.items())}")
 
 
 def _prune(
@@ -78,15 +86,26 @@ def _prune(
     from edgetl.store.upkeep import prune
 
     chosen, seconds = _store(recipe, store), _seconds(older_than)
-    gone = list(prune(chosen, seconds, time.time(), dry_run=dry_run))
+    found = prune(chosen, seconds, time.time(), dry_run=dry_run)
+    gone, left = [one for one in found if not one.problem], [one for one in found if one.problem]
     freed = sum(one.size for one in gone)
     if as_json:
-        removed = [{**asdict(one), "path": str(one.path)} for one in gone]
-        print(json.dumps({"store": str(chosen.root), "dry_run": dry_run, "freed_bytes": freed, "removed": removed}))
-        return
-    for one in gone:
-        print(f"{_megabytes(one.size):>9}  {one.path.relative_to(chosen.root)}  {one.what} ({one.why})")
-    print(f"{'would free' if dry_run else 'freed'} {_megabytes(freed)} in {chosen.root}")
+        said = {"removed": _rows(gone), "left": _rows(left)}
+        print(json.dumps({"store": str(chosen.root), "dry_run": dry_run, "freed_bytes": freed, **said}))
+    else:
+        for one in gone:
+            print(f"{_megabytes(one.size):>9}  {one.path.relative_to(chosen.root)}  {one.what} ({one.why})")
+        print(f"{'would free' if dry_run else 'freed'} {_megabytes(freed)} in {chosen.root}")
+    if left:
+        raise EnvironmentFault(
+            f"{len(left)} of {len(found)} could not be removed, the first: {left[0].problem}",
+            place=str(chosen.root),
+            hint="who wrote them may remove them",
+        )
+
+
+def _rows(some: Sequence[Pruned]) -> list[dict[str, Any]]:
+    return [{**asdict(one), "path": str(one.path)} for one in some]
 
 
 def _verify(recipe: RecipeArgument = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -112,16 +131,12 @@ def _verify(recipe: RecipeArgument = None, store: StoreOption = None, as_json: J
 
 def _store(recipe: Path | None, folder: Path | None) -> Store:
     """The store that is meant. Raises UsageError when there is none."""
+    from edgetl.commands.build import chosen_store, store_folder
+    from edgetl.loading import load
     from edgetl.store import Store
 
-    if folder is None and recipe is not None:
-        from edgetl.commands.build import store_folder
-        from edgetl.loading import load
-
-        folder = store_folder(load(recipe))
     if folder is None:
-        folder = Path(os.environ.get("EDGETL_STORE") or ".edgetl")
-    folder = folder.expanduser()
+        folder = store_folder(load(recipe)) if recipe is not None else chosen_store() or Path(".edgetl")
     if not folder.is_dir():
         raise UsageError("there is no store", place=str(folder), hint="name a recipe, or the folder with --store DIR")
     return Store(folder)

@@ -6,7 +6,6 @@ What is printed is a recipe again, with comments: `edgetl explain a.yaml > b.yam
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ import typer
 
 from edgetl.commands.bundle import JsonOption
 from edgetl.commands.completion import complete_recipe
+from edgetl.streams import tell
 
 
 def register(app: typer.Typer) -> None:
@@ -40,7 +40,7 @@ def _explain(
     if field:
         rows = explanation.chosen(rows, field)
     for error in resolved.missing:
-        print(f"warning: {error}", file=sys.stderr)
+        tell(f"warning: {error}")
     if as_json:
         fields = [row.to_json() for row in rows if not row.is_section]
         print(json.dumps({"recipe": str(recipe), "stand_in": resolved.stand_in, "fields": fields}))

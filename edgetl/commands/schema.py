@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from edgetl.streams import tell
 
 
 def register(app: typer.Typer) -> None:
@@ -19,6 +20,9 @@ def register(app: typer.Typer) -> None:
 def _schema(
     out: Annotated[Path | None, typer.Option("--out", help="Write it to a file.", show_default=False)] = None,
     target: Annotated[bool, typer.Option("--target", help="Of target files instead of recipes.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="It is JSON anyway; on one line, and with --out its name.")
+    ] = False,
 ) -> None:
     """Print the JSON schema of recipes, with which editors complete and check them."""
     from edgetl.recipe import Recipe
@@ -28,7 +32,7 @@ def _schema(
     found = json_schema(Target, "edgetl target") if target else json_schema(Recipe, "edgetl recipe")
     text = json.dumps(found, indent=2)
     if out is None:
-        print(text)
+        print(json.dumps(found) if as_json else text)
         return
     aside = out.with_name(f".{out.name}-{os.getpid()}")
     try:
@@ -36,5 +40,6 @@ def _schema(
         aside.replace(out)
     finally:
         aside.unlink(missing_ok=True)
-    print(f"wrote {out}; first line of a {'target' if target else 'recipe'} in the same folder:", file=sys.stderr)
-    print(f"# yaml-language-server: $schema={out.name}")
+    tell(f"wrote {out}; first line of a {'target' if target else 'recipe'} in the same folder:")
+    line = f"# yaml-language-server: $schema={out.name}"
+    print(json.dumps({"schema": str(out), "first_line": line}) if as_json else line)

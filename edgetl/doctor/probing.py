@@ -58,9 +58,12 @@ def findings(
     probes += [_NETWORK] if network else []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         running = [pool.submit(run, probe, installed.get(probe.distribution or "")) for probe in probes]
-        for number, one in enumerate(running):
-            progress(probes[number].name, number, len(running))
-            yield one.result()
+        try:
+            for number, one in enumerate(running):
+                progress(probes[number].name, number, len(running))
+                yield one.result()
+        finally:  # Ctrl-C: without the probes that have not begun
+            pool.shutdown(wait=False, cancel_futures=True)
     if not network:
         yield Finding("weights", "hub", "absent", "not asked; --network does")
 

@@ -70,7 +70,11 @@ def fault(error: Exception, place: Path) -> EnvironmentFault | None:
     if isinstance(error, OSError):
         where, reason = Path(error.filename or place), error.strerror or str(error)
         if error.errno in _REFUSED and where.is_relative_to(place):
-            return EnvironmentFault(f"cannot be written: {reason}", place=str(where), hint="give another folder")
+            return EnvironmentFault(
+                f"cannot be written: {reason}",
+                place=str(where),
+                hint="give another folder: EDGETL_STORE is for the store, --out for a run",
+            )
         if error.errno in (errno.EACCES, errno.EPERM):
             return EnvironmentFault(f"cannot be read or written: {reason}", place=str(where))
         if error.errno in _FAILING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import os
@@ -113,16 +114,25 @@ def read(folder: Path, stage: str = "a stage") -> Entry:
     key = folder.name
     try:
         record = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
-        files = {name: (sha256, size) for name, (sha256, size) in record["files"].items()}
-        parts = Parts(**record["parts"]) if record.get("parts") else None
-        seconds, rss, made = record["seconds"], record.get("peak_rss_mb"), record.get("made", "")
-        return Entry(key, record["stage"], folder, files, seconds, rss, made, parts)
-    except FileNotFoundError as exc:
+        files = {str(name): (str(sha256), int(size)) for name, (sha256, size) in record["files"].items()}
+        parts = _parts(record["parts"]) if record.get("parts") else None
+        seconds, rss, made = float(record["seconds"]), record.get("peak_rss_mb"), record.get("made", "")
+        if made:
+            datetime.datetime.fromisoformat(made)
+        return Entry(key, str(record["stage"]), folder, files, seconds, rss, made, parts)
+    except (FileNotFoundError, NotADirectoryError) as exc:
         if not folder.is_dir():
-            raise
+            raise FileNotFoundError(str(folder)) from exc
         raise DamagedEntry(key, stage, f"{ENTRY} is missing", folder) from exc
+    except IsADirectoryError as exc:
+        raise DamagedEntry(key, stage, f"{ENTRY} is a folder", folder) from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         raise DamagedEntry(key, stage, f"{ENTRY} cannot be read", folder) from exc
+
+
+def _parts(record: Mapping[str, Any]) -> Parts:
+    inputs, tools = dict(record["inputs"]), dict(record["tools"])
+    return Parts(str(record["stage"]), int(record["version"]), record["settings"], inputs, tools)
 
 
 def state_of(path: Path) -> str:

@@ -64,12 +64,15 @@ def locked(path: Path, doing: str, say: Callable[[str], None]) -> Iterator[None]
 
 @contextlib.contextmanager
 def free(path: Path) -> Iterator[bool]:
-    """Hold the lock at `path` where nobody does: the block gets whether it could be had, and never waits."""
+    """Hold the lock at `path` where nobody does: the block gets whether it could be had, and never waits.
+
+    Raises OSError where no lock can be written: whoever may not lock may not remove either.
+    """
     descriptor, had = None, True
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _take(path, wait=False, say=lambda _: None)
-    except OSError:  # held; or read-only, and whoever may not lock may not remove either
+    except BlockingIOError:
         had = False
     try:
         yield had

@@ -67,7 +67,7 @@ def differences(old: Parts, new: Parts, fields: Any = None, waits: Collection[st
     names = _Names(fields)
     before, after = dict(_flat(old.to_json()["settings"])), dict(_flat(new.to_json()["settings"]))
     for name in _either(before, after):
-        if before.get(name) != after.get(name):
+        if before.get(name, ...) != after.get(name, ...) and not (_within(name, before) or _within(name, after)):
             found.append(f"{names.full(name)}: {_short(before, name)} -> {_short(after, name)}")
     for tool in _either(old.tools, new.tools):
         if old.tools.get(tool) != new.tools.get(tool):
@@ -82,13 +82,15 @@ class _Names:
     """A stage's slice of the recipe leaves out where a field stands: `image_size` is the recipe's data.image_size."""
 
     def __init__(self, fields: Any) -> None:
-        self._paths = [name for name, _ in _flat(fields)] if fields is not None else []
+        self._values = dict(_flat(fields)) if fields is not None else {}
 
     def full(self, name: str) -> str:
-        if name in self._paths:
-            return name
-        longer = [path for path in self._paths if path.endswith(f".{name}")]
-        return longer[0] if len(longer) == 1 else name
+        if name not in self._values:
+            longer = [path for path in self._values if path.endswith(f".{name}")]
+            name = longer[0] if len(longer) == 1 else name
+        if name.endswith(".seed") and self._values.get(name, 0) is None:
+            return "seed"  # a null seed takes the recipe's, and that is what a person changed
+        return name
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -100,13 +102,19 @@ def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
+def _within(name: str, leaves: Mapping[str, Any]) -> bool:
+    """Whether a name lies in a section that is no section there, but null: that is said once, of the section."""
+    parts = name.split(".")
+    return any(".".join(parts[:length]) in leaves for length in range(1, len(parts)))
+
+
 def _either(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys([*new, *old]))
 
 
 def _short(values: Mapping[str, Any], name: str) -> str:
     if name not in values:
-        return "not set"
+        return "a section" if any(one.startswith(f"{name}.") for one in values) else "not set"
     text = json.dumps(values[name], ensure_ascii=False)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 

@@ -53,7 +53,7 @@ class Store:
         folder = self.root / "entries" / key
         try:
             entry = read(folder, stage)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return None
         self._check(entry, list(self._states(key)))
         return entry

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgetl.store import locks
+from edgetl.store import disk, locks
 from edgetl.store.entries import DamagedEntry, Entry, read
 from edgetl.store.store import BUILD, Store, remove
 
-__all__ = ["Check", "Item", "Pruned", "items", "prune", "verify"]
+__all__ = ["Check", "Item", "Pruned", "besides", "items", "prune", "verify"]
+
+_PICTURES = ("phantom", "medmnist")
+_BESIDES = {
+    "scratch": "checkpoints",
+    "phantom": "rendered pictures",
+    "medmnist": "unpacked pictures",
+    "aside": "half-written results",
+    "damaged": "damaged results",
+}
+"""Parts of a store, and what lies in them."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +55,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Pruned:
-    """Something that goes: what it is, why, and its bytes."""
+    """Something that goes: what it is, why, and its bytes; `problem`: why it could not be removed."""
 
     path: Path
     what: str
     why: str
     size: int
+    problem: str = ""
 
 
 def items(store: Store) -> list[Item]:
@@ -75,22 +87,36 @@ def verify(store: Store) -> list[Check]:
         return [one for one in pool.map(check, _folders(store, "entries")) if one is not None]
 
 
-def prune(store: Store, unused_for: float, now: float, *, dry_run: bool) -> Iterator[Pruned]:
+def besides(store: Store) -> dict[str, int]:
+    """Bytes of what lies in a store beside its entries, by what it is; without what is not there."""
+    sizes = {what: sum(map(_size, _folders(store, part))) for part, what in _BESIDES.items()}
+    return {what: size for what, size in sizes.items() if size}
+
+
+def prune(store: Store, unused_for: float, now: float, *, dry_run: bool) -> list[Pruned]:
     """Remove what no build needs any more; `dry_run` only names it.
 
-    What is damaged or was left behind by killed builds goes at once. Entries, checkpoints and rendered pictures go when no
-    build needed them for `unused_for` seconds. What a running build holds or has used stays in any case.
+    What is damaged or was left behind by killed builds goes at once. Entries, checkpoints, rendered and unpacked pictures
+    go when no build needed them for `unused_for` seconds. What a running build holds or has used stays in any case. What
+    cannot be removed is told with its `problem`, and does not keep the rest.
+
+    Raises EnvironmentFault when the store cannot be written at all.
     """
-    seen: set[Path] = set()
+    found: dict[Path, Pruned] = {}
     for name, candidate in [*_leftovers(store), *_unneeded(store, min(now - unused_for, _running_since(store, now)))]:
-        with locks.free(store.root / "locks" / name) as had:
-            if had and candidate.path not in seen and candidate.path.exists():
-                seen.add(candidate.path)
-                if not dry_run:
-                    _forget(store, candidate, name)
-                yield candidate
+        if candidate.path in found:
+            continue
+        lock = store.root / "locks" / name
+        if dry_run:
+            if locks.holder(lock) is None:
+                found[candidate.path] = candidate
+            continue
+        with disk.writing(store.root), locks.free(lock) as had:
+            if had and candidate.path.exists():
+                found[candidate.path] = replace(candidate, problem=_forget(store, candidate, name))
     if not dry_run:
         _tidy(store)
+    return list(found.values())
 
 
 def _leftovers(store: Store) -> Iterator[tuple[str, Pruned]]:
@@ -117,23 +143,37 @@ def _unneeded(store: Store, before: float) -> Iterator[tuple[str, Pruned]]:
     for folder in _folders(store, "scratch"):
         if (touched := _newest(folder)) < before:
             yield folder.name, Pruned(folder, "checkpoints", _unused(touched), _size(folder))
-    for folder in _folders(store, "phantom"):
-        name = f"phantom-{folder.name}"
-        if (used := max(_stamps(store, name).values(), default=_newest(folder))) < before:
-            yield name, Pruned(folder, "rendered pictures", _unused(used), _size(folder))
+    for part in _PICTURES:
+        for folder in _folders(store, part):
+            name = f"{part}-{folder.name}"
+            if (used := max(_stamps(store, name).values(), default=_newest(folder))) < before:
+                yield name, Pruned(folder, _BESIDES[part], _unused(used), _size(folder))
 
 
-def _forget(store: Store, candidate: Pruned, name: str) -> None:
-    remove(candidate.path)
-    if candidate.path.parent.name in ("entries", "phantom"):
-        remove(store.root / "used" / name)
-        remove(store.root / "verified" / name)
+def _forget(store: Store, candidate: Pruned, name: str) -> str:
+    """Remove it, and what is noted of it; why that failed, or nothing."""
+    path = candidate.path
+    try:
+        if path.parent.name == "entries":  # in one step, so that half an entry is never seen
+            path = path.rename(_made(store.root / "aside") / f"{path.name}-pruned")
+        remove(path)
+        if candidate.path.parent.name in ("entries", *_PICTURES):
+            remove(store.root / "used" / name)
+            remove(store.root / "verified" / name)
+    except OSError as exc:
+        return f"{exc.filename or path}: {exc.strerror}"
+    return ""
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _tidy(store: Store) -> None:
     """Files of locks whose holders were killed: opening and letting go of a lock removes its file."""
-    for path in _folders(store, "locks"):
-        with locks.free(path):
+    for path in _files(store, "locks"):
+        with contextlib.suppress(OSError), locks.free(path):
             pass
 
 
@@ -161,10 +201,19 @@ def _item(store: Store, entry: Entry) -> Item:
 
 def _stamps(store: Store, name: str) -> dict[str, float]:
     """When builds last needed something, by recipe."""
-    return {path.name: path.stat().st_mtime for path in _folders(store, f"used/{name}")}
+    return {path.name: path.stat().st_mtime for path in _files(store, f"used/{name}")}
 
 
 def _folders(store: Store, part: str) -> list[Path]:
+    """Without files that file managers and network file systems put there."""
+    return [path for path in _inside(store, part) if path.is_dir()]
+
+
+def _files(store: Store, part: str) -> list[Path]:
+    return [path for path in _inside(store, part) if path.is_file()]
+
+
+def _inside(store: Store, part: str) -> list[Path]:
     folder = store.root / part
     return sorted(folder.iterdir()) if folder.is_dir() else []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,25 @@ def test_cells_are_kept_and_compared(study: Study, capsys: pytest.CaptureFixture
     table = compare(cells, reference="plain")
     assert "auroc_difference" not in table["plain"]
     assert table["averaged"]["auroc_difference"]["verdict"] in ("better", "worse", "no difference")
+
+
+def test_a_cell_that_is_asked_something_else_is_built_again(study: Study) -> None:
+    study.run([])
+    other = replace(study, rows={**study.rows, "averaged": ["distil.ema=0.9"]})
+    kept = {row: Path(f".edgetl/studies/tiny/{row}-3.npz").stat().st_mtime_ns for row in study.rows}
+    cells = other.run([])
+    again = {row: Path(f".edgetl/studies/tiny/{row}-3.npz").stat().st_mtime_ns for row in study.rows}
+    assert again["plain"] == kept["plain"]
+    assert again["averaged"] > kept["averaged"]
+    assert cells["averaged"][0].about["overrides"][-1] == "distil.ema=0.9"
+
+
+def test_a_cell_that_fails_does_not_cost_the_others(study: Study) -> None:
+    broken = replace(study, rows={"broken": ["distil.epochs=none"], **study.rows})
+    with pytest.raises(SystemExit) as stopped:
+        broken.run([])
+    assert "broken/3 failed" in str(stopped.value.code)
+    assert Path(".edgetl/studies/tiny/plain-3.npz").is_file()
 
 
 def test_a_cell_that_is_not_in_the_grid_is_refused(study: Study) -> None:

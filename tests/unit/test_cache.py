@@ -13,8 +13,9 @@ import typer
 from typer.testing import CliRunner
 
 from edgetl.commands import cache
-from edgetl.errors import IntegrityError, UsageError
-from edgetl.store import Entry, History, Parts, Store
+from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
+from edgetl.store import Entry, History, Parts, Store, upkeep
+from edgetl.store.store import remove
 
 DAY = 86400
 RECIPE = {"seed": 0, "data": {"image_size": 64}, "teacher": {"epochs": 3}, "distil": {"loss": "dist"}}
@@ -88,6 +89,54 @@ def test_prune_takes_what_nobody_needed_and_what_killed_builds_left(store: Store
     assert _cache(store, "list")["entries"] == []
 
 
+def test_files_that_are_no_results_and_records_that_make_no_sense_break_nothing(store: Store) -> None:
+    good, *odd = (_put(store, _parts(epochs=number)) for number in range(7))
+    (store.root / "entries" / ".DS_Store").write_text("put here by a file manager")
+    changes: list[dict[str, Any]] = [{"made": "yesterday"}, {"seconds": "abc"}, {"files": {"file": ["x", "y"]}}]
+    changes += [{"parts": {"inputs": None}}, {"files": []}]
+    for entry, change in zip(odd, changes, strict=False):
+        record = json.loads((entry.folder / "entry.json").read_text())
+        (entry.folder / "entry.json").write_text(json.dumps(record | change))
+    (odd[-1].folder / "entry.json").unlink()
+    (odd[-1].folder / "entry.json").mkdir()
+    assert [item["key"] for item in _cache(store, "list")["entries"]] == [good.key]
+    with pytest.raises(IntegrityError, match="6 of 7 results are damaged"):
+        _cache(store, "verify")
+    assert History(store.root).why(_parts(epochs=99), "tiny", RECIPE)
+    assert len(_cache(store, "prune")["removed"]) == 6
+    assert _cache(store, "verify")["entries"][0]["key"] == good.key
+
+
+def test_prune_goes_on_where_something_cannot_be_removed_and_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stubborn, other = _put(store, _parts(epochs=1), days_ago=40), _put(store, _parts(epochs=2), days_ago=40)
+
+    def refusing(path: Path) -> None:
+        if stubborn.key in path.name:
+            raise PermissionError(1, "Operation not permitted", str(path))
+        remove(path)
+
+    monkeypatch.setattr(upkeep, "remove", refusing)
+    with pytest.raises(EnvironmentFault, match=f"1 of 2 .*{stubborn.key}.*: Operation not permitted"):
+        _cache(store, "prune")
+    assert not other.folder.exists()
+    assert not stubborn.folder.exists(), "it was taken out of the way in one step"
+    monkeypatch.undo()
+    assert len(_cache(store, "prune")["removed"]) == 1
+
+
+def test_what_lies_besides_is_told_and_unpacked_pictures_go_too(store: Store) -> None:
+    _put(store, _parts(epochs=1))
+    for part in ("medmnist", "phantom", "scratch"):
+        (store.root / part / "1-abc").mkdir(parents=True)
+        (store.root / part / "1-abc" / "file").write_text("four")
+    besides = _cache(store, "list")["besides"]
+    assert besides == {"checkpoints": 4, "rendered pictures": 4, "unpacked pictures": 4}
+    assert len(_cache(store, "prune", "--older-than", "0d")["removed"]) == 4
+    assert _cache(store, "list")["besides"] == {}
+
+
 def test_prune_leaves_alone_what_a_running_build_holds_or_has_used(store: Store) -> None:
     used = _put(store, _parts(epochs=1))
     held = _put(store, _parts(epochs=2), "tiny", days_ago=50)
@@ -129,6 +178,13 @@ def test_each_kind_of_change_is_a_reason(store: Store) -> None:
         f"numpy: {before.tools['numpy']} -> 99",
         "data/table.json changed",
     ]
+
+
+def test_a_section_that_is_gone_and_a_seed_that_was_never_set_are_said_as_a_person_would(store: Store) -> None:
+    recipe = RECIPE | {"prune": None, "data": {"split": {"seed": None}}}
+    _put(store, _parts(prune={"epochs": 3, "macs": 0.6}, data={"split": {"seed": 0}}), "tiny")
+    now = _parts(prune=None, data={"split": {"seed": 1}})
+    assert History(store.root).why(now, "tiny", recipe) == ["prune: a section -> null", "seed: 0 -> 1"]
 
 
 def test_the_reason_is_held_against_what_this_recipe_needed_last(store: Store) -> None:

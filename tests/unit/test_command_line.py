@@ -129,6 +129,25 @@ def test_a_full_disk_under_stdout_is_one_message() -> None:
     assert (done.returncode, done.stderr) == (3, "error: stdout: No space left on device\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("closed", ["2>/dev/full", "2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_an_error_that_nobody_can_be_told_still_has_its_exit_code(tmp_path: Path, closed: str) -> None:
+    line = f"{sys.executable} -m edgetl build nothing.yaml {closed}"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "bug" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", ["2>/dev/full", "2>&-"])
+def test_a_result_stands_alone_on_stdout_where_stderr_takes_nothing(tmp_path: Path, closed: str) -> None:
+    (tmp_path / "r.yaml").write_text("name: r\ndata: {kind: folder, root: '${NOWHERE}', stand_in: skin_phantom}\n")
+    line = f"{sys.executable} -m edgetl build r.yaml --dry-run --json {closed}"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["stand_in"] == "skin_phantom"
+
+
 def test_quiet_leaves_errors_and_results(run: Run, recipe: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert json.loads(run("explain", recipe, "--json", "--quiet")[1])["fields"]
     with Console() as console:

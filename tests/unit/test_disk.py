@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 from edgetl.errors import DataError, EdgetlError, EnvironmentFault
 from edgetl.store import Parts, Store, writing
 from edgetl.store.disk import fault
+from edgetl.store.upkeep import prune
 
 _PARTS = Parts.of("data", 1, {}, {}, ())
 
@@ -160,4 +162,7 @@ def test_a_read_only_disk_says_so(small_disk: Path) -> None:
     assert Store(small_disk / "store").find(_PARTS.key) is not None, "what is there can be read"
     with pytest.raises(EnvironmentFault, match="Read-only"), store.draft(Parts.of("data", 2, {}, {}, ())):
         pass
+    with pytest.raises(EnvironmentFault, match="Read-only"):
+        prune(store, 0.0, time.time() + 1, dry_run=False)
+    assert len(prune(store, 0.0, time.time() + 1, dry_run=True)) == 1, "what would go can be asked"
     assert shutil.disk_usage(small_disk).free > 1 << 20, "it was not full"
