@@ -53,7 +53,9 @@ def root(loaded: Loaded, store: Store, progress: Progress) -> Path:
         from edgetl.data import medmnist
 
         with store.locked("medmnist", "unpacks a MedMNIST file", progress.warn):
-            return medmnist.unpack(loaded.data_root, _unpacked(store), progress)
+            folder = medmnist.unpack(loaded.data_root, _unpacked(store), progress)
+        store.use(f"medmnist-{folder.name}", loaded.recipe.name)
+        return folder
     folder = store.root / "phantom" / f"{PHANTOM_VERSION}-{_phantom_name(loaded.recipe)}"
     store.use(f"phantom-{folder.name}", loaded.recipe.name)
     if (folder / "metadata.csv").is_file():  # written last, so a killed rendering starts again

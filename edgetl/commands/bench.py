@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgetl.commands.bundle import BundleArgument, JsonOption, split_data
+from edgetl.commands.arguments import BundleArgument, JsonOption, require_bundle, split_data
 from edgetl.commands.completion import complete_target
+from edgetl.commands.pairs import ColumnsOption, columns_of
 
 if TYPE_CHECKING:
     from edgetl.progress import Progress
@@ -27,16 +29,18 @@ def _bench(
         typer.Option("--target", metavar="T", help="Target; default local_cpu.", autocompletion=complete_target),
     ] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="KIND:ROOT", help="Measure accuracy there too.")] = None,
+    columns: ColumnsOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="About 100 runs each, not 1024 and 60 s.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure latency on targets, all artefacts interleaved."""
     from edgetl.progress import Console
 
+    require_bundle(bundle)
     with Console() as console:
         found: dict[str, Any] = {"latency": _latency(bundle, targets or ["local_cpu"], quick, console)}
         if data is not None:
-            found["metrics"] = _metrics(bundle, data, console)
+            found["metrics"] = _metrics(bundle, data, columns_of(columns), console)
     if as_json:
         print(json.dumps(found))
         return
@@ -66,9 +70,13 @@ def _latency(bundle: Path, targets: list[str], quick: bool, progress: Progress) 
     return found
 
 
-def _metrics(bundle: Path, data: str, progress: Progress) -> dict[str, dict[str, dict[str, float]]]:
+def _metrics(
+    bundle: Path, data: str, columns: Mapping[str, str], progress: Progress
+) -> dict[str, dict[str, dict[str, float]]]:
     from edgetl.stages.external import evaluate
 
     kind, root = split_data(data)
-    results = evaluate(bundle, kind, root, None, {}, lambda done, total: progress.advance("evaluate", done, total))
+    results = evaluate(
+        bundle, kind, root, None, {}, lambda done, total: progress.advance("evaluate", done, total), columns
+    )
     return {name: {key: one.to_json() for key, one in found.items()} for name, found in results.items()}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgetl.commands.completion import complete_recipe, complete_stage
-from edgetl.errors import EnvironmentFault, Interrupted, UsageError
+from edgetl.commands.project import announce_stand_in, store_folder
+from edgetl.errors import Interrupted, UsageError
 from edgetl.streams import tell
 
 if TYPE_CHECKING:
@@ -80,34 +80,10 @@ def _report(
     """Render report.html again from a run folder's report.json."""
     from edgetl.stages.report import render_again
 
+    if not run.is_dir():
+        raise UsageError("there is no run", place=str(run), hint="a build writes it to runs/NAME")
     page = render_again(run)
     print(json.dumps({"report": str(page)}) if as_json else page)
-
-
-def store_folder(loaded: Loaded) -> Path:
-    """`.edgetl/` beside the recipe's project, or what EDGETL_STORE says."""
-    folder = chosen_store() or loaded.project / ".edgetl"
-    if folder.exists() and not folder.is_dir():
-        raise EnvironmentFault("got a file, expected the folder of the store", place=str(folder))
-    return folder
-
-
-def chosen_store() -> Path | None:
-    """What EDGETL_STORE says; None where it says nothing."""
-    chosen = os.environ.get("EDGETL_STORE")
-    try:
-        return Path(chosen).expanduser() if chosen else None
-    except RuntimeError as exc:  # ~nobody
-        raise UsageError(str(exc), place=f"EDGETL_STORE={chosen}", hint="name a folder") from exc
-
-
-def announce_stand_in(loaded: Loaded) -> None:
-    """Say that nothing here is about patients."""
-    tell(
-        f"STAND-IN DATA: {loaded.recipe.name} is built on {loaded.stand_in}, synthetic pictures; nothing that comes out "
-        "of it says anything about patients.\n"
-        "  (A recipe whose data.root names a variable that is not set uses its stand-in, with small sizes.)"
-    )
 
 
 def _protect_real_run(run: Path, loaded: Loaded) -> None:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgetl.commands.arguments import BundleArgument, DataOption, JsonOption, require_bundle, split_data
 from edgetl.commands.pairs import ColumnsOption, columns_of, pairs
-from edgetl.errors import DataError, EnvironmentFault, IntegrityError, UnreadableImage, UsageError
+from edgetl.errors import DataError, EnvironmentFault, IntegrityError, UnreadableImage
+from edgetl.streams import tell
 
 if TYPE_CHECKING:
     from edgetl.runtime.predicting import Prediction
 
-BundleArgument = Annotated[Path, typer.Argument(help="Bundle folder, such as runs/NAME/bundle.", show_default=False)]
-DataOption = Annotated[str, typer.Option("--data", metavar="KIND:ROOT", help="A labelled data set.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 _Artifact = Annotated[str | None, typer.Option("--artifact", metavar="NAME", help="Only this artefact.")]
 
 
@@ -26,22 +24,6 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate")(_evaluate)
     app.command("verify")(_verify)
     app.command("predict")(_predict)
-
-
-def split_data(data: str) -> tuple[str, Path]:
-    """KIND:ROOT as its two parts. Raises UsageError."""
-    kind, colon, root = data.partition(":")
-    if not colon or not root:
-        raise UsageError(f"--data {data}: expected KIND:ROOT", hint="for example --data ham10000:path/to/HAM10000")
-    return kind, expanded(Path(root))
-
-
-def expanded(path: Path) -> Path:
-    """The path with ~ replaced. Raises UsageError."""
-    try:
-        return path.expanduser()
-    except RuntimeError as exc:  # ~nobody
-        raise UsageError(str(exc), place=str(path)) from exc
 
 
 _MAP_HINT = (
@@ -65,6 +47,7 @@ def _evaluate(
     from edgetl.stages.external import evaluate
 
     kind, root = split_data(data)
+    require_bundle(bundle)
     of_table, mapping = columns_of(columns), pairs("--map", map_, _MAP_HINT)
     with Console() as console:
         results = evaluate(
@@ -85,6 +68,7 @@ def _verify(bundle: BundleArgument, as_json: JsonOption = False) -> None:
     """Check hashes, and golden vectors on every installed runtime. Exit code 5 when something differs."""
     from edgetl.runtime.verifying import verify
 
+    require_bundle(bundle)
     checks = verify(bundle)
     if as_json:
         print(json.dumps([check.to_json() for check in checks]))
@@ -113,6 +97,7 @@ def _predict(
     """Label pictures: the most probable label, its probability, and the operating points that are reached."""
     from edgetl.runtime.predicting import open_predictor
 
+    require_bundle(bundle)
     predict = open_predictor(bundle, artifact)
     done, unreadable = [], []
     for file in files:
@@ -120,7 +105,7 @@ def _predict(
             prediction = predict(file)
         except UnreadableImage as exc:  # a broken picture costs its own line, not those of the others
             unreadable.append(exc)
-            print(f"error: {exc}", file=sys.stderr)
+            tell(f"error: {exc}")
             continue
         done.append(prediction)
         if not as_json:

@@ -131,7 +131,7 @@ def _verify(recipe: RecipeArgument = None, store: StoreOption = None, as_json: J
 
 def _store(recipe: Path | None, folder: Path | None) -> Store:
     """The store that is meant. Raises UsageError when there is none."""
-    from edgetl.commands.build import chosen_store, store_folder
+    from edgetl.commands.project import chosen_store, store_folder
     from edgetl.loading import load
     from edgetl.store import Store
 

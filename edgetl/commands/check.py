@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetl.commands.build import announce_stand_in, store_folder
-from edgetl.commands.bundle import JsonOption, split_data
+from edgetl.commands.arguments import JsonOption, split_data
+from edgetl.commands.completion import complete_recipe
 from edgetl.commands.pairs import ColumnsOption, columns_of
+from edgetl.commands.project import announce_stand_in, store_folder
 from edgetl.errors import DataError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -27,13 +28,16 @@ def register(app: typer.Typer) -> None:
 
 
 def _check(
-    recipe: Annotated[Path | None, typer.Argument(help="Recipe file (YAML).", show_default=False)] = None,
+    recipe: Annotated[
+        Path | None, typer.Argument(help="Recipe file (YAML).", show_default=False, autocompletion=complete_recipe)
+    ] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="KIND:ROOT", help="Data without a recipe.")] = None,
     columns: ColumnsOption = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a field.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look at a recipe and every picture of its data, without training. Exit code 2 when a build would stop."""
+    from edgetl.capture import captured
     from edgetl.progress import Console
     from edgetl.stages import checking
 
@@ -44,7 +48,7 @@ def _check(
     if data is None and columns:
         raise UsageError("--columns is for --data", hint="--set data.columns.label=... changes those of a recipe")
     try:
-        with Console() as console:
+        with Console() as console, captured():  # what libtiff prints is nobody's, and helps nobody
             if recipe is not None:
                 found = _of_recipe(recipe, set_ or [], console)
             else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetl.commands.bundle import JsonOption
+from edgetl.commands.arguments import JsonOption
 from edgetl.errors import EnvironmentFault
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from edgetl.commands.bundle import JsonOption
+from edgetl.commands.arguments import JsonOption
 from edgetl.commands.completion import complete_recipe
 from edgetl.streams import tell
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetl.commands.bundle import JsonOption, expanded
-from edgetl.errors import EnvironmentFault, Interrupted, UsageError
+from edgetl.commands.arguments import JsonOption, expanded, write_whole
+from edgetl.errors import Interrupted, UsageError
+from edgetl.streams import tell
 
 if TYPE_CHECKING:
     from edgetl.stages.starting import Start
@@ -40,14 +39,14 @@ def _init(
         start, recipe = _decided(data, out)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; nothing was written") from exc
-    _write(out, recipe)
+    write_whole(out, recipe)
     if as_json:
         print(json.dumps({"recipe": str(out), **start.to_json()}))
         return
     print(out)
     for name in start.left_out:
-        print(f"warning: {name} has too few groups for three splits and is left out", file=sys.stderr)
-    print(f"next: edgetl check {out}", file=sys.stderr)
+        tell(f"warning: {name} has too few groups for three splits and is left out")
+    tell(f"next: edgetl check {out}")
 
 
 def _decided(data: Path, out: Path) -> tuple[Start, str]:
@@ -57,15 +56,3 @@ def _decided(data: Path, out: Path) -> tuple[Start, str]:
     with Console() as console, tempfile.TemporaryDirectory() as scratch:
         start = starting.look(expanded(data), out, Path(scratch), console)
     return start, starting.text(start)
-
-
-def _write(out: Path, recipe: str) -> None:
-    """All of the file or nothing of it."""
-    aside = out.with_name(f".{out.name}-{os.getpid()}")
-    try:
-        aside.write_text(recipe, encoding="utf-8")
-        aside.replace(out)
-    except OSError as exc:
-        raise EnvironmentFault(f"cannot be written: {exc.strerror}", place=str(out)) from exc
-    finally:
-        aside.unlink(missing_ok=True)

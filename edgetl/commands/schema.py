@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edgetl.commands.arguments import write_whole
 from edgetl.streams import tell
 
 
@@ -34,12 +34,7 @@ def _schema(
     if out is None:
         print(json.dumps(found) if as_json else text)
         return
-    aside = out.with_name(f".{out.name}-{os.getpid()}")
-    try:
-        aside.write_text(text + "\n", encoding="utf-8")
-        aside.replace(out)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_whole(out, text + "\n")
     tell(f"wrote {out}; first line of a {'target' if target else 'recipe'} in the same folder:")
     line = f"# yaml-language-server: $schema={out.name}"
     print(json.dumps({"schema": str(out), "first_line": line}) if as_json else line)

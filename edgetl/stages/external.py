@@ -14,6 +14,7 @@ from edgetl.data.records import DataWarning, Record, group_of
 from edgetl.data.selection import nearest, select
 from edgetl.data.source import Source, open_source
 from edgetl.errors import DataError, UsageError
+from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Manifest
 from edgetl.stages.unreadable import named_with
 
@@ -60,7 +61,7 @@ def evaluate(
         classes = tuple(dict.fromkeys(mapping.get(label) or label for label in manifest.labels))
         records, unreadable = _labelled(source, mapping, Path(scratch))
         _require_known(records, classes)
-        sessions = {one.name: open_artifact(bundle, one, threads=_threads()) for one in chosen}
+        sessions = {one.name: open_artifact(bundle, one, threads=usable_cores()) for one in chosen}
         with named_with(unreadable, "files", source.root):
             if unreadable:  # what cannot be decoded either is only looked at to be named with them
                 sessions, records = {}, [record for record in records if record.image not in unreadable]
@@ -92,12 +93,6 @@ def _labelled(source: Source, mapping: Mapping[str, str], scratch: Path) -> tupl
     hashes = Fingerprints(scratch / "hashes.sqlite")
     digests, unreadable = hashes.copies(source.root, [record.image for record in records])
     return leaks.merge_identical(records, digests), unreadable
-
-
-def _threads() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0))
 
 
 def _require_known(records: Sequence[Record], classes: Sequence[str]) -> None:

@@ -111,11 +111,11 @@ def test_a_stand_in_build_never_overwrites_a_run_made_from_real_data(tmp_path: P
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("verify", "nowhere"), 5, "bundle.json"),
-        (("predict", "nowhere", "x.png"), 5, "bundle.json"),
-        (("bench", "nowhere"), 5, "bundle.json"),
+        (("verify", "nowhere"), 2, "there is no bundle"),
+        (("predict", "nowhere", "x.png"), 2, "there is no bundle"),
+        (("bench", "nowhere"), 2, "there is no bundle"),
         (("evaluate", "nowhere", "--data", "folder"), 2, "expected KIND:ROOT"),
-        (("report", "nowhere"), 5, "no finished run"),
+        (("report", "nowhere"), 2, "there is no run"),
         (("build", "nowhere.yaml"), 2, "no such file"),
     ],
 )

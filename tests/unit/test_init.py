@@ -134,7 +134,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_the_home_of_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = _edgetl(capsys, "init", "~nobody123/images")
-    assert (code, err) == (2, "error: ~nobody123/images: Could not determine home directory.\n")
+    assert (code, err) == (2, "error: ~nobody123/images: Could not determine home directory.\n  hint: name a folder\n")
 
 
 def test_nothing_usable_is_said_with_what_was_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
