@@ -49,6 +49,8 @@ _MOST = 8
 """Candidates that are looked at of one picture, the best ones: bounds the work on sets that look all alike."""
 _BLOCK = 1024
 """Pictures whose products are taken at once."""
+_FEW = 4096
+"""Pairs of two blocks up to which each is looked at by itself; of more, the products of all are cheaper."""
 _PAIRS = 256
 """Pairs that are looked at at once."""
 
@@ -191,11 +193,12 @@ def _turned(picture: npt.NDArray[np.uint8], turn: int) -> npt.NDArray[np.uint8]:
 
 
 _Indices = npt.NDArray[np.int64]
+_Turns = npt.NDArray[np.int8]
 
 
 def _candidates(
     count: int, look: Callable[[int], Thumbnails], group: _Indices, known: Ties[int]
-) -> Iterator[tuple[int, _Indices, _Indices]]:
+) -> Iterator[tuple[int, _Indices, _Turns]]:
     """Blocks of (pictures done, pairs [2, n], orientation of the second [n]), in each the likeliest pairs first.
 
     Pairs of one group, and those that `known` connects when their block begins, are left out.
@@ -209,7 +212,7 @@ def _candidates(
             bounds.append(_bounding(found_here)[:, inside])
         for number, block in enumerate(blocks):
             roots = np.array([known.root(index) for index in range(count)])
-            best = _Best(np.empty((2, 0), np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+            best = _Best(np.empty((2, 0), np.int64), np.empty(0, np.int8), np.empty(0, np.float32))
             for other in blocks[number:]:
                 possible = (group[block, None] != group[other]) & (roots[block, None] != roots[other])
                 if other is block:
@@ -218,10 +221,8 @@ def _candidates(
                     possible &= bounds.block(block) @ bounds.block(other).T >= _CANDIDATE
                 if not possible.any():
                     continue
-                rows, columns = np.flatnonzero(possible.any(axis=1)), np.flatnonzero(possible.any(axis=0))
-                values, turns = _oriented_best(spectra.block(block)[rows], spectra.block(other)[columns])
-                values[~possible[np.ix_(rows, columns)]] = 0.0
-                best = best.with_(rows + block.start, columns + other.start, values, turns)
+                rows, columns, values, turns = _likely(possible, spectra.block(block), spectra.block(other))
+                best = best.with_(np.stack([rows + block.start, columns + other.start]), turns, values)
             yield block.stop, best.pairs, best.turns
 
 
@@ -230,28 +231,18 @@ class _Best:
     """The `_MOST` best candidates of each first picture: pairs [2, n], turns [n], values [n], each picture's best one first."""
 
     pairs: _Indices
-    turns: _Indices
+    turns: _Turns
     values: Floats
 
-    def with_(self, firsts: _Indices, seconds: _Indices, values: Floats, turns: npt.NDArray[np.int8]) -> _Best:
-        """The best of these and of all `firsts` x `seconds`, whose values and turns are matrices."""
-        if values.shape[1] > _MOST:
-            likely = np.argpartition(values, -_MOST, axis=1)[:, -_MOST:]
-        else:
-            likely = np.tile(np.arange(values.shape[1]), (len(values), 1))
-        row = np.repeat(np.arange(len(values)), likely.shape[1])
-        column = likely.ravel()
-        hit = values[row, column] >= _CANDIDATE
-        row, column = row[hit], column[hit]
-        pairs = np.concatenate([self.pairs, np.stack([firsts[row], seconds[column]])], axis=1)
-        all_turns = np.concatenate([self.turns, turns[row, column]])
-        all_values = np.concatenate([self.values, values[row, column]])
-        order = np.lexsort((-all_values, pairs[0]))
+    def with_(self, pairs: _Indices, turns: _Turns, values: Floats) -> _Best:
+        """The best of these and of some more."""
+        pairs = np.concatenate([self.pairs, pairs], axis=1)
+        turns, values = np.concatenate([self.turns, turns]), np.concatenate([self.values, values])
+        order = np.lexsort((-values, pairs[0]))
         ranked = pairs[0][order]
         rank = np.arange(len(order)) - np.searchsorted(ranked, ranked)
-        kept = np.lexsort((ranked, rank))[: int((rank < _MOST).sum())]
-        order = order[kept]
-        return _Best(pairs[:, order], all_turns[order], all_values[order])
+        order = order[np.lexsort((ranked, rank))[: int((rank < _MOST).sum())]]
+        return _Best(pairs[:, order], turns[order], values[order])
 
 
 class _Spilled:
@@ -279,8 +270,33 @@ class _Spilled:
         return np.frombuffer(content, np.float32).reshape(-1, *self._shape)
 
 
-def _oriented_best(ours: Floats, theirs: Floats) -> tuple[Floats, npt.NDArray[np.int8]]:
-    """Correlations [n, m] of spectra [n, 12, 12] and [m, 12, 12], each in its best orientation, and that orientation."""
+def _likely(possible: npt.NDArray[np.bool_], ours: Floats, theirs: Floats) -> tuple[_Indices, _Indices, Floats, _Turns]:
+    """The candidates among possible pairs, of each row at least the `_MOST` best.
+
+    Args:
+        possible: [n, m].
+        ours, theirs: spectra [n, 12, 12] and [m, 12, 12].
+
+    Returns:
+        Row, column, correlation in the best orientation, and that orientation; [pairs] each.
+    """
+    rows, columns = np.nonzero(possible)
+    if len(rows) <= _FEW:
+        each = [np.einsum("nuv,nuv->n", ours[rows], _oriented(theirs[columns], turn)) for turn in range(8)]
+        values, turns = np.max(each, axis=0), np.argmax(each, axis=0).astype(np.int8)
+    else:
+        all_values, all_turns = _correlations(ours, theirs)
+        all_values[~possible] = 0.0
+        most = min(_MOST, len(theirs))
+        columns = np.argpartition(all_values, -most, axis=1)[:, -most:].ravel()
+        rows = np.repeat(np.arange(len(ours)), most)
+        values, turns = all_values[rows, columns], all_turns[rows, columns]
+    kept = values >= _CANDIDATE
+    return rows[kept], columns[kept], values[kept], turns[kept]
+
+
+def _correlations(ours: Floats, theirs: Floats) -> tuple[Floats, _Turns]:
+    """[n, m] of spectra [n, 12, 12] and [m, 12, 12], each pair in its best orientation, and that orientation."""
     values = np.zeros((len(ours), len(theirs)), np.float32)
     turns = np.zeros(values.shape, np.int8)
     for turn in range(8):
