@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from malformed_data import picture
 from PIL import Image
 
-from edgetl.data import near
-from edgetl.data.near import duplicates, search, thumbnail
+from edgetl.data.near import candidates, duplicates, finding, search, spectra, thumbnail
+from edgetl.data.near.registration import registered
+from edgetl.data.near.thumbnails import turned
 from edgetl.data.records import Record
-from edgetl.data.registration import registered
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -90,11 +90,11 @@ def test_pictures_without_structure_are_like_nothing() -> None:
 def test_a_turned_picture_has_the_turned_spectrum_and_the_bound_holds(seed: int, turn: int) -> None:
     rng = np.random.default_rng(seed)
     first, second = rng.integers(0, 256, (2, 64, 64), dtype=np.uint8)
-    spectra = near._spectra(np.stack([first, second]))
-    turned = near._spectra(near._turned(second, turn)[None])
-    np.testing.assert_allclose(near._oriented(spectra[1:], turn), turned, atol=1e-4)
-    bounds = near._bounding(spectra)
-    assert (bounds[0] * bounds[1]).sum() >= (spectra[0] * turned[0]).sum() - 1e-4
+    found = spectra.spectra(np.stack([first, second]))
+    of_turned = spectra.spectra(turned(second, turn)[None])
+    np.testing.assert_allclose(spectra.oriented(found[1:], turn), of_turned, atol=1e-4)
+    bounds = spectra.bounding(found)
+    assert (bounds[0] * bounds[1]).sum() >= (found[0] * of_turned[0]).sum() - 1e-4
 
 
 def test_only_sets_that_no_group_holds_together_are_told_and_identical_files_once() -> None:
@@ -126,9 +126,9 @@ def test_pictures_that_are_all_alike_are_one_set_without_looking_at_every_pair(m
         looked.append(len(fixed))
         return registered(fixed, moving)
 
-    monkeypatch.setattr(near, "registered", counted)
-    monkeypatch.setattr(near, "_BLOCK", 64)
-    monkeypatch.setattr(near, "_PAIRS", 32)
+    monkeypatch.setattr(finding, "registered", counted)
+    monkeypatch.setattr(candidates, "_BLOCK", 64)
+    monkeypatch.setattr(finding, "_PAIRS", 32)
     records = [Record(f"{index:03}.png", "x", group=str(index)) for index in range(300)]
     frames = [alike(number) for number in range(300)]
     (found,) = duplicates(records, {record.image: record.image for record in records}, frames.__getitem__)
