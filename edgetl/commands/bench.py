@@ -76,7 +76,5 @@ def _metrics(
     from edgetl.stages.external import evaluate
 
     kind, root = split_data(data)
-    results = evaluate(
-        bundle, kind, root, None, {}, lambda done, total: progress.advance("evaluate", done, total), columns
-    )
+    results = evaluate(bundle, kind, root, None, {}, progress, columns)
     return {name: {key: one.to_json() for key, one in found.items()} for name, found in results.items()}

@@ -50,11 +50,7 @@ def _evaluate(
     require_bundle(bundle)
     of_table, mapping = columns_of(columns), pairs("--map", map_, _MAP_HINT)
     with Console() as console:
-        results = evaluate(
-            *(bundle, kind, root, artifact, mapping),
-            lambda done, total: console.advance("evaluate", done, total),
-            of_table,
-        )
+        results = evaluate(bundle, kind, root, artifact, mapping, console, of_table)
     if as_json:
         print(json.dumps({name: {key: one.to_json() for key, one in found.items()} for name, found in results.items()}))
         return

@@ -35,5 +35,5 @@ def announce_stand_in(loaded: Loaded) -> None:
     tell(
         f"STAND-IN DATA: {loaded.recipe.name} is built on {loaded.stand_in}, synthetic pictures; nothing that comes out "
         "of it says anything about patients.\n"
-        "  (A recipe whose data.root names a variable that is not set uses its stand-in, with small sizes.)"
+        "  (The recipe asks for them, or its data.root names a variable that is not set.)"
     )

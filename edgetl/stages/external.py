@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.data import leaks
 from edgetl.data.fingerprint import Fingerprints
-from edgetl.data.records import DataWarning, Record, group_of
+from edgetl.data.records import Record, group_of
 from edgetl.data.selection import nearest, select
 from edgetl.data.source import Source, open_source
 from edgetl.errors import DataError, UsageError
+from edgetl.progress import Progress
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Manifest
 from edgetl.stages.unreadable import named_with
@@ -31,7 +32,7 @@ def evaluate(
     root: Path,
     artifact: str | None,
     mapping: Mapping[str, str],
-    advance: Callable[[int, int], None],
+    progress: Progress,
     columns: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Interval]]:
     """Metrics by artefact.
@@ -56,7 +57,7 @@ def evaluate(
     with tempfile.TemporaryDirectory() as scratch:  # pictures of a .npz are files here until they are evaluated
         source = open_source(kind, root, unpack_to=Path(scratch), columns=columns, fewest=1)
         for caution in source.cautions:
-            warnings.warn(caution, DataWarning, stacklevel=2)
+            progress.warn(f"warning: {caution}")
         _require_names(mapping, source, manifest.labels)
         classes = tuple(dict.fromkeys(mapping.get(label) or label for label in manifest.labels))
         records, unreadable = _labelled(source, mapping, Path(scratch))
@@ -65,7 +66,9 @@ def evaluate(
         with named_with(unreadable, "files", source.root):
             if unreadable:  # what cannot be decoded either is only looked at to be named with them
                 sessions, records = {}, [record for record in records if record.image not in unreadable]
-            probabilities = outputs(sessions, source.root, records, manifest.preprocessing, advance)
+            probabilities = outputs(
+                sessions, source.root, records, manifest.preprocessing, partial(progress.advance, "evaluate")
+            )
     merged = {name: _merge(values, manifest.labels, classes, mapping) for name, values in probabilities.items()}
     return {
         name: _metrics(values, records, classes, _thresholds(manifest, name, mapping))

@@ -18,6 +18,7 @@ from edgetl.data.records import Record
 from edgetl.data.source import Source
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, EdgetlError, UsageError
+from edgetl.progress import Silent
 from edgetl.runtime import sessions
 from edgetl.runtime.manifest import Manifest
 from edgetl.runtime.preprocessing import Preprocessing, Resize
@@ -140,7 +141,7 @@ class TestEvaluate:
         return root
 
     def evaluate(self, root: Path, kind: str = "folder", **columns: str) -> dict[str, float]:
-        metrics = external.evaluate(root, kind, root, None, {}, lambda done, total: None, columns)["fp32"]
+        metrics = external.evaluate(root, kind, root, None, {}, Silent(), columns)["fp32"]
         return {name: interval.value for name, interval in metrics.items()}
 
     def test_a_set_of_one_class_that_the_bundle_has(self, tmp_path: Path) -> None:
