@@ -53,7 +53,8 @@ def _run(context: Context) -> None:
         cache(table, context.data_root, preprocessing, context.folder / "images.npy", context.progress, unreadable)
     near = duplicates.find(context.folder / "images.npy", merged, digests, context.progress)
     table = _keep_together(context.recipe, source, merged, near) or table
-    split_of = {record.image: record for record in table.records}
+    alike = {one.image for same in near for one in same}
+    split_of = {record.image: record for record in table.records if record.image in alike}
     found = leaks.find(table.records, digests, [[split_of[one.image] for one in same] for same in near])
     for caution in duplicates.cautions(found):
         context.progress.warn(f"warning: {caution}")

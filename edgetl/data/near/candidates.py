@@ -22,9 +22,9 @@ _CANDIDATE = 0.93
 """Least correlation of a candidate."""
 _MOST = 8
 """Candidates that are looked at of one picture, the best ones: bounds the work on sets that look all alike."""
-_BLOCK = 1024
+_BLOCK = 512
 """Pictures whose products are taken at once."""
-_FEW = 4096
+_FEW = 2048
 """Pairs of two blocks up to which each is looked at by itself; of more, the products of all are cheaper."""
 
 Floats = npt.NDArray[np.float32]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ __all__ = ["Pair", "duplicates", "search"]
 
 _NEAR = 0.95
 """Least correlation after registration."""
-_PAIRS = 256
+_PAIRS = 64
 """Pairs that are looked at at once."""
 
 
@@ -34,7 +34,7 @@ class Pair:
 def search(
     count: int,
     look: Callable[[int], Thumbnails],
-    groups: Sequence[str] | None = None,
+    groups: Iterable[str] | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Pair]:
     """Near pairs among `count` pictures, ordered: enough of them to connect whatever is one photograph.
@@ -46,7 +46,8 @@ def search(
         groups: of each picture; pairs within one are left out. None puts each picture into its own.
         advance: told (done, total) pictures.
     """
-    group = np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    # Their hashes stand for the groups: a table of the names would take megabytes.
+    group = np.arange(count) if groups is None else np.fromiter(map(hash, groups), np.int64, count)
     found: list[Pair] = []
     known: Ties[int] = Ties()
     for done, pairs, turns in candidates(count, look, group, known):
@@ -78,12 +79,21 @@ def duplicates(
         digests: sha256 of each image, by its path.
         look: index of a record -> thumbnail of its picture.
     """
-    first: dict[str, int] = {}
-    for index, record in enumerate(records):
-        first.setdefault(digests[record.image], index)
-    rows = list(first.values())
-    chosen = [records[row] for row in rows]
-    pairs = search(len(rows), lambda place: look(rows[place]), [group_of(record) for record in chosen], advance)
-    by_image = {record.image: record for record in chosen}
-    sets = connected((chosen[pair.first].image, chosen[pair.second].image) for pair in pairs)
+    rows = _different(records, digests)
+    groups = (group_of(records[row]) for row in rows)
+    pairs = search(len(rows), lambda place: look(rows[place]), groups, advance)
+    found = [(records[rows[pair.first]], records[rows[pair.second]]) for pair in pairs]
+    by_image = {record.image: record for both in found for record in both}
+    sets = connected((first.image, second.image) for first, second in found)
     return [[by_image[image] for image in same] for same in sets]
+
+
+def _different(records: Sequence[Record], digests: Mapping[str, str]) -> list[int]:
+    """Indices of the records whose picture is there for the first time."""
+    seen: set[str] = set()
+    rows = []
+    for index, record in enumerate(records):
+        if (digest := digests[record.image]) not in seen:
+            seen.add(digest)
+            rows.append(index)
+    return rows

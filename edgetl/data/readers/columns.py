@@ -6,7 +6,6 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from sys import intern
 
 from edgetl.data.listing import some
 from edgetl.errors import DataError
@@ -16,6 +15,7 @@ __all__ = ["header", "rows", "wrong_rows"]
 _SEPARATORS = ",\t;"
 _EXCEL = re.compile(r'"?sep=([,;|\t])"?\s*', re.IGNORECASE)
 """A first line that tells Excel the separator; it is no part of the table."""
+_MOST_KNOWN = 10_000
 _QUOTED = re.compile(r'"[^"]*"?')
 
 
@@ -71,6 +71,7 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
     A row at a time is read, and most columns repeat few values, of which one object each is kept.
     """
     above, begins = 0, 1
+    known: dict[str, str] = {}
     try:
         with path.open(encoding="utf-8-sig") as file:  # line ends of every system become one
             first = file.readline()
@@ -87,7 +88,9 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
             yield begins, names
             begins = above + reader.line_num + 1
             for cells in reader:
-                yield begins, [intern(cell.strip()) for cell in cells]
+                # Paths are never told twice: to remember them all would take more memory than their records.
+                known = known if len(known) < _MOST_KNOWN else {}
+                yield begins, [known.setdefault(cell, cell) for cell in map(str.strip, cells)]
                 begins = above + reader.line_num + 1
     except UnicodeDecodeError as exc:
         raise DataError(
