@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.data.readers import ham10000
+from edgetl.data.readers import csv_table, ham10000
 from edgetl.data.readers.folder import SUFFIXES
 from edgetl.data.records import Record
 from edgetl.data.source import Source, open_source
@@ -18,7 +18,6 @@ from edgetl.progress import Progress
 
 __all__ = ["Discovery", "discover"]
 
-_TABLES = (".csv", ".tab", ".tsv")
 _SAMPLE = 200
 """Pictures whose size is looked at, and which only have their header read."""
 _ENTRIES = 10_000
@@ -74,7 +73,7 @@ def discover(path: Path, scratch: Path, progress: Progress) -> Discovery:
 def _candidates(path: Path) -> list[tuple[str, Path]]:
     """Kinds that it may be, the most specific one first."""
     if path.is_file():
-        kind = {".npz": "medmnist", **dict.fromkeys(_TABLES, "csv")}.get(path.suffix.lower())
+        kind = {".npz": "medmnist", **dict.fromkeys(csv_table.TABLES, "csv")}.get(path.suffix.lower())
         return [(kind, path)] if kind else []
     try:
         inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
@@ -82,7 +81,7 @@ def _candidates(path: Path) -> list[tuple[str, Path]]:
         raise DataError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
     if any(entry.is_file() and entry.name.lower() in ham10000.TABLES for entry in inside):
         return [("ham10000", path)]
-    tables = [entry for entry in inside if entry.is_file() and entry.suffix.lower() in _TABLES]
+    tables = [entry for entry in inside if entry.is_file() and entry.suffix.lower() in csv_table.TABLES]
     archives = [entry for entry in inside if entry.is_file() and entry.suffix.lower() == ".npz"]
     candidates = [("csv", tables[0])] if len(tables) == 1 else []
     candidates += [("medmnist", archives[0])] if len(archives) == 1 else []

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgetl.data.at_once import each_picture
+from edgetl.data.listing import indented
 from edgetl.data.room import require_room
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, IntegrityError
@@ -113,10 +114,8 @@ def open_cache(path: Path) -> npt.NDArray[np.uint8]:
 
 def all_unreadable(reasons: list[str], root: Path) -> DataError:
     """One error for all pictures that cannot be read, each given as "path: reason"; ten are shown."""
-    shown = "".join(f"\n  {reason}" for reason in reasons[:10])
-    more = f"\n  ... and {len(reasons) - 10} more" if len(reasons) > 10 else ""
     return DataError(
-        f"{len(reasons)} images cannot be read:{shown}{more}",
+        f"{len(reasons)} images cannot be read:{indented(reasons)}",
         place=str(root),
         hint="repair or remove them, together with their rows in a metadata table",
     )

@@ -57,7 +57,8 @@ def choose(
     best = int(scores.argmax())
     weightings = list(draw_weights(labels.astype(np.int64), membership, seed, _RESAMPLES))
     drawn = np.stack([np.concatenate([_scores(one, labels, weights) for weights in weightings]) for one in said])
-    # A resample in which a class of few mixed groups was not drawn says nothing; it is nan for every candidate.
+    # A resample in which a class of few mixed groups was not drawn says nothing: it is nan for every candidate. Where all
+    # are, nothing is known of the noise, and the best one is kept.
     told = ~np.isnan(drawn).any(axis=0)
     errors = (drawn[best] - drawn)[:, told].std(axis=1, ddof=1) if told.sum() > 1 else np.zeros(len(said))
     standings = [

@@ -17,7 +17,7 @@ from edgetl.data.readers.walking import inside
 from edgetl.data.records import SPLIT_NAMES, DataWarning, Metadata, Record, SharedMetadata, Split
 from edgetl.errors import DataError, UsageError
 
-__all__ = ["ROLES", "read", "require_files"]
+__all__ = ["ROLES", "TABLES", "read", "require_files"]
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "path": (
@@ -35,7 +35,8 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 """Names that columns usually have, in lower case with underscores."""
 
 _NEEDED = ("path", "label")
-_TABLES = (".csv", ".tsv", ".tab")
+TABLES = (".csv", ".tsv", ".tab")
+"""Endings of tables."""
 _NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
 """How R, pandas and databases write a cell that holds nothing, in lower case."""
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
@@ -91,7 +92,7 @@ def require_files(records: Sequence[Record], root: Path) -> None:
 def _table(root: Path) -> Path:
     if root.is_file():
         return root
-    found = [path for path in inside(root)[1] if path.suffix.lower() in _TABLES]
+    found = [path for path in inside(root)[1] if path.suffix.lower() in TABLES]
     if len(found) == 1:
         return found[0]
     got = f"{len(found)} ({', '.join(path.name for path in found[:5])})" if found else "no table"
