@@ -17,7 +17,7 @@ check: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m benchmarks.tables --check
-	$(BIN)/python -m edgetl.reference --check docs/recipe.md
+	$(BIN)/python -m edgetl.config.reference --check docs/recipe.md
 
 clean:
 	rm -rf .venv .edgetl runs

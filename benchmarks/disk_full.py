@@ -24,7 +24,7 @@ from benchmarks.markdown import made_by
 from benchmarks.provenance import provenance
 from benchmarks.tiny_build import TinyBuild, artefacts, events, messages
 from edgetl.store import Store
-from edgetl.store.upkeep import items
+from edgetl.store.maintenance import items
 
 RESULT = Path(__file__).parent / "results" / "disk_full.json"
 MOMENTS: tuple[tuple[str, float], ...] = (

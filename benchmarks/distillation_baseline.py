@@ -3,8 +3,9 @@
     EDGETL_HAM10000=... python -m benchmarks.distillation_baseline [--only ROW/SEED ...]
 
 HAM10000 at 128 px, split by lesion: mobilenetv3_small_100 from random weights, ten epochs each, three seeds; trained alone
-and with each distillation loss at weight 1. `guarded` trains nothing: it is edgetl's own rule (`edgetl.evidence.choice`) over
-the trainings "alone" and "dist" of the same seed, which are what a build with `distil.weights: [0, 1]` trains.
+and with each distillation loss at weight 1. `guarded` trains nothing: it is edgetl's own rule
+(`edgetl.evidence.model_selection`) over the trainings "alone" and "dist" of the same seed, which are what a build with
+`distil.weights: [0, 1]` trains.
 Hyper-parameters are the recipe's defaults; nothing was tuned here.
 """
 
@@ -19,7 +20,7 @@ from typing import Any
 from benchmarks.markdown import interval, made_by, table
 from benchmarks.provenance import provenance
 from benchmarks.study import METRICS, Cell, Study, compare, made_at
-from edgetl.evidence.choice import RULE, choose
+from edgetl.evidence.model_selection import RULE, choose
 
 RESULT = Path(__file__).parent / "results" / "distillation_baseline.json"
 

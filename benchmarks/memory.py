@@ -34,14 +34,13 @@ def child(pictures: Path, work: Path) -> dict[str, Any]:
     import torch
     from torch import nn
 
-    from edgetl import sources
+    from edgetl.config.recipe import Recipe
+    from edgetl.console.progress import Silent
     from edgetl.data.fingerprint import fingerprint
-    from edgetl.progress import Silent
-    from edgetl.recipe import Recipe
     from edgetl.runtime.memory import peak_rss_mb
     from edgetl.stages import data as stage
-    from edgetl.stages import trained
-    from edgetl.stages.stage import Context
+    from edgetl.stages.common import sources, trained
+    from edgetl.stages.common.stage import Context
     from edgetl.training.loop import fit
 
     torch.manual_seed(0)

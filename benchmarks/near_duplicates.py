@@ -31,7 +31,7 @@ from PIL import Image
 
 from benchmarks.markdown import made_by, table
 from benchmarks.provenance import provenance
-from edgetl.data import near, phantom
+from edgetl.data import near_duplicates, phantom
 from edgetl.data.records import Record, group_of
 from edgetl.data.source import Source, open_source
 from edgetl.runtime.preprocessing import decode
@@ -82,12 +82,12 @@ def measure(source: Source, sample: int) -> dict[str, Any]:
     """Recall of each kind of copy, and the pairs among the set itself."""
 
     def small(record: Record) -> Pixels:
-        return near.thumbnail(decode(source.root / record.image))
+        return near_duplicates.thumbnail(decode(source.root / record.image))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         thumbnails = list(pool.map(small, source.records))
     began = time.perf_counter()
-    pairs = near.search(len(thumbnails), thumbnails.__getitem__)
+    pairs = near_duplicates.search(len(thumbnails), thumbnails.__getitem__)
     seconds = time.perf_counter() - began
     groups = [group_of(record) for record in source.records]
     between = [pair for pair in pairs if groups[pair.first] != groups[pair.second]]
@@ -109,8 +109,8 @@ def _recall(source: Source, thumbnails: list[Pixels], sample: int) -> dict[str, 
     found: defaultdict[str, list[bool]] = defaultdict(list)
     for index in np.random.default_rng(0).choice(len(thumbnails), min(sample, len(thumbnails)), replace=False):
         for name, copy in copies(decode(source.root / source.records[index].image)):
-            both = [thumbnails[index], near.thumbnail(np.asarray(copy))]
-            found[name].append(bool(near.search(2, both.__getitem__)))
+            both = [thumbnails[index], near_duplicates.thumbnail(np.asarray(copy))]
+            found[name].append(bool(near_duplicates.search(2, both.__getitem__)))
     return {name: round(float(np.mean(ones)), 4) for name, ones in found.items()}
 
 
@@ -121,7 +121,8 @@ def many(count: int, alike: bool) -> dict[str, Any]:
     if alike:
         coarse = coarse[0] + np.float32(0.15) * coarse
     basis = (
-        np.cos(np.arange(8)[:, None] * (np.arange(near.SIDE) + 0.5) * np.pi / near.SIDE) / (1 + np.arange(8))[:, None]
+        np.cos(np.arange(8)[:, None] * (np.arange(near_duplicates.SIDE) + 0.5) * np.pi / near_duplicates.SIDE)
+        / (1 + np.arange(8))[:, None]
     )
     process = psutil.Process()
     held = [process.memory_info().rss]
@@ -131,7 +132,7 @@ def many(count: int, alike: bool) -> dict[str, Any]:
         return np.asarray(np.clip(128 + 20 * values, 0, 255), dtype=np.uint8)
 
     began = time.perf_counter()
-    pairs = near.search(count, look, advance=lambda done, total: held.append(process.memory_info().rss))
+    pairs = near_duplicates.search(count, look, advance=lambda done, total: held.append(process.memory_info().rss))
     return {
         "images": count,
         "pairs": len(pairs),

@@ -21,10 +21,10 @@ from typing import Any
 
 from benchmarks.markdown import interval, made_by, table
 from benchmarks.provenance import provenance
-from edgetl import target
+from edgetl.config import target
+from edgetl.console.progress import Console
+from edgetl.devices import eager
 from edgetl.devices.latency import latency
-from edgetl.models import eager
-from edgetl.progress import Console
 from edgetl.runtime.manifest import Artifact, Manifest
 
 RESULT = Path(__file__).parent / "results" / "skin_mobile.json"

@@ -32,7 +32,7 @@ from benchmarks.provenance import provenance
 from edgetl import __version__
 from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import Interval
-from edgetl.evidence.repeats import repeated
+from edgetl.evidence.multi_seed import repeated
 
 METRICS = ("balanced_accuracy", "auroc")
 

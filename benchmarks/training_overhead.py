@@ -80,10 +80,10 @@ def ours(folder: Path, full: bool) -> dict[str, float]:
     import numpy as np
     import torch
 
+    from edgetl.config.recipe import Training
+    from edgetl.console.progress import Silent
     from edgetl.data.augment import Augment
     from edgetl.models import backbones
-    from edgetl.progress import Silent
-    from edgetl.recipe import Training
     from edgetl.training import run as running
     from edgetl.training.batches import TrainingData
     from edgetl.training.loop import fit

@@ -17,8 +17,8 @@ import typer
 
 from edgetl import __version__
 from edgetl.commands import bench, build, bundle, cache, check, doctor, explain, init, schema
-from edgetl.endings import drop_output, reader_is_gone, translated
-from edgetl.streams import open_closed, tell
+from edgetl.console.exits import drop_output, reader_is_gone, translated
+from edgetl.console.streams import open_closed, tell
 
 app = typer.Typer(
     name="edgetl",
@@ -65,7 +65,7 @@ def main() -> None:
         app(prog_name="edgetl")
     words, said = _split(sys.argv[1:])
     if "--quiet" in said:
-        os.environ["EDGETL_QUIET"] = "1"  # edgetl.progress reads it
+        os.environ["EDGETL_QUIET"] = "1"  # edgetl.console.progress reads it
     try:
         code = _run(words)
         sys.stdout.flush()

@@ -10,31 +10,20 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edgetl import processes, sources
+from edgetl.config.loading import Loaded, nearest
+from edgetl.config.recipe import FORMATS
+from edgetl.console.progress import Progress, Silent
 from edgetl.errors import GateFailed, UsageError
-from edgetl.loading import Loaded, nearest
-from edgetl.progress import Progress, Silent
-from edgetl.recipe import FORMATS
-from edgetl.stages import (
-    benchmark,
-    calibrate,
-    data,
-    distil,
-    evaluate,
-    export,
-    preflight,
-    prune,
-    quantize,
-    report,
-    teach,
-    verify,
-)
-from edgetl.stages.stage import Context, Stage
-from edgetl.store import DamagedEntry, Entry, Parts, Store, writing
+from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, verify
+from edgetl.stages.common import preflight, sources
+from edgetl.stages.common.stage import Context, Stage, Step
+from edgetl.stages.report import report
+from edgetl.store import DamagedEntry, Dependencies, Entry, Store, writing
+from edgetl.training import distributed
 
 STAGES: tuple[Stage, ...] = (
     data.STAGE,
@@ -52,29 +41,7 @@ STAGES: tuple[Stage, ...] = (
 _TOGETHER = (*teach.STAGES, distil.STAGE, prune.STAGE)
 """Stages that train: a launcher's other processes join them, and wait while the first one computes the rest."""
 
-_Compute = Callable[[Stage, Parts, dict[str, Entry]], tuple[Entry, bool]]
-
-
-@dataclass(frozen=True)
-class Step:
-    """A stage of one build.
-
-    parts: what it depends on; without inputs where those are not computed yet.
-    waits: the stages it needs that are not computed yet; it has no key then.
-    damage: what is wrong with the entry that it had.
-    """
-
-    stage: Stage
-    parts: Parts
-    entry: Entry | None
-    cached: bool
-    waits: tuple[str, ...] = ()
-    damage: str = ""
-
-    @property
-    def key(self) -> str | None:
-        """Where the store keeps the result; None while it depends on a stage that is not computed yet."""
-        return None if self.waits else self.parts.key
+_Compute = Callable[[Stage, Dependencies, dict[str, Entry]], tuple[Entry, bool]]
 
 
 def plan(loaded: Loaded, store: Store, until: str | None = None, *, fresh: bool = False) -> list[Step]:
@@ -120,7 +87,7 @@ def _computed(
     done: set[str] = set()
     replaced: set[str] = set()
 
-    def compute(stage: Stage, parts: Parts, inputs: dict[str, Entry]) -> tuple[Entry, bool]:
+    def compute(stage: Stage, parts: Dependencies, inputs: dict[str, Entry]) -> tuple[Entry, bool]:
         for need in stage.needs:
             name, _, path = need.partition("/")
             if name in inputs:
@@ -135,7 +102,7 @@ def _computed(
                 folders = {name: entry.folder for name, entry in inputs.items()}
                 root = sources.root(loaded, store, progress)
                 if stage in _TOGETHER:
-                    processes.order(stage.name, folders, draft.scratch, root)
+                    distributed.order(stage.name, folders, draft.scratch, root)
                 stage.run(Context(loaded.recipe, draft.folder, folders, draft.scratch, root, loaded.project, progress))
             assert draft.entry is not None
             done.add(parts.key)
@@ -168,7 +135,7 @@ def follow(loaded: Loaded) -> NoReturn:
         with tempfile.TemporaryDirectory() as aside:  # the first one's result counts
             stage.run(Context(loaded.recipe, Path(aside), folders, scratch, root, loaded.project, Silent()))
 
-    processes.follow(join)
+    distributed.follow(join)
 
 
 def _active(loaded: Loaded, until: str | None) -> list[Stage]:
@@ -199,7 +166,7 @@ def _walk(
         digests = {f"{name}/{path}": inputs[name].digest(path) for name, _, path in needs if name in inputs}
         if not needs:
             digests = {"source": sources.fingerprint(loaded, store)}
-        parts = Parts.of(stage.name, stage.version, stage.settings(loaded.recipe), digests, stage.tools)
+        parts = Dependencies.of(stage.name, stage.version, stage.settings(loaded.recipe), digests, stage.tools)
         if waits:
             yield Step(stage, parts, None, cached=False, waits=waits)
             continue

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from types import TracebackType
 
-from edgetl.capture import Log, captured
+from edgetl.console.capture import Log, captured
 from edgetl.errors import EdgetlError, EnvironmentFault
 from edgetl.runtime import telemetry
 

@@ -14,7 +14,7 @@ from edgetl.commands.completion import complete_target
 from edgetl.commands.pairs import ColumnsOption, columns_of
 
 if TYPE_CHECKING:
-    from edgetl.progress import Progress
+    from edgetl.console.progress import Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +34,7 @@ def _bench(
     as_json: JsonOption = False,
 ) -> None:
     """Measure latency on targets, all artefacts interleaved."""
-    from edgetl.progress import Console
+    from edgetl.console.progress import Console
 
     require_bundle(bundle)
     with Console() as console:
@@ -57,7 +57,7 @@ def _bench(
 
 
 def _latency(bundle: Path, targets: list[str], quick: bool, progress: Progress) -> dict[str, list[dict[str, Any]]]:
-    from edgetl import target
+    from edgetl.config import target
     from edgetl.devices.latency import latency
     from edgetl.runtime.manifest import Manifest
 
@@ -73,7 +73,7 @@ def _latency(bundle: Path, targets: list[str], quick: bool, progress: Progress) 
 def _metrics(
     bundle: Path, data: str, columns: Mapping[str, str], progress: Progress
 ) -> dict[str, dict[str, dict[str, float]]]:
-    from edgetl.stages.external import evaluate
+    from edgetl.api.evaluate import evaluate
 
     kind, root = split_data(data)
     results = evaluate(bundle, kind, root, None, {}, progress, columns)

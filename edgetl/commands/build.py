@@ -10,12 +10,12 @@ import typer
 
 from edgetl.commands.completion import complete_recipe, complete_stage
 from edgetl.commands.project import announce_stand_in, store_folder
+from edgetl.console.streams import tell
 from edgetl.errors import Interrupted, UsageError
-from edgetl.streams import tell
 
 if TYPE_CHECKING:
-    from edgetl.loading import Loaded
-    from edgetl.pipeline import Step
+    from edgetl.config.loading import Loaded
+    from edgetl.stages.common.stage import Step
     from edgetl.store import Store
 
 
@@ -42,13 +42,14 @@ def _build(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Build a bundle: train, distil, prune, quantize, export, verify, measure, report. Goes on where it was stopped."""
-    from edgetl.loading import load
+    from edgetl.config.loading import load
 
     loaded = load(recipe, set_ or [])  # before what takes long to import: a mistake is told at once
-    from edgetl import pipeline, processes
+    from edgetl import pipeline
     from edgetl.store import Store
+    from edgetl.training import distributed
 
-    if processes.follows():
+    if distributed.follows():
         if not dry_run:
             pipeline.follow(loaded)
         return
@@ -61,7 +62,7 @@ def _build(
 
         stages = plans.stages(loaded, store, pipeline.plan(loaded, store, until, fresh=fresh), fresh=fresh)
     else:
-        with processes.leading():
+        with distributed.leading():
             _protect_real_run(run, loaded)
             steps = _run(loaded, store, run, until, fresh)
         stages = [{"name": step.stage.name, "key": step.key, "cached": step.cached} for step in steps]
@@ -78,7 +79,7 @@ def _report(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Render report.html again from a run folder's report.json."""
-    from edgetl.stages.report import render_again
+    from edgetl.stages.report.report import render_again
 
     if not run.is_dir():
         raise UsageError("there is no run", place=str(run), hint="a build writes it to runs/NAME")
@@ -123,8 +124,8 @@ def _build_in(loaded: Loaded, store: Store, run: Path, until: str | None, fresh:
     import time
 
     from edgetl import pipeline
-    from edgetl.logs import quiet_libraries
-    from edgetl.progress import Console
+    from edgetl.console.logging import quiet_libraries
+    from edgetl.console.progress import Console
 
     started = time.monotonic()
     with Console(run / "log.jsonl") as console, quiet_libraries(console):

@@ -10,8 +10,8 @@ import typer
 
 from edgetl.commands.arguments import BundleArgument, DataOption, JsonOption, require_bundle, split_data
 from edgetl.commands.pairs import ColumnsOption, columns_of, pairs
+from edgetl.console.streams import tell
 from edgetl.errors import DataError, EnvironmentFault, IntegrityError, UnreadableImage
-from edgetl.streams import tell
 
 if TYPE_CHECKING:
     from edgetl.runtime.predicting import Prediction
@@ -43,8 +43,8 @@ def _evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Metrics with 95 % intervals of every artefact on another labelled set."""
-    from edgetl.progress import Console
-    from edgetl.stages.external import evaluate
+    from edgetl.api.evaluate import evaluate
+    from edgetl.console.progress import Console
 
     kind, root = split_data(data)
     require_bundle(bundle)

@@ -17,7 +17,7 @@ from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from edgetl.store import Store
-    from edgetl.store.upkeep import Pruned
+    from edgetl.store.maintenance import Pruned
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
 _STEPS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -52,7 +52,7 @@ def register(app: typer.Typer) -> None:
 
 def _list(recipe: RecipeArgument = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Finished stages: size, age, the seconds they took, when builds last needed them and of which recipes."""
-    from edgetl.store.upkeep import besides, items
+    from edgetl.store.maintenance import besides, items
 
     chosen = _store(recipe, store)
     found, others, now = items(chosen), besides(chosen), time.time()
@@ -83,7 +83,7 @@ def _prune(
 
     What a running build uses stays. Checkpoints of an interrupted training stay as long as results do.
     """
-    from edgetl.store.upkeep import prune
+    from edgetl.store.maintenance import prune
 
     chosen, seconds = _store(recipe, store), _seconds(older_than)
     found = prune(chosen, seconds, time.time(), dry_run=dry_run)
@@ -110,7 +110,7 @@ def _rows(some: Sequence[Pruned]) -> list[dict[str, Any]]:
 
 def _verify(recipe: RecipeArgument = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Read all results and compare their sha256. Exit code 5 when something is damaged."""
-    from edgetl.store.upkeep import verify
+    from edgetl.store.maintenance import verify
 
     chosen = _store(recipe, store)
     checks = verify(chosen)
@@ -132,7 +132,7 @@ def _verify(recipe: RecipeArgument = None, store: StoreOption = None, as_json: J
 def _store(recipe: Path | None, folder: Path | None) -> Store:
     """The store that is meant. Raises UsageError when there is none."""
     from edgetl.commands.project import chosen_store, store_folder
-    from edgetl.loading import load
+    from edgetl.config.loading import load
     from edgetl.store import Store
 
     if folder is None:

@@ -16,8 +16,8 @@ from edgetl.commands.project import announce_stand_in, store_folder
 from edgetl.errors import DataError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from edgetl.progress import Progress
-    from edgetl.stages.checking import Check, Survey
+    from edgetl.api.check import Check, Survey
+    from edgetl.console.progress import Progress
 
 _SHOWN = 10
 
@@ -37,9 +37,9 @@ def _check(
     as_json: JsonOption = False,
 ) -> None:
     """Look at a recipe and every picture of its data, without training. Exit code 2 when a build would stop."""
-    from edgetl.capture import captured
-    from edgetl.progress import Console
-    from edgetl.stages import checking
+    from edgetl.api import check
+    from edgetl.console.capture import captured
+    from edgetl.console.progress import Console
 
     if (recipe is None) == (data is None):
         raise UsageError("check: expected a recipe, or --data KIND:ROOT", hint="edgetl check --help")
@@ -52,7 +52,7 @@ def _check(
             if recipe is not None:
                 found = _of_recipe(recipe, set_ or [], console)
             else:
-                found = checking.check_data(*split_data(data or ""), columns_of(columns), console)
+                found = check.check_data(*split_data(data or ""), columns_of(columns), console)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; a check changes nothing") from exc
     print(json.dumps(found.to_json()) if as_json else "\n".join(_lines(found.survey)))
@@ -62,14 +62,14 @@ def _check(
 
 
 def _of_recipe(path: Path, overrides: Sequence[str], progress: Progress) -> Check:
-    from edgetl.loading import load
-    from edgetl.stages import checking
+    from edgetl.api import check
+    from edgetl.config.loading import load
     from edgetl.store import Store
 
     loaded = load(path, overrides)
     if loaded.stand_in:
         announce_stand_in(loaded)
-    return checking.check_recipe(loaded, Store(store_folder(loaded)), progress)
+    return check.check_recipe(loaded, Store(store_folder(loaded)), progress)
 
 
 def _lines(found: Survey) -> Iterator[str]:

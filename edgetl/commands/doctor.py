@@ -27,8 +27,8 @@ def _doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Look at Python, processor, memory, disk, packages and runtimes. Exit code 3 when something needed is broken."""
+    from edgetl.console.progress import Console
     from edgetl.doctor import examine
-    from edgetl.progress import Console
 
     found = []
     with Console() as console:

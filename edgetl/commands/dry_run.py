@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from edgetl.store import History
 
 if TYPE_CHECKING:
-    from edgetl.loading import Loaded
-    from edgetl.pipeline import Step
+    from edgetl.config.loading import Loaded
+    from edgetl.stages.common.stage import Step
     from edgetl.store import Store
 
 

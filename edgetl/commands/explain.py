@@ -13,7 +13,7 @@ import typer
 
 from edgetl.commands.arguments import JsonOption
 from edgetl.commands.completion import complete_recipe
-from edgetl.streams import tell
+from edgetl.console.streams import tell
 
 
 def register(app: typer.Typer) -> None:
@@ -32,13 +32,13 @@ def _explain(
     as_json: JsonOption = False,
 ) -> None:
     """Show every field of a recipe: its value, where that comes from, its default, and what it means. Needs no data."""
-    from edgetl import explanation
-    from edgetl.loading import resolve
+    from edgetl.config import explain
+    from edgetl.config.loading import resolve
 
     resolved = resolve(recipe, set_ or [])
-    rows = list(explanation.rows(resolved))
+    rows = list(explain.rows(resolved))
     if field:
-        rows = explanation.chosen(rows, field)
+        rows = explain.chosen(rows, field)
     for error in resolved.missing:
         tell(f"warning: {error}")
     if as_json:
@@ -49,4 +49,4 @@ def _explain(
         print(f"# On the stand-in {resolved.stand_in}: a variable in data.root is not set.")
     outer = len(rows[0].path) - 1
     for row in rows:
-        print(explanation.text(row, outer, str(recipe), alone=len(rows) == 1))
+        print(explain.text(row, outer, str(recipe), alone=len(rows) == 1))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgetl.commands.arguments import JsonOption, expanded, write_whole
+from edgetl.console.streams import tell
 from edgetl.errors import Interrupted, UsageError
-from edgetl.streams import tell
 
 if TYPE_CHECKING:
-    from edgetl.stages.starting import Start
+    from edgetl.api.init import Start
 
 
 def register(app: typer.Typer) -> None:
@@ -50,9 +50,9 @@ def _init(
 
 
 def _decided(data: Path, out: Path) -> tuple[Start, str]:
-    from edgetl.progress import Console
-    from edgetl.stages import starting
+    from edgetl.api import init
+    from edgetl.console.progress import Console
 
     with Console() as console, tempfile.TemporaryDirectory() as scratch:
-        start = starting.look(expanded(data), out, Path(scratch), console)
-    return start, starting.text(start)
+        start = init.look(expanded(data), out, Path(scratch), console)
+    return start, init.text(start)

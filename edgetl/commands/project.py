@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.commands.arguments import expanded
+from edgetl.console.streams import tell
 from edgetl.errors import EnvironmentFault
-from edgetl.streams import tell
 
 if TYPE_CHECKING:
-    from edgetl.loading import Loaded
+    from edgetl.config.loading import Loaded
 
 __all__ = ["announce_stand_in", "chosen_store", "store_folder"]
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edgetl.commands.arguments import write_whole
-from edgetl.streams import tell
+from edgetl.console.streams import tell
 
 
 def register(app: typer.Typer) -> None:
@@ -25,9 +25,9 @@ def _schema(
     ] = False,
 ) -> None:
     """Print the JSON schema of recipes, with which editors complete and check them."""
-    from edgetl.recipe import Recipe
-    from edgetl.schema import json_schema
-    from edgetl.target import Target
+    from edgetl.config.json_schema import json_schema
+    from edgetl.config.recipe import Recipe
+    from edgetl.config.target import Target
 
     found = json_schema(Target, "edgetl target") if target else json_schema(Recipe, "edgetl recipe")
     text = json.dumps(found, indent=2)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgetl.console.progress import Progress
 from edgetl.data.readers import csv_table, ham10000
 from edgetl.data.readers.folder import SUFFIXES
 from edgetl.data.records import Record
 from edgetl.data.source import Source, open_source
 from edgetl.errors import DataError
-from edgetl.progress import Progress
 
 __all__ = ["Discovery", "discover"]
 

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgetl.data.at_once import each_picture
+from edgetl.console.progress import Progress
+from edgetl.data.disk_space import require_room
 from edgetl.data.listing import indented
-from edgetl.data.room import require_room
+from edgetl.data.parallel import each_picture
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, IntegrityError
-from edgetl.progress import Progress
 from edgetl.runtime.preprocessing import Preprocessing, preprocess
 
 __all__ = ["all_unreadable", "cache", "open_cache"]

@@ -22,12 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from edgetl.console.progress import Progress
+from edgetl.data.disk_space import require_room
 from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.readers.medmnist import TABLE
 from edgetl.data.records import SPLITS
-from edgetl.data.room import require_room
 from edgetl.errors import DataError, EnvironmentFault
-from edgetl.progress import Progress
 
 if TYPE_CHECKING:
     import numpy as np

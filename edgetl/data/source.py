@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetl.data import medmnist, oddities, readers, selection
+from edgetl.console.progress import Progress, Silent
+from edgetl.data import lint, medmnist, readers, selection
 from edgetl.data.readers import csv_table
 from edgetl.data.records import DataWarning, Record
 from edgetl.errors import DataError
-from edgetl.progress import Progress, Silent
 
 __all__ = ["Source", "open_source"]
 
@@ -78,8 +78,8 @@ def open_source(
             # Where a .npz was unpacked says nothing to whoever has the .npz.
             raise DataError(exc.message, place=place if kind == "medmnist" else exc.place, hint=exc.hint) from exc
         records = selection.select(found, labels or {}, exclude, place, fewest)
-        oddities.warn_of_labels(found, labels or {})
-        oddities.warn_of_groups(records)
+        lint.warn_of_labels(found, labels or {})
+        lint.warn_of_groups(records)
         if kind == "csv":
             csv_table.require_files(records, root)
     said = [str(one.message) for one in caught if issubclass(one.category, DataWarning)]

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgetl.console.progress import Progress
 from edgetl.data import leaks
-from edgetl.data.at_once import each_picture
 from edgetl.data.fingerprint import Fingerprints
-from edgetl.data.near import SIDE, duplicates, thumbnail
+from edgetl.data.near_duplicates import SIDE, duplicates, thumbnail
+from edgetl.data.parallel import each_picture
 from edgetl.data.records import SPLITS, Record, group_of
 from edgetl.data.source import Source
-from edgetl.progress import Progress
 from edgetl.runtime.preprocessing import decode
 
 __all__ = ["Class", "Survey", "Unreadable", "survey"]

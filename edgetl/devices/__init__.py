@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from edgetl.config.target import Target
 from edgetl.devices import local
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.workers import Worker
-from edgetl.target import Target
 
 __all__ = ["DEVICES", "Device"]
 

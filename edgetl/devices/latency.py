@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgetl.config.target import Target
 from edgetl.devices import DEVICES
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.measuring import Measurement, Mode, measure
 from edgetl.runtime.workers import Worker
-from edgetl.target import Target
 
 _FIELDS = (
     *("mode", "batch", "threads", "runs", "noisy", "noise", "p50_ms", "p90_ms", "p99_ms", "first_ms", "load_ms"),

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from edgetl.config.target import Target
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.workers import Worker, local_worker
-from edgetl.target import Target
 
 
 class Local:

@@ -30,9 +30,9 @@ from edgetl.evidence.metrics import Proportion, checked, classify_metrics, propo
 
 __all__ = [
     "Interval",
-    "draw_weights",
+    "bootstrap_weights",
+    "group_index",
     "mean_interval",
-    "membership_of",
     "paired_difference",
     "student_t",
     "wilson",
@@ -85,7 +85,7 @@ def with_intervals(
         resamples: bootstrap resamples, at least 2.
     """
     probabilities, labels = checked(probabilities, labels, classes)
-    membership = membership_of(groups, len(labels))
+    membership = group_index(groups, len(labels))
     values = classify_metrics(probabilities, labels, classes, thresholds)
     intervals: dict[str, Interval] = {}
     for name, share in proportions(probabilities, labels, classes, thresholds).items():
@@ -140,9 +140,9 @@ def paired_difference(
             raise ValueError(f"metric {metric!r} is not defined here, expected one of {sorted(set(a) & set(b))}")
         return np.asarray(a[metric] - b[metric], dtype=np.float64)
 
-    membership = membership_of(groups, len(labels))
+    membership = group_index(groups, len(labels))
     value = float(difference(everyone)[0])
-    drawn = np.concatenate([difference(weights) for weights in draw_weights(labels, membership, seed, resamples)])
+    drawn = np.concatenate([difference(weights) for weights in bootstrap_weights(labels, membership, seed, resamples)])
     reach = student_t(int(membership.max())) * float(np.nanstd(drawn, ddof=1))
     return Interval(value, value - reach, value + reach)
 
@@ -194,13 +194,13 @@ def _spread(
     """Mean and standard deviation of each metric over the resamples."""
     parts = [
         weighted_metrics(probabilities, labels, classes, None, weights)
-        for weights in draw_weights(labels, membership, seed, resamples)
+        for weights in bootstrap_weights(labels, membership, seed, resamples)
     ]
     drawn = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return {name: _Spread(float(np.nanmean(of)), float(np.nanstd(of, ddof=1))) for name, of in drawn.items()}
 
 
-def draw_weights(labels: Integers, membership: Integers, seed: int, resamples: int) -> Iterator[Floats]:
+def bootstrap_weights(labels: Integers, membership: Integers, seed: int, resamples: int) -> Iterator[Floats]:
     """Weights of the images, [R, N] at a time: groups drawn with replacement within each class.
 
     A group with several labels (two images of one patient) counts to its most frequent one.
@@ -219,7 +219,7 @@ def draw_weights(labels: Integers, membership: Integers, seed: int, resamples: i
         yield counts[:, membership]
 
 
-def membership_of(groups: Sequence[str] | None, images: int) -> Integers:
+def group_index(groups: Sequence[str] | None, images: int) -> Integers:
     """Index of each image's group, int64 [N]."""
     if groups is None:
         return np.arange(images, dtype=np.int64)

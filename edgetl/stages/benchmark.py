@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgetl.config.recipe import FORMATS, Recipe
 from edgetl.devices.local import machine
-from edgetl.recipe import FORMATS, Recipe
-from edgetl.stages.networks import TEACHER_NETWORKS, networks
-from edgetl.stages.stage import Context, Stage
+from edgetl.stages.common.networks import TEACHER_NETWORKS, networks
+from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
     from edgetl.runtime.manifest import Artifact
@@ -25,10 +25,9 @@ def _settings(recipe: Recipe) -> Any:
 
 
 def _run(context: Context) -> None:
-    from edgetl import target as targets
-    from edgetl.devices import DEVICES
+    from edgetl.config import target as targets
+    from edgetl.devices import DEVICES, eager
     from edgetl.devices.latency import latency
-    from edgetl.models import eager
 
     folders = [context.inputs[f"calibrate.{backend}"] for backend in context.recipe.export]
     artifacts = [(folder, artifact) for folder in folders for artifact in read_artifacts(folder)]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import BACKENDS
-from edgetl.recipe import Format, Recipe
+from edgetl.config.recipe import Format, Recipe
+from edgetl.stages.common.stage import Context, Stage
 from edgetl.stages.export import SUFFIX
-from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
     from edgetl.data.table import DataTable
@@ -62,8 +62,8 @@ def _calibrated(context: Context, table: DataTable, backend: Format, path: Path)
     import numpy as np
 
     from edgetl.evidence.calibration import fit_temperature, operating_points, softmax
-    from edgetl.stages.originals import preprocessing_of
-    from edgetl.stages.running import open_file, outputs
+    from edgetl.stages.common.predict import open_file, outputs
+    from edgetl.stages.common.settings import preprocessing_of
 
     precision = path.stem.removeprefix(f"{backend}-")
     options = dict(BACKENDS[backend].RUNTIME_OPTIONS.get(precision, {}))

@@ -12,19 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgetl import sources
+from edgetl.config.recipe import Recipe
 from edgetl.data import leaks
 from edgetl.data.fingerprint import Fingerprints
+from edgetl.data.near_duplicates import grouping
 from edgetl.data.records import SPLITS, Record
 from edgetl.data.source import Source
 from edgetl.data.splits import split
 from edgetl.data.table import DataTable
+from edgetl.data.unreadable import named_with
 from edgetl.errors import DataError
-from edgetl.recipe import Recipe
-from edgetl.stages import duplicates
-from edgetl.stages.settings import split_seed
-from edgetl.stages.stage import Context, Stage
-from edgetl.stages.unreadable import named_with
+from edgetl.stages.common import sources
+from edgetl.stages.common.settings import split_seed
+from edgetl.stages.common.stage import Context, Stage
 
 _SAMPLES_PER_CLASS = 4
 
@@ -51,12 +51,12 @@ def _run(context: Context) -> None:
     preprocessing = Preprocessing(Resize(data.resize.mode, data.resize.kernel, height=size, width=size))
     with named_with(masks, "masks", source.root):
         cache(table, context.data_root, preprocessing, context.folder / "images.npy", context.progress, unreadable)
-    near = duplicates.find(context.folder / "images.npy", merged, digests, context.progress)
+    near = grouping.find(context.folder / "images.npy", merged, digests, context.progress)
     table = _keep_together(context.recipe, source, merged, near) or table
     alike = {one.image for same in near for one in same}
     split_of = {record.image: record for record in table.records if record.image in alike}
     found = leaks.find(table.records, digests, [[split_of[one.image] for one in same] for same in near])
-    for caution in duplicates.cautions(found):
+    for caution in grouping.cautions(found):
         context.progress.warn(f"warning: {caution}")
         cautions.append(caution)
     table.save(context.folder / "table.json")
@@ -70,7 +70,7 @@ def _source(context: Context) -> tuple[Source, Mapping[str, str], dict[str, str]
     # What cannot be opened is no copy of anything; the decoding names it together with the broken ones.
     digests, unreadable = index.copies(source.root, [record.image for record in source.records])
     _, masks = index.look(source.root, (record.mask for record in source.records if record.mask))
-    return source, duplicates.untie_broken(digests, source.root), unreadable, masks
+    return source, grouping.untie_broken(digests, source.root), unreadable, masks
 
 
 def _table(recipe: Recipe, source: Source, merged: Sequence[Record]) -> DataTable:
@@ -94,7 +94,7 @@ def _keep_together(
     if not near:
         return None
     try:
-        return _table(recipe, source, duplicates.merge(merged, near))
+        return _table(recipe, source, grouping.merge(merged, near))
     except DataError:
         return None
 

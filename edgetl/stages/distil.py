@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from edgetl.progress import Part, Progress
-from edgetl.recipe import Recipe
-from edgetl.stages import settings as slices
-from edgetl.stages.networks import TEACHER_NETWORKS
-from edgetl.stages.stage import Context, Stage
+from edgetl.config.recipe import Recipe
+from edgetl.console.progress import Part, Progress
+from edgetl.stages.common import settings as slices
+from edgetl.stages.common.networks import TEACHER_NETWORKS
+from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgetl.evidence.choice import Standing
+    from edgetl.evidence.model_selection import Standing
     from edgetl.training.batches import TrainingData
     from edgetl.training.loop import Fit
 
@@ -32,8 +32,8 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     """Write the chosen student's `network/`, `choice.json` (its weight), and `training.json` with every candidate."""
-    from edgetl.evidence.choice import RULE, choose
-    from edgetl.stages import trained
+    from edgetl.evidence.model_selection import RULE, choose
+    from edgetl.stages.common import trained
 
     recipe = context.recipe
     table = trained.open_table(context)
@@ -89,7 +89,7 @@ def _candidates(
     context: Context, weights: Sequence[float], chosen: int, standings: Sequence[Standing], fits: Sequence[Fit]
 ) -> list[dict[str, Any]]:
     """How every candidate went and stands, as JSON; the standings are also logged."""
-    from edgetl.stages import trained
+    from edgetl.stages.common import trained
 
     for index, (weight, standing) in enumerate(zip(weights, standings, strict=True)):
         context.progress.event("candidate", weight=weight, chosen=index == chosen, **asdict(standing))
@@ -108,7 +108,7 @@ def _train(
     progress: Progress,
 ) -> Fit:
     """Train one candidate; a finished one is taken from its checkpoints."""
-    from edgetl.stages import trained
+    from edgetl.stages.common import trained
     from edgetl.training.loop import fit
 
     return fit(

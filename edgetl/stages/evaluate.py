@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgetl.recipe import Recipe
-from edgetl.stages.networks import AVERAGE, TEACHER_NETWORKS, TEACHERS, networks
-from edgetl.stages.stage import Context, Stage
+from edgetl.config.recipe import Recipe
+from edgetl.stages.common.networks import AVERAGE, TEACHER_NETWORKS, TEACHERS, networks
+from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     from edgetl.data.table import DataTable
-    from edgetl.stages.arrays import write_arrays
+    from edgetl.store.arrays import write_arrays
 
     table = DataTable.load(context.inputs["data"] / "table.json")
     folders = networks(context)
@@ -48,8 +48,9 @@ def _run(context: Context) -> None:
 def _logits(context: Context, table: DataTable, folders: dict[str, Path]) -> dict[str, npt.NDArray[np.float32]]:
     import numpy as np
 
+    from edgetl.data.decode import batches
     from edgetl.models import spec
-    from edgetl.stages.originals import batches, preprocessing_of
+    from edgetl.stages.common.settings import preprocessing_of
     from edgetl.training.inference import predict_logits
 
     loaded: dict[str, nn.Module] = {name: spec.load(folder).eval() for name, folder in folders.items()}
@@ -97,7 +98,7 @@ def _model(
 ) -> dict[str, Any]:
     """The report's entry: size, and metrics on test at the temperature and thresholds that validation chose."""
     from edgetl.evidence.calibration import fit_temperature, operating_points, softmax
-    from edgetl.stages.measures import test_metrics
+    from edgetl.stages.common.measures import test_metrics
 
     temperature = fit_temperature(logits[f"{name}_val"], table.labels("val"))
     validated = softmax(logits[f"{name}_val"], temperature)
@@ -139,7 +140,7 @@ def _write_golden(context: Context) -> None:
 
     from edgetl.data import phantom
     from edgetl.runtime.preprocessing import preprocess
-    from edgetl.stages.originals import preprocessing_of
+    from edgetl.stages.common.settings import preprocessing_of
 
     rendered = context.scratch / "golden"
     phantom.render(rendered, GOLDEN_IMAGES, 2 * context.recipe.data.image_size, _GOLDEN_SEED)

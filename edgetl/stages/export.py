@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from edgetl.backends import BACKENDS
-from edgetl.recipe import Format, Recipe
-from edgetl.stages.stage import Context, Stage
+from edgetl.config.recipe import Format, Recipe
+from edgetl.stages.common.stage import Context, Stage
 
 # The file that a runtime opens; OpenVINO's weights lie beside it.
 SUFFIX: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "tflite": ".tflite"}

@@ -9,10 +9,10 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from edgetl.recipe import Recipe
-from edgetl.stages import settings as slices
-from edgetl.stages.networks import TEACHER_NETWORKS
-from edgetl.stages.stage import Context, Stage
+from edgetl.config.recipe import Recipe
+from edgetl.stages.common import settings as slices
+from edgetl.stages.common.networks import TEACHER_NETWORKS
+from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +36,7 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     """Write the pruned `network/` and `training.json`; without pruning in the recipe, the student as it is."""
-    from edgetl.stages import trained
+    from edgetl.stages.common import trained
     from edgetl.training.loop import fit
 
     recipe, settings = context.recipe, context.recipe.prune
@@ -84,7 +84,7 @@ def _run(context: Context) -> None:
 def _cut(context: Context, network: Network, data: TrainingData) -> dict[str, Any]:
     """Prune `network` in place and measure its BatchNorm anew; its validation scores and costs."""
     from edgetl.models.prune import prune_to_macs
-    from edgetl.stages import trained
+    from edgetl.stages.common import trained
     from edgetl.training.batches import batch_size_for, plain_batches
     from edgetl.training.ema import recalibrate
     from edgetl.training.run import RECALIBRATION_IMAGES
@@ -100,7 +100,7 @@ def _cut(context: Context, network: Network, data: TrainingData) -> dict[str, An
 
 def _teacher(context: Context, student: nn.Module) -> tuple[nn.Module, float, str]:
     """Who teaches the recovery, with which weight, and its name."""
-    from edgetl.stages import trained
+    from edgetl.stages.common import trained
 
     chosen = trained.read_choice(context.inputs["distil"])
     teacher = trained.load_teachers(context)

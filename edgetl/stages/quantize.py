@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetl.backends import BACKENDS
-from edgetl.recipe import Format, Recipe
+from edgetl.config.recipe import Format, Recipe
+from edgetl.stages.common.stage import Context, Stage
 from edgetl.stages.export import SUFFIX
-from edgetl.stages.stage import Context, Stage
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgetl.recipe import Recipe, Teacher
-from edgetl.stages import settings as slices
-from edgetl.stages.networks import TEACHERS
-from edgetl.stages.stage import Context, Stage
+from edgetl.config.recipe import Recipe, Teacher
+from edgetl.stages.common import settings as slices
+from edgetl.stages.common.networks import TEACHERS
+from edgetl.stages.common.stage import Context, Stage
 
 
 def stage(index: int) -> Stage:
@@ -37,7 +37,7 @@ def _teacher(recipe: Recipe, index: int) -> Teacher | None:
 
 def _run(context: Context, index: int, label: str) -> None:
     """Write `network/` and `training.json`; without a teacher in the recipe only the latter, saying so."""
-    from edgetl.stages import trained
+    from edgetl.stages.common import trained
     from edgetl.training.loop import fit
 
     recipe = context.recipe

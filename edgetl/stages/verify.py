@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import BACKENDS
-from edgetl.recipe import Format, Recipe
-from edgetl.stages.stage import Context, Stage
+from edgetl.config.recipe import Format, Recipe
+from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,9 +29,9 @@ def stage(backend: Format) -> Stage:
 
     def run(context: Context) -> None:
         from edgetl.data.table import DataTable
-        from edgetl.stages.arrays import write_arrays
-        from edgetl.stages.originals import preprocessing_of
-        from edgetl.stages.running import open_file, outputs
+        from edgetl.stages.common.predict import open_file, outputs
+        from edgetl.stages.common.settings import preprocessing_of
+        from edgetl.store.arrays import write_arrays
 
         table = DataTable.load(context.inputs["data"] / "table.json")
         finished = context.inputs[f"calibrate.{backend}"]
@@ -70,7 +70,7 @@ def _verified(
 
     from edgetl.evidence.calibration import softmax
     from edgetl.evidence.parity import compare
-    from edgetl.stages.measures import test_metrics
+    from edgetl.stages.common.measures import test_metrics
 
     probabilities = outputs[artifact["name"]]
     logits = np.load(context.inputs["evaluate"] / "logits.npz")[f"{artifact['model']}_test"]

@@ -9,14 +9,14 @@
       verified/KEY       size, times and inode of each file when its sha256 was last right
       damaged/KEY-TIME/  entries that were found damaged; `edgetl cache prune` removes them
 
-A key is the digest of everything that a stage depends on (`Parts`). What a later stage depends on is the *content* of an
+A key is the digest of everything that a stage depends on (`Dependencies`). What a later stage depends on is the *content* of an
 earlier one (`Entry.digest`), so that a recomputed stage with the same result does not recompute what follows.
 """
 
+from edgetl.store.diff import History
 from edgetl.store.disk import writing
-from edgetl.store.entries import DamagedEntry, Entry, Parts
+from edgetl.store.entries import DamagedEntry, Dependencies, Entry
 from edgetl.store.locks import locked
-from edgetl.store.reasons import History
 from edgetl.store.store import Draft, Store
 
-__all__ = ["DamagedEntry", "Draft", "Entry", "History", "Parts", "Store", "locked", "writing"]
+__all__ = ["DamagedEntry", "Dependencies", "Draft", "Entry", "History", "Store", "locked", "writing"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from edgetl.errors import IntegrityError
 
-__all__ = ["ENTRY", "DamagedEntry", "Entry", "Parts", "read", "sha256_of", "state_of"]
+__all__ = ["ENTRY", "DamagedEntry", "Dependencies", "Entry", "read", "sha256_of", "state_of"]
 
 ENTRY = "entry.json"
 
@@ -32,7 +32,7 @@ class DamagedEntry(IntegrityError):
 
 
 @dataclass(frozen=True)
-class Parts:
+class Dependencies:
     """Everything that a stage depends on.
 
     version: of the stage's code. settings: its slice of the recipe, as JSON. inputs: digests of what it reads.
@@ -48,7 +48,9 @@ class Parts:
     tools: Mapping[str, str]
 
     @classmethod
-    def of(cls, stage: str, version: int, settings: Any, inputs: Mapping[str, str], tools: Sequence[str]) -> Parts:
+    def of(
+        cls, stage: str, version: int, settings: Any, inputs: Mapping[str, str], tools: Sequence[str]
+    ) -> Dependencies:
         """With the installed versions of `tools`."""
         return cls(stage, version, settings, dict(inputs), {tool: metadata.version(tool) for tool in tools})
 
@@ -81,7 +83,7 @@ class Entry:
     seconds: float
     peak_rss_mb: float | None = None
     made: str = ""
-    parts: Parts | None = None
+    parts: Dependencies | None = None
 
     @property
     def size(self) -> int:
@@ -130,9 +132,9 @@ def read(folder: Path, stage: str = "a stage") -> Entry:
         raise DamagedEntry(key, stage, f"{ENTRY} cannot be read", folder) from exc
 
 
-def _parts(record: Mapping[str, Any]) -> Parts:
+def _parts(record: Mapping[str, Any]) -> Dependencies:
     inputs, tools = dict(record["inputs"]), dict(record["tools"])
-    return Parts(str(record["stage"]), int(record["version"]), record["settings"], inputs, tools)
+    return Dependencies(str(record["stage"]), int(record["version"]), record["settings"], inputs, tools)
 
 
 def state_of(path: Path) -> str:

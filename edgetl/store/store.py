@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgetl.runtime.memory import peak_rss_mb
 from edgetl.store import disk, locks
-from edgetl.store.entries import ENTRY, DamagedEntry, Entry, Parts, read, sha256_of, state_of
+from edgetl.store.entries import ENTRY, DamagedEntry, Dependencies, Entry, read, sha256_of, state_of
 
 __all__ = ["BUILD", "Draft", "Store", "remove"]
 
@@ -94,7 +94,7 @@ class Store:
         self._save(name)
 
     @contextlib.contextmanager
-    def draft(self, parts: Parts, *, anew: bool = False) -> Iterator[Draft]:
+    def draft(self, parts: Dependencies, *, anew: bool = False) -> Iterator[Draft]:
         """A folder to compute a stage in; it becomes the entry when the block ends, and is removed when it raises.
 
         `anew` forgets the checkpoints of an interrupted computation. The caller holds the lock of the key: checkpoints in
@@ -138,7 +138,7 @@ class Store:
                 self._verified[key] = {}
                 say(f"the stored result of {damaged.stage} is damaged: {damaged.problem}; set aside in {away}")
 
-    def _commit(self, key: str, parts: Parts, draft: Draft, seconds: float) -> Entry:
+    def _commit(self, key: str, parts: Dependencies, draft: Draft, seconds: float) -> Entry:
         paths = sorted(path for path in draft.folder.rglob("*") if path.is_file())
         names = [path.relative_to(draft.folder).as_posix() for path in paths]
         sums = [(sha256_of(path, sync=True), path.stat().st_size) for path in paths]

@@ -7,7 +7,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from edgetl.errors import EnvironmentFault, UsageError
-from edgetl.processes import Processes
+from edgetl.training.distributed import Processes
 
 
 def make_accelerator(precision: str) -> Accelerator:

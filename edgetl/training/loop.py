@@ -18,16 +18,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from edgetl.config.recipe import Training
+from edgetl.console.progress import Progress, Silent
 from edgetl.errors import IntegrityError
-from edgetl.progress import Progress, Silent
-from edgetl.recipe import Training
 from edgetl.training.accelerator import make_accelerator
 from edgetl.training.allocator import keep_freed_memory
 from edgetl.training.batches import TrainingData
+from edgetl.training.checkpoint_schedule import CheckpointSchedule
 from edgetl.training.checkpoints import Checkpoints, Snapshot
-from edgetl.training.faults import naming_memory
+from edgetl.training.diagnostics import naming_memory
 from edgetl.training.inference import predict_logits
-from edgetl.training.pace import Pace
 from edgetl.training.run import Distillation, Run
 
 __all__ = ["Distillation", "Fit", "fit", "predict_logits"]
@@ -85,7 +85,7 @@ def fit(
     cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda), naming_memory(label, lambda: "the training"):
         run = Run(network, data, settings, distillation, seed, accelerator, progress, label)
-        store, pace = Checkpoints(checkpoints, run.identity()), Pace()
+        store, pace = Checkpoints(checkpoints, run.identity()), CheckpointSchedule()
         history: list[dict[str, float]] = []
         if (snapshot := _loaded(store, progress, label)) is not None:
             history = run.restore(snapshot)

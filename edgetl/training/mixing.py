@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import edgetl.models  # noqa: F401 (makes torchvision importable)
-from edgetl.recipe import Training
+from edgetl.config.recipe import Training
 
 _LEAST_ALPHA = 1e-6  # much smaller ones are 0 in float32, which torch refuses; shares are 0 or 1 here already
 _STREAM = 1  # keeps these draws apart from others that are seeded by (seed, epoch, index)

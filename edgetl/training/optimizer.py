@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgetl.config.recipe import Training
 from edgetl.models.architecture import Network
-from edgetl.recipe import Training
 
 
 def adamw(network: nn.Module, settings: Training) -> torch.optim.AdamW:

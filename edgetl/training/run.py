@@ -13,8 +13,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from edgetl.progress import Progress
-from edgetl.recipe import Training
+from edgetl.config.recipe import Training
+from edgetl.console.progress import Progress
 from edgetl.tasks import classify
 from edgetl.training.accelerator import processes_of
 from edgetl.training.batches import (
@@ -26,14 +26,14 @@ from edgetl.training.batches import (
     epoch_batches,
     plain_batches,
 )
+from edgetl.training.checkpoint_schedule import CheckpointSchedule, SoFar
 from edgetl.training.checkpoints import Snapshot
+from edgetl.training.diagnostics import diverged, diverged_outputs, named, naming_memory
 from edgetl.training.ema import WeightAverage, recalibrate
-from edgetl.training.faults import diverged, diverged_outputs, named, naming_memory
 from edgetl.training.interrupts import held_back
 from edgetl.training.losses import DistilLoss
 from edgetl.training.mixing import mixed
 from edgetl.training.optimizer import adamw, hold_backbone, set_learning_rate
-from edgetl.training.pace import Pace, SoFar
 from edgetl.training.schedules import warmup_cosine
 from edgetl.training.state import State
 from edgetl.training.validation import validation_logits
@@ -76,8 +76,8 @@ class Run:
         self._network = network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = WeightAverage(self._network, settings.ema) if settings.ema > 0 else None
         self.state = State(self._network, average, adamw(self._network, settings), accelerator.scaler, SoFar(epoch=1))
-        # The network itself is not prepared: gradients are averaged by edgetl.processes, and autocast belongs around the
-        # training's forward pass alone, not around that of the validation.
+        # The network itself is not prepared: gradients are averaged by edgetl.training.distributed, and autocast belongs
+        # around the training's forward pass alone, not around that of the validation.
         self._optimizer = accelerator.prepare_optimizer(self.state.optimizer)
         if distillation is not None:
             distillation.teacher.to(accelerator.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
@@ -98,7 +98,7 @@ class Run:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
-    def epoch(self, epoch: int, keep: Callable[[], None], pace: Pace) -> dict[str, float]:
+    def epoch(self, epoch: int, keep: Callable[[], None], pace: CheckpointSchedule) -> dict[str, float]:
         """Train one epoch, or what is left of it, and validate; its numbers.
 
         Args:
@@ -121,7 +121,7 @@ class Run:
         seconds = so_far.seconds + time.perf_counter() - began
         return numbers | {"seconds": seconds, "data_wait_seconds": so_far.data_wait_seconds}
 
-    def _train(self, epoch: int, keep: Callable[[], None], pace: Pace) -> None:
+    def _train(self, epoch: int, keep: Callable[[], None], pace: CheckpointSchedule) -> None:
         """The steps of an epoch from where it stands to its end."""
         so_far, processes, settings = self.state.so_far, self.processes, self._settings
         self._network.train()

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgetl.training.checkpoint_schedule import SoFar
 from edgetl.training.checkpoints import Snapshot, optimizer_tensors, restore_optimizer
 from edgetl.training.ema import WeightAverage
-from edgetl.training.pace import SoFar
 
 
 @dataclass

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.processes import Processes
 from edgetl.training.batches import TrainingData
-from edgetl.training.faults import naming_memory
+from edgetl.training.diagnostics import naming_memory
+from edgetl.training.distributed import Processes
 from edgetl.training.inference import predict_logits
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from edgetl.config.target import Target
 from edgetl.devices import DEVICES, Device
 from edgetl.runtime.manifest import Artifact
-from edgetl.target import Target
 
 ARTIFACT = Artifact("onnx-int8", "student", "onnx", "int8", "models/onnx-int8.onnx", "0" * 64, 1)
 

@@ -24,9 +24,10 @@ import typer
 from examples import Example, examples
 from PIL import Image
 
-from edgetl import cli, reference
+from edgetl import cli
+from edgetl.config import reference
+from edgetl.config.loading import load
 from edgetl.data import phantom, readers
-from edgetl.loading import load
 
 ROOT = Path(__file__).parents[2]
 START = ROOT / "docs" / "getting-started.md"
@@ -240,7 +241,7 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 
 def test_the_reference_is_what_the_types_say_and_explains_every_field() -> None:
     page = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
-    assert page == reference.page(), "run `python -m edgetl.reference --write docs/recipe.md`"
+    assert page == reference.page(), "run `python -m edgetl.config.reference --write docs/recipe.md`"
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert len(rows) > 60
     assert all(re.fullmatch(r"\| `\w+` \| .+ \| .+ \| .+[.] \|", row) for row in rows), "each with a meaning"

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from edgetl import pipeline
+from edgetl.config.loading import load
+from edgetl.console.progress import Silent
 from edgetl.errors import GateFailed
 from edgetl.evidence import gates
-from edgetl.loading import load
-from edgetl.progress import Silent
 from edgetl.runtime.manifest import Manifest
 from edgetl.store import Store, locked
 

@@ -13,11 +13,11 @@ import torch
 from tiny_training import SETTINGS, SIZE, same, tiny_data, tiny_network, train
 from torch import nn
 
+from edgetl.config.recipe import Training
+from edgetl.console.progress import Silent
 from edgetl.data.augment import Augment
 from edgetl.errors import DataError, EnvironmentFault
 from edgetl.models import backbones
-from edgetl.progress import Silent
-from edgetl.recipe import Training
 from edgetl.training import batches
 from edgetl.training.batches import Prefetched, TrainingData, as_input, epoch_batches, plain_batches
 from edgetl.training.ema import WeightAverage, recalibrate

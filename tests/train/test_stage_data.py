@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl import sources
+from edgetl.config.loading import Loaded, load
+from edgetl.config.recipe import Recipe
+from edgetl.console.progress import Silent
 from edgetl.data.images import open_cache
 from edgetl.data.records import SPLITS
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, RecipeError
-from edgetl.loading import Loaded, load
-from edgetl.progress import Silent
-from edgetl.recipe import Recipe
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
+from edgetl.stages.common import sources
+from edgetl.stages.common.stage import Context
 from edgetl.stages.data import STAGE
-from edgetl.stages.stage import Context
 from edgetl.store import Store
 
 

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from edgetl.config.recipe import Recipe
+from edgetl.console.progress import Silent
 from edgetl.data.records import Record, Split
 from edgetl.data.table import DataTable
 from edgetl.models import prune as pruning
 from edgetl.models import spec
-from edgetl.progress import Silent
-from edgetl.recipe import Recipe
 from edgetl.stages import distil, prune, teach
-from edgetl.stages.stage import Context, Stage
+from edgetl.stages.common.stage import Context, Stage
 from edgetl.training.inference import predict_logits
 
 _SIZE = 32

@@ -20,9 +20,9 @@ from accelerate import Accelerator
 from tiny_training import SETTINGS, STEPS, OutOfMemoryOn, same, tiny_network, train
 from torch import nn
 
+from edgetl.console.progress import Silent
 from edgetl.errors import EnvironmentFault, TrainingDiverged
-from edgetl.progress import Silent
-from edgetl.training import loop, pace, run, validation
+from edgetl.training import checkpoint_schedule, loop, run, validation
 from edgetl.training.accelerator import make_accelerator
 from edgetl.training.checkpoints import Checkpoints
 
@@ -123,8 +123,8 @@ def test_ctrl_c_while_validating_loses_nothing(
 def test_saving_after_every_step_changes_nothing(
     tmp_path: Path, unstopped: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "SAVE_SECONDS", 0.0)
-    monkeypatch.setattr(pace, "_LARGEST_SHARE", 1e9)
+    monkeypatch.setattr(checkpoint_schedule, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint_schedule, "_LARGEST_SHARE", 1e9)
     saved = _count_saves(monkeypatch)
     network = tiny_network()
     train(network, tmp_path)

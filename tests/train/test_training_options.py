@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from edgetl import pipeline
-from edgetl.loading import load
+from edgetl.config.loading import load
+from edgetl.config.recipe import Training
+from edgetl.console.progress import Silent
 from edgetl.models import spec
 from edgetl.models.ensemble import AveragedLogits
-from edgetl.progress import Silent
-from edgetl.recipe import Training
 from edgetl.store import Store
 from edgetl.training.batches import TrainingData
 from edgetl.training.loop import Distillation, fit

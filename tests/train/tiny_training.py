@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgetl.config.recipe import Training
+from edgetl.console.progress import Silent
 from edgetl.errors import EdgetlError
-from edgetl.progress import Silent
-from edgetl.recipe import Training
-from edgetl.training import pace
+from edgetl.training import checkpoint_schedule
 from edgetl.training.batches import TrainingData
 from edgetl.training.loop import Fit, fit
 
@@ -118,5 +118,5 @@ if __name__ == "__main__":
     if sys.argv[2] == "together":
         _together(place)
     else:
-        pace.SAVE_SECONDS, pace._LARGEST_SHARE = 0.0, 1e9
+        checkpoint_schedule.SAVE_SECONDS, checkpoint_schedule._LARGEST_SHARE = 0.0, 1e9
         train(tiny_network(), place, _Telling())

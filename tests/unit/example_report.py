@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from edgetl.config.recipe import Recipe
 from edgetl.evidence.calibration import fit_temperature, operating_points, reliability, softmax
 from edgetl.evidence.gates import fp32_parity, int8_collapse, quantization_drop
 from edgetl.evidence.intervals import paired_difference, with_intervals
 from edgetl.evidence.parity import compare
-from edgetl.recipe import Recipe
 from edgetl.report.card import model_card
 from edgetl.report.render import Extras, render
 

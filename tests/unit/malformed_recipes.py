@@ -14,8 +14,8 @@ from typing import Any
 import annotated_types
 from pydantic import BaseModel
 
-from edgetl import fields
-from edgetl.recipe import Recipe
+from edgetl.config import fields
+from edgetl.config.recipe import Recipe
 
 VALID = """\
 name: small

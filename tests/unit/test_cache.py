@@ -14,18 +14,20 @@ from typer.testing import CliRunner
 
 from edgetl.commands import cache
 from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
-from edgetl.store import Entry, History, Parts, Store, upkeep
+from edgetl.store import Dependencies, Entry, History, Store, maintenance
 from edgetl.store.store import remove
 
 DAY = 86400
 RECIPE = {"seed": 0, "data": {"image_size": 64}, "teacher": {"epochs": 3}, "distil": {"loss": "dist"}}
 
 
-def _parts(stage: str = "teach", version: int = 1, inputs: dict[str, str] | None = None, **settings: Any) -> Parts:
-    return Parts.of(stage, version, settings, inputs or {}, ("numpy",))
+def _parts(
+    stage: str = "teach", version: int = 1, inputs: dict[str, str] | None = None, **settings: Any
+) -> Dependencies:
+    return Dependencies.of(stage, version, settings, inputs or {}, ("numpy",))
 
 
-def _put(store: Store, parts: Parts, recipe: str | None = None, days_ago: float = 0) -> Entry:
+def _put(store: Store, parts: Dependencies, recipe: str | None = None, days_ago: float = 0) -> Entry:
     """An entry that was made, and last needed by `recipe`, some days ago."""
     with store.draft(parts) as draft:
         (draft.folder / "file").write_text("content")
@@ -117,7 +119,7 @@ def test_prune_goes_on_where_something_cannot_be_removed_and_says_so(
             raise PermissionError(1, "Operation not permitted", str(path))
         remove(path)
 
-    monkeypatch.setattr(upkeep, "remove", refusing)
+    monkeypatch.setattr(maintenance, "remove", refusing)
     with pytest.raises(EnvironmentFault, match=f"1 of 2 .*{stubborn.key}.*: Operation not permitted"):
         _cache(store, "prune")
     assert not other.folder.exists()
@@ -169,7 +171,7 @@ def test_each_kind_of_change_is_a_reason(store: Store) -> None:
     before = _parts(inputs={"data/table.json": "a"}, teacher={"epochs": 3}, loss="dist", image_size=64)
     _put(store, before, "tiny")
     now = _parts(version=2, inputs={"data/table.json": "b"}, teacher={"epochs": 4}, loss="kd", image_size=None)
-    now = Parts(now.stage, now.version, now.settings, now.inputs, {"numpy": "99"})
+    now = Dependencies(now.stage, now.version, now.settings, now.inputs, {"numpy": "99"})
     assert History(store.root).why(now, "tiny", RECIPE) == [
         "the stage's version: 1 -> 2",
         "teacher.epochs: 3 -> 4",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgetl.capture import captured
+from edgetl.console.capture import captured
 
 
 def test_takes_python_c_and_child_output(capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from malformed_data import picture
 
 from edgetl.cli import main
 from edgetl.runtime import preprocessing
-from edgetl.stages import preflight
+from edgetl.stages.common import preflight
 
 
 def _check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, Any, str]:

@@ -13,9 +13,10 @@ from pathlib import Path
 import malformed_recipes
 import pytest
 
-from edgetl import cli, loading, pipeline
+from edgetl import cli, pipeline
 from edgetl.commands import completion
-from edgetl.progress import Console
+from edgetl.config import loading
+from edgetl.console.progress import Console
 
 Run = Callable[..., tuple[int, str, str]]
 

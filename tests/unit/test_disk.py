@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 from edgetl.errors import DataError, EdgetlError, EnvironmentFault
-from edgetl.store import Parts, Store, writing
+from edgetl.store import Dependencies, Store, writing
 from edgetl.store.disk import fault
-from edgetl.store.upkeep import prune
+from edgetl.store.maintenance import prune
 
-_PARTS = Parts.of("data", 1, {}, {}, ())
+_PARTS = Dependencies.of("data", 1, {}, {}, ())
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_what_does_not_fit_leaves_no_entry_and_finished_ones_stay(small_disk: Pa
     store = Store(small_disk / "store")
     with store.draft(_PARTS) as draft:
         (draft.folder / "small").write_text("fits")
-    large = Parts.of("data", 2, {}, {}, ())
+    large = Dependencies.of("data", 2, {}, {}, ())
     with pytest.raises(EnvironmentFault, match="the disk is full") as caught, store.draft(large) as draft:
         write(draft.folder / "large")  # type: ignore[operator]
     assert caught.value.exit_code == 3
@@ -91,10 +91,10 @@ _LIMITED = """
 import resource, sys
 from pathlib import Path
 from edgetl.errors import EnvironmentFault
-from edgetl.store import Parts, Store
+from edgetl.store import Dependencies, Store
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 try:
-    with Store(Path(sys.argv[1])).draft(Parts.of("data", 1, {}, {}, ())) as draft:
+    with Store(Path(sys.argv[1])).draft(Dependencies.of("data", 1, {}, {}, ())) as draft:
         (draft.folder / "large").write_bytes(bytes(200_000))
 except EnvironmentFault as exc:
     sys.exit(str(exc))
@@ -160,7 +160,7 @@ def test_a_read_only_disk_says_so(small_disk: Path) -> None:
         (draft.folder / "file").write_text("x")
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     assert Store(small_disk / "store").find(_PARTS.key) is not None, "what is there can be read"
-    with pytest.raises(EnvironmentFault, match="Read-only"), store.draft(Parts.of("data", 2, {}, {}, ())):
+    with pytest.raises(EnvironmentFault, match="Read-only"), store.draft(Dependencies.of("data", 2, {}, {}, ())):
         pass
     with pytest.raises(EnvironmentFault, match="Read-only"):
         prune(store, 0.0, time.time() + 1, dry_run=False)

@@ -12,13 +12,13 @@ import malformed_recipes
 import pytest
 from malformed_recipes import VALID, Case
 
-from edgetl import documents, loading
 from edgetl.commands import explain
 from edgetl.commands import schema as command
+from edgetl.config import loading, yaml_document
+from edgetl.config.json_schema import json_schema
+from edgetl.config.recipe import Recipe
+from edgetl.config.target import Target
 from edgetl.errors import UsageError
-from edgetl.recipe import Recipe
-from edgetl.schema import json_schema
-from edgetl.target import Target
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json_schema(Recipe, "edgetl recipe")
@@ -35,8 +35,8 @@ def test_the_schema_takes_what_edgetl_takes() -> None:
     recipes = sorted((ROOT / "recipes").glob("*.yaml"))
     assert recipes
     for path in recipes:
-        assert _is_valid(documents.read(path).value), path
-    assert _is_valid(documents.parse(VALID, "r").value)
+        assert _is_valid(yaml_document.read(path).value), path
+    assert _is_valid(yaml_document.parse(VALID, "r").value)
     several = {
         "teacher": [{"backbone": "resnet18"}, {"seed": 3}],
         "prune": None,
@@ -44,7 +44,7 @@ def test_the_schema_takes_what_edgetl_takes() -> None:
     }
     assert _is_valid({"name": "small", **several})
     for path in sorted((ROOT / "targets").glob("*.yaml")):
-        assert _is_valid(documents.read(path).value, json_schema(Target, "edgetl target")), path
+        assert _is_valid(yaml_document.read(path).value, json_schema(Target, "edgetl target")), path
 
 
 # Names of sections, and of fields whose bounds a type alone cannot tell.
@@ -58,7 +58,7 @@ _TYPED = [
 @pytest.mark.parametrize("case", _TYPED, ids=lambda case: str(case.name))
 def test_the_schema_refuses_what_edgetl_refuses(case: Case) -> None:
     assert case.content is not None
-    assert not _is_valid(documents.parse(case.content.decode(), "r").value)
+    assert not _is_valid(yaml_document.parse(case.content.decode(), "r").value)
 
 
 def test_every_field_is_described_and_no_title_hides_it() -> None:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgetl.console.progress import Silent
 from edgetl.data.images import cache, open_cache
 from edgetl.data.records import SPLITS, Record
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, EnvironmentFault, IntegrityError
-from edgetl.progress import Silent
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
 
 PREPROCESSING = Preprocessing(Resize("crop", "bilinear", height=32, width=40))

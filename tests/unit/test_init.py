@@ -13,8 +13,8 @@ import pytest
 from malformed_data import picture
 
 from edgetl.cli import main
-from edgetl.loading import load
-from edgetl.stages import preflight
+from edgetl.config.loading import load
+from edgetl.stages.common import preflight
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgetl import loading, target
+from edgetl.config import loading, target
 from edgetl.errors import DataError, EdgetlError, RecipeError, UsageError
 
 RECIPES = Path(__file__).parents[2] / "recipes"

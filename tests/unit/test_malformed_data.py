@@ -11,7 +11,7 @@ import pytest
 from malformed_data import Case
 
 from edgetl.cli import main
-from edgetl.stages import preflight
+from edgetl.stages.common import preflight
 
 CASES = malformed_data.cases()
 

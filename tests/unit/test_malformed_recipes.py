@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from malformed_recipes import VALID, Case
 
-from edgetl import fields
+from edgetl.config import fields
+from edgetl.config.loading import load
+from edgetl.config.recipe import Recipe
 from edgetl.errors import EdgetlError
-from edgetl.loading import load
-from edgetl.recipe import Recipe
 
 CASES = malformed_recipes.cases()
 

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from edgetl.recipe import Training
+from edgetl.config.recipe import Training
 from edgetl.training.mixing import mixed
 
 _CLASSES = 3

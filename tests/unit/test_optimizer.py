@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from edgetl.config.recipe import Training
 from edgetl.models.backbones import Network, create
 from edgetl.models.prune import prune_to_macs
-from edgetl.recipe import Training
 from edgetl.training.optimizer import adamw, hold_backbone, parameter_groups, set_learning_rate
 
 _BACKBONES = [("mobilenetv3_small_050", None), ("mobilenetv3_small_050", "coord"), ("mobilenetv4_conv_small", None)]

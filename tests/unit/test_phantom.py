@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgetl import sources
 from edgetl.data import phantom
 from edgetl.data.phantom.cases import case
 from edgetl.data.phantom.sampling import label, place
 from edgetl.errors import DataError, UsageError
+from edgetl.stages.common import sources
 
 COLUMNS = {"image", "label", "lesion", "mask", "device", "skin_tone", "age", "sex", "localization"}
 

@@ -11,9 +11,10 @@ import tiny_pipeline
 from tiny_pipeline import Told, build
 
 from edgetl.commands import dry_run
+from edgetl.config.loading import load
 from edgetl.errors import IntegrityError
-from edgetl.loading import load
-from edgetl.pipeline import Step, _walk
+from edgetl.pipeline import _walk
+from edgetl.stages.common.stage import Step
 from edgetl.store import Store
 
 
@@ -88,7 +89,7 @@ def test_fresh_computes_everything_once(tmp_path: Path) -> None:
 def _why(project: Path, *overrides: str) -> dict[str, object]:
     loaded, store = load(project / "tiny.yaml", overrides), Store(project / ".edgetl")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgetl.sources.fingerprint", lambda loaded, store: "data")
+        patch.setattr("edgetl.stages.common.sources.fingerprint", lambda loaded, store: "data")
         steps = list(_walk(loaded, store, tiny_pipeline.STAGES, None, fresh=False))
     return {stage["name"]: stage.get("why") for stage in dry_run.stages(loaded, store, steps, fresh=False)}
 

@@ -20,16 +20,16 @@ from typing import Any
 
 import pytest
 
-from edgetl import display
-from edgetl.logs import quiet_libraries
-from edgetl.progress import Console, Part, Silent
+from edgetl.console import display
+from edgetl.console.logging import quiet_libraries
+from edgetl.console.progress import Console, Part, Silent
 
 # A build of two stages in which everybody talks: Python, C, a child, warnings.
 BUILD = """
 import os, subprocess, sys, time, warnings
 from pathlib import Path
-from edgetl.logs import quiet_libraries
-from edgetl.progress import Console
+from edgetl.console.logging import quiet_libraries
+from edgetl.console.progress import Console
 
 pause = float(sys.argv[2])
 with Console(Path(sys.argv[1])) as console, quiet_libraries(console):

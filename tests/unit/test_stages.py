@@ -14,20 +14,20 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from edgetl.api import evaluate
+from edgetl.api.evaluate import _labelled, _merge, _require_names
+from edgetl.console.progress import Silent
+from edgetl.data.decode import batches
 from edgetl.data.records import Record
 from edgetl.data.source import Source
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, EdgetlError, UsageError
-from edgetl.progress import Silent
 from edgetl.runtime import sessions
 from edgetl.runtime.manifest import Manifest
 from edgetl.runtime.preprocessing import Preprocessing, Resize
-from edgetl.stages import external
-from edgetl.stages.arrays import write_arrays
-from edgetl.stages.bundle import _refuse_private
-from edgetl.stages.external import _labelled, _merge, _require_names
-from edgetl.stages.originals import batches
 from edgetl.stages.quantize import calibration_rows
+from edgetl.stages.report.bundle import _refuse_private
+from edgetl.store.arrays import write_arrays
 
 
 def _table() -> DataTable:
@@ -141,7 +141,7 @@ class TestEvaluate:
         return root
 
     def evaluate(self, root: Path, kind: str = "folder", **columns: str) -> dict[str, float]:
-        metrics = external.evaluate(root, kind, root, None, {}, Silent(), columns)["fp32"]
+        metrics = evaluate.evaluate(root, kind, root, None, {}, Silent(), columns)["fp32"]
         return {name: interval.value for name, interval in metrics.items()}
 
     def test_a_set_of_one_class_that_the_bundle_has(self, tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from edgetl.errors import EnvironmentFault
-from edgetl.store import DamagedEntry, Entry, Parts, Store
+from edgetl.store import DamagedEntry, Dependencies, Entry, Store
 from edgetl.store.entries import sha256_of
 
 
-def _parts(name: str, stage: str = "data", **settings: Any) -> Parts:
-    return Parts.of(stage, 1, {"name": name, **settings}, {}, ())
+def _parts(name: str, stage: str = "data", **settings: Any) -> Dependencies:
+    return Dependencies.of(stage, 1, {"name": name, **settings}, {}, ())
 
 
 def _put(store: Store, name: str, content: str, stage: str = "data") -> Entry:
@@ -180,7 +180,7 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 
 def test_the_key_depends_on_each_of_its_parts() -> None:
     def key(stage: str, version: int, settings: Any, inputs: dict[str, str], tools: tuple[str, ...]) -> str:
-        return Parts.of(stage, version, settings, inputs, tools).key
+        return Dependencies.of(stage, version, settings, inputs, tools).key
 
     base = key("teach", 1, {"epochs": 3}, {"data/": "d"}, ("numpy",))
     assert base == key("teach", 1, {"epochs": 3}, {"data/": "d"}, ("numpy",))

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from edgetl.config.loading import load
+from edgetl.config.recipe import Recipe
 from edgetl.errors import RecipeError
-from edgetl.loading import load
-from edgetl.recipe import Recipe
 from edgetl.report import view
-from edgetl.stages import settings
+from edgetl.stages.common import settings
 
 _TWO = "[{backbone: resnet18}, {backbone: resnet34, seed: 3}]"
 

@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 from unittest import mock
 
-from edgetl import pipeline, sources
-from edgetl.loading import load
-from edgetl.pipeline import Step
-from edgetl.progress import Progress, Silent
-from edgetl.recipe import Recipe
-from edgetl.stages import preflight
-from edgetl.stages.stage import Context, Stage
+from edgetl import pipeline
+from edgetl.config.loading import load
+from edgetl.config.recipe import Recipe
+from edgetl.console.progress import Progress, Silent
+from edgetl.stages.common import preflight, sources
+from edgetl.stages.common.stage import Context, Stage, Step
 from edgetl.store import Store
 
 RECIPE = "name: tiny\nseed: 3\ndata: {kind: folder, root: data}\nteacher: {epochs: 5}\n"

@@ -1,0 +1,143 @@
+"""A finished bundle on another labelled data set: metrics with intervals of every artefact, from the original files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgetl.console.progress import Progress
+from edgetl.data import leaks
+from edgetl.data.fingerprint import Fingerprints
+from edgetl.data.records import Record, group_of
+from edgetl.data.selection import nearest, select
+from edgetl.data.source import Source, open_source
+from edgetl.data.unreadable import named_with
+from edgetl.errors import DataError, UsageError
+from edgetl.runtime.cores import usable_cores
+from edgetl.runtime.manifest import Manifest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgetl.evidence.intervals import Interval
+
+
+def evaluate(
+    bundle: Path,
+    kind: str,
+    root: Path,
+    artifact: str | None,
+    mapping: Mapping[str, str],
+    progress: Progress,
+    columns: Mapping[str, str] | None = None,
+) -> dict[str, dict[str, Interval]]:
+    """Metrics by artefact.
+
+    Args:
+        kind, root, columns: of the data set, as in a recipe; all of its splits are used, and one class is enough.
+        artifact: only this one; None takes all.
+        mapping: new names of labels, for those of the data set and those of the bundle alike. Labels that get one name
+            are merged and their probabilities added, so that {"mel": "malignant", "nv": "benign", ...} holds seven
+            classes against a set of two. An empty name leaves the label's images out; the bundle may still say it of
+            others, which is then wrong.
+
+    Raises:
+        UsageError: `mapping` names what neither has.
+        DataError: the data set has labels that the bundle, after renaming, does not have, or files that cannot be read.
+    """
+    from edgetl.runtime.sessions import open_artifact
+    from edgetl.stages.common.predict import outputs
+
+    manifest = Manifest.load(bundle)
+    chosen = [manifest.artifact(artifact)] if artifact else list(manifest.artifacts)
+    with tempfile.TemporaryDirectory() as scratch:  # pictures of a .npz are files here until they are evaluated
+        source = open_source(kind, root, unpack_to=Path(scratch), columns=columns, fewest=1)
+        for caution in source.cautions:
+            progress.warn(f"warning: {caution}")
+        _require_names(mapping, source, manifest.labels)
+        classes = tuple(dict.fromkeys(mapping.get(label) or label for label in manifest.labels))
+        records, unreadable = _labelled(source, mapping, Path(scratch))
+        _require_known(records, classes)
+        sessions = {one.name: open_artifact(bundle, one, threads=usable_cores()) for one in chosen}
+        with named_with(unreadable, "files", source.root):
+            if unreadable:  # what cannot be decoded either is only looked at to be named with them
+                sessions, records = {}, [record for record in records if record.image not in unreadable]
+            probabilities = outputs(
+                sessions, source.root, records, manifest.preprocessing, partial(progress.advance, "evaluate")
+            )
+    merged = {name: _merge(values, manifest.labels, classes, mapping) for name, values in probabilities.items()}
+    return {
+        name: _metrics(values, records, classes, _thresholds(manifest, name, mapping))
+        for name, values in merged.items()
+    }
+
+
+def _require_names(mapping: Mapping[str, str], source: Source, labels: Sequence[str]) -> None:
+    there = {record.label for record in source.records}
+    for label, new in mapping.items():
+        if label not in there and not (new and label in labels):
+            what = "neither the bundle nor the data set has such a label" if new else "no image has such a label"
+            known = sorted({*there, *labels} if new else there)
+            raise UsageError(f"--map {label}={new}: {what}{nearest(label, known)}")
+
+
+def _labelled(source: Source, mapping: Mapping[str, str], scratch: Path) -> tuple[list[Record], dict[str, str]]:
+    """Records under their new labels, and files that cannot even be opened, with the reason.
+
+    Byte-identical files are one group: they cannot be two pieces of evidence.
+    """
+    there = {record.label for record in source.records}
+    labels = {label: new or None for label, new in mapping.items() if label in there}
+    records = select(source.records, labels, (), source.place, fewest=1)
+    hashes = Fingerprints(scratch / "hashes.sqlite")
+    digests, unreadable = hashes.copies(source.root, [record.image for record in records])
+    return leaks.merge_identical(records, digests), unreadable
+
+
+def _require_known(records: Sequence[Record], classes: Sequence[str]) -> None:
+    unknown = sorted({record.label for record in records} - set(classes))
+    if unknown:
+        raise DataError(
+            f"labels {', '.join(unknown)} are not among the bundle's: {', '.join(classes)}",
+            hint="--map LABEL=CLASS,... renames or merges labels of the data set and of the bundle",
+        )
+
+
+def _merge(
+    probabilities: npt.NDArray[np.float32], labels: Sequence[str], classes: Sequence[str], mapping: Mapping[str, str]
+) -> npt.NDArray[np.float32]:
+    """Add up the columns that get one name: [n, len(labels)] -> [n, len(classes)]."""
+    import numpy as np
+
+    merged = np.zeros((len(probabilities), len(classes)), dtype=np.float32)
+    for column, label in enumerate(labels):
+        merged[:, classes.index(mapping.get(label) or label)] += probabilities[:, column]
+    return merged
+
+
+def _thresholds(manifest: Manifest, artifact: str, mapping: Mapping[str, str]) -> dict[str, float]:
+    """Thresholds of the labels that stand for themselves: a merged class has none that validation chose."""
+    taken = set(mapping.values())
+    return {
+        point.label: point.threshold
+        for point in manifest.operating_points
+        if point.artifact == artifact and not mapping.get(point.label) and point.label not in taken
+    }
+
+
+def _metrics(
+    probabilities: npt.NDArray[np.float32],
+    records: Sequence[Record],
+    classes: Sequence[str],
+    thresholds: Mapping[str, float],
+) -> dict[str, Interval]:
+    import numpy as np
+
+    from edgetl.evidence.intervals import with_intervals
+
+    labels = np.array([classes.index(record.label) for record in records])
+    return with_intervals(probabilities, labels, [group_of(record) for record in records], classes, thresholds, 0)

@@ -1,0 +1,292 @@
+"""The recipe: what to build, as frozen types.
+
+Every field has a default that is good for a first run; an unknown key is an error that names the nearest known one.
+The text under a field is its documentation, wherever that is shown: `edgetl explain`, the JSON schema, docs/recipe.md.
+`edgetl.config.yaml_document` turns YAML into these types and finds the line of each error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
+Epochs = Annotated[int, Field(ge=1, le=1000)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Rate = Annotated[float, Field(gt=0.0, le=1.0)]
+Format = Literal["onnx", "openvino", "tflite"]
+FORMATS: tuple[Format, ...] = ("onnx", "openvino", "tflite")
+MOST_TEACHERS = 8
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, bool | float):  # Python has True == 1 == 1.0, and a Literal takes them all
+        raise ValueError(f"got {str(value).lower()}, expected a whole number")
+    return value
+
+
+Whole = BeforeValidator(_whole)
+
+
+def _class_name(value: str) -> str:
+    if not value or value != value.strip():
+        raise ValueError(f"got {value!r}, expected a name without spaces around it; null leaves the label out")
+    return value
+
+
+def _pattern(value: str) -> str:
+    if not value.strip():
+        raise ValueError(f"got {value!r}, expected a path or a pattern of paths")
+    return value
+
+
+class Strict(BaseModel):
+    """Frozen, typed, and closed: unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Resize(Strict):
+    """How a picture becomes the input size; done on the device in the same way (edgetl.runtime.preprocessing)."""
+
+    mode: Literal["crop", "stretch", "pad"] = "crop"
+    """crop keeps the aspect and cuts the middle square, stretch ignores the aspect, pad keeps all and adds black."""
+    kernel: Literal["bilinear", "bicubic"] = "bilinear"
+    """The resampling filter, antialiased as in Pillow."""
+
+
+class Split(Strict):
+    """What is held out of training, by group; a split that the source prescribes is kept."""
+
+    val: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+    """Share of the images for validation: it chooses epochs, candidates, temperatures and thresholds."""
+    test: Annotated[float, Field(gt=0.0, lt=0.5)] = 0.15
+    """Share of the images that nothing is chosen on."""
+    seed: Seed | None = None
+    """Draws the split; null takes the recipe's seed. Set it to keep one split while the training seed varies."""
+
+
+class Columns(Strict):
+    """Which columns of a CSV hold what; null looks for the usual names."""
+
+    path: str | None = None
+    """Path of the picture, relative to the table's folder."""
+    label: str | None = None
+    """Class name."""
+    group: str | None = None
+    """Lesion, patient or study: what must stay on one side of the split."""
+    mask: str | None = None
+    """Path of a segmentation mask."""
+    split: str | None = None
+    """train, val or test, where the source prescribes it."""
+
+
+class Data(Strict):
+    """Which labelled images."""
+
+    kind: Literal["folder", "csv", "ham10000", "medmnist", "skin_phantom"] = "folder"
+    """What is at root: a folder for each class, a CSV table, a HAM10000 download, a MedMNIST .npz; skin_phantom renders
+    synthetic pictures and needs no root."""
+    root: str | None = None
+    """A folder, or for csv and medmnist a file; `${NAME}` is replaced from the environment."""
+    stand_in: Literal["skin_phantom"] | None = None
+    """Used when a variable in root is not set; said in every output."""
+    columns: Columns | None = None
+    """Only for kind csv."""
+    labels: dict[str, Annotated[str, AfterValidator(_class_name)] | None] = Field(default_factory=dict)
+    """Renames or merges the source's labels, as `source label: class`; null leaves the label's images out. Labels that
+    are not named stay."""
+    exclude: str | tuple[Annotated[str, AfterValidator(_pattern)], ...] = ()
+    """Images to leave out: patterns of their paths below root (`scans/blurry_*.png`), or a text file of such patterns."""
+    image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=8)] = 128
+    """Height and width of the network's input, in pixels."""
+    resize: Resize = Resize()
+    """How a picture becomes the input size."""
+    augment: Literal["standard", "light", "none"] | None = None
+    """Random changes while training. standard: any angle and mirror image, for pictures without an up or a down; light:
+    a few degrees, for ultrasound and X-ray; null: standard for ham10000 and skin_phantom, light for other kinds."""
+    split: Split = Split()
+    """What is held out of training."""
+    images: Annotated[int, Field(ge=70, le=1_000_000)] | None = None
+    """How many images skin_phantom renders; other kinds refuse it."""
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Data:
+        if self.kind == "skin_phantom":
+            if self.root is not None:
+                raise ValueError("root is not for kind skin_phantom, which renders its own images: leave it out")
+        elif self.root is None:
+            what = {"csv": "the table", "medmnist": "the .npz"}.get(self.kind, "the folder with the images")
+            raise ValueError(f"kind {self.kind} needs a root: {what}")
+        elif self.images is not None:
+            raise ValueError("images is only for kind skin_phantom")
+        if self.columns is not None and self.kind != "csv":
+            raise ValueError(f"columns is only for kind csv, not {self.kind}")
+        return self
+
+
+class Training(Strict):
+    """What every training run has: warm-up, then cosine; the epoch with the best validation balanced accuracy is kept."""
+
+    epochs: Epochs = 10
+    """Passes over the training images."""
+    batch_size: Annotated[int, Field(ge=2, le=4096)] = 64
+    """Images per step; with several processes, of all of them together."""
+    learning_rate: Rate = 1e-3
+    """Peak of AdamW at this batch size."""
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.02
+    """Decoupled weight decay; norms and biases have none."""
+    warmup_epochs: Annotated[float, Field(ge=0.0)] = 1.0
+    """Linear rise to the peak learning rate."""
+    layer_decay: Fraction = 1.0
+    """Factor of the learning rate from one block to the one below it; below 1 keeps early, pretrained layers."""
+    freeze_epochs: Annotated[int, Field(ge=0)] = 0
+    """For so many epochs only the classifier learns, and the backbone stays as it is."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without a better validation score before stopping; null trains to the end."""
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
+    """Decay of the exponential moving average of the weights, whose BatchNorm is recalibrated; 0 switches it off."""
+    imbalance: Literal["logit_adjust", "weights", "none"] = "logit_adjust"
+    """Against rare classes: logit adjustment (Menon et al., 2021), class weights, or nothing."""
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the label that is spread over all classes (Szegedy et al., 2016)."""
+    mixup: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Alpha of mixup (Zhang et al., 2018): images and labels are blended in pairs; 0 switches it off."""
+    cutmix: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Alpha of CutMix (Yun et al., 2019): a box of one image in another; with mixup too, each batch draws one of both."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Mixed precision of forward and backward pass."""
+    seed: Seed | None = None
+    """Draws initial weights, order and augmentation; null takes the recipe's seed."""
+
+
+class Teacher(Training):
+    """A larger network that the student learns from."""
+
+    backbone: str = "tf_efficientnet_lite0"
+    """Name of a timm model."""
+    weights: str = "package"
+    """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file."""
+    epochs: Epochs = 8
+    """Passes over the training images."""
+
+
+class Student(Strict):
+    """The compact network that ships."""
+
+    backbone: str = "mobilenetv3_large_100"
+    """Name of a timm model."""
+    weights: str = "none"
+    """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file."""
+    attention: Literal["none", "se", "eca", "cbam", "coord"] | None = None
+    """Attention in the blocks where the backbone has squeeze-and-excite; null keeps what it has, none removes it."""
+    activation: Literal["relu", "relu6", "hard_swish", "silu"] | None = None
+    """Replaces the backbone's activation (relu6 for NPUs that want pure int8); null keeps it."""
+
+
+class Distil(Training):
+    """How the student learns from labels and teachers."""
+
+    loss: Literal["dist", "kd", "kd_standardized"] = "dist"
+    """dist (Huang et al., 2022), kd (Hinton et al., 2015), kd_standardized (z-scored logits; Sun et al., 2024)."""
+    weights: Annotated[tuple[Annotated[float, Field(ge=0.0, le=100.0)], ...], Field(min_length=1, max_length=8)] = (
+        0.0,
+        1.0,
+    )
+    """Candidates for the weight of the teacher's loss beside the label loss; 0 is training alone. The smallest
+    one is kept that is behind the best on validation by no more than a standard error: with 0 among them, a teacher has
+    to show that it helps."""
+    temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
+    """Softens both outputs in the teacher's loss."""
+    epochs: Epochs = 15
+    """Passes over the training images."""
+    learning_rate: Rate = 2e-3
+    """Peak of AdamW at this batch size."""
+
+
+class Prune(Training):
+    """Structured pruning to a share of the multiply-accumulates, then recovery by distillation."""
+
+    macs: Fraction = 0.6
+    """Share of the student's multiply-accumulates to keep."""
+    round_to: Annotated[Literal[1, 2, 4, 8, 16, 32], Whole] = 8
+    """Channels stay multiples of it."""
+    epochs: Epochs = 12
+    """Passes over the training images."""
+    learning_rate: Rate = 1e-3
+    """Peak of AdamW at this batch size."""
+
+
+class Quantize(Strict):
+    """Post-training quantization, calibrated on training images."""
+
+    scheme: Literal["int8"] = "int8"
+    """Weights and activations in 8 bits, weights per channel."""
+    max_drop: Fraction = 0.003
+    """Largest loss of balanced accuracy against the same backend's fp32 that passes without a warning."""
+    images: Annotated[int, Field(ge=8, le=10_000)] = 256
+    """How many training images calibrate the ranges."""
+
+
+def _one_or_several(value: Any) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+_Several = Annotated[tuple[Teacher, ...], Field(min_length=1, max_length=MOST_TEACHERS)]
+Teachers = Annotated[
+    Annotated[Teacher, Tag("one")] | Annotated[_Several, Tag("several")],
+    Discriminator(_one_or_several),
+]
+
+
+class Recipe(Strict):
+    """One build."""
+
+    schema_: Annotated[Literal[1], Whole, Field(alias="schema")] = 1
+    """Version of the recipe's format."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Names the run folder runs/NAME."""
+    seed: Seed = 0
+    """Of everything random: split, initial weights, order, augmentation, resampling."""
+    data: Data
+    """Which labelled images."""
+    teacher: Teachers | None = Teacher()
+    """What the student learns from: one network, a list of them whose logits are averaged, or null."""
+    student: Student = Student()
+    """The compact network that ships."""
+    distil: Distil = Distil()
+    """How the student learns."""
+    prune: Prune | None = None
+    """Structured pruning; null leaves it out."""
+    quantize: Quantize | None = Quantize()
+    """8-bit artefacts beside the fp32 ones; null leaves them out."""
+    export: Annotated[tuple[Format, ...], Field(min_length=1)] = FORMATS
+    """File formats of the bundle."""
+    targets: tuple[str, ...] = ("local_cpu",)
+    """Where latency is measured: names of files in targets/."""
+
+    @property
+    def teachers(self) -> tuple[Teacher, ...]:
+        """The teachers as they are listed; none where the student learns alone."""
+        if self.teacher is None:
+            return ()
+        return self.teacher if isinstance(self.teacher, tuple) else (self.teacher,)
+
+    @model_validator(mode="after")
+    def _teachers_differ(self) -> Recipe:
+        seen: list[Teacher] = []
+        for teacher in self.teachers:
+            # null means the recipe's seed: written out or not, the same network would be trained twice.
+            seeded = teacher if teacher.seed is not None else teacher.model_copy(update={"seed": self.seed})
+            if seeded in seen:
+                same = f"teacher.{seen.index(seeded)} and teacher.{len(seen)}"
+                raise ValueError(f"{same} are the same network: give one of them another seed")
+            seen.append(seeded)
+        return self
+
+    @model_validator(mode="after")
+    def _formats_once(self) -> Recipe:
+        if len(set(self.export)) != len(self.export):
+            raise ValueError("export names a format twice")
+        return self

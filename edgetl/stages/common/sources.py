@@ -1,0 +1,134 @@
+"""Where a recipe's pictures are, the records in them, and the digest of their content.
+
+The phantom's are rendered and MedMNIST's are unpacked into the store when first needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgetl.config.loading import Loaded
+from edgetl.config.recipe import Data, Recipe
+from edgetl.console.progress import Progress
+from edgetl.errors import RecipeError
+from edgetl.store import Store
+
+if TYPE_CHECKING:
+    from edgetl.data.source import Source
+
+# `edgetl.data.phantom.VERSION`, whose import is heavy: a test holds the two together.
+PHANTOM_VERSION = 1
+_PHANTOM_IMAGES = 1400
+
+
+def fingerprint(loaded: Loaded, store: Store) -> str:
+    """Digest of the content that the data stage reads, files that the recipe leaves out apart.
+
+    Raises:
+        DataError: the data set is not of its kind, or the recipe names labels that it lacks.
+        RecipeError: data.exclude names no file.
+    """
+    data, root = loaded.recipe.data, loaded.data_root
+    if root is None:
+        return f"skin_phantom {PHANTOM_VERSION} {_phantom_name(loaded.recipe)}{_excluded(data, None, loaded.project)}"
+    if data.kind == "medmnist":
+        from edgetl.data import medmnist
+
+        name = medmnist.identity(root, _unpacked(store) / "files.sqlite")
+        return f"medmnist {name}{_excluded(data, root, loaded.project)}"
+    from edgetl.data.fingerprint import fingerprint as of_files
+
+    found = records(data, root, loaded.project)
+    return of_files(found.root, found.records, store.root / "files.sqlite")
+
+
+def root(loaded: Loaded, store: Store, progress: Progress) -> Path:
+    """The folder or table that the data stage reads."""
+    if loaded.data_root is not None:
+        if loaded.recipe.data.kind != "medmnist":
+            return loaded.data_root
+        from edgetl.data import medmnist
+
+        with store.locked("medmnist", "unpacks a MedMNIST file", progress.warn):
+            folder = medmnist.unpack(loaded.data_root, _unpacked(store), progress)
+        store.use(f"medmnist-{folder.name}", loaded.recipe.name)
+        return folder
+    folder = store.root / "phantom" / f"{PHANTOM_VERSION}-{_phantom_name(loaded.recipe)}"
+    store.use(f"phantom-{folder.name}", loaded.recipe.name)
+    if (folder / "metadata.csv").is_file():  # written last, so a killed rendering starts again
+        return folder
+    with store.locked(f"phantom-{folder.name}", "renders synthetic pictures", progress.warn):
+        if not (folder / "metadata.csv").is_file():  # not by another build either, while this one waited
+            from edgetl.data import phantom
+
+            recipe = loaded.recipe
+            progress.say(f"rendering {_images(recipe)} synthetic pictures (skin_phantom)")
+            phantom.render(folder, _images(recipe), _size(recipe), recipe.seed)
+    return folder
+
+
+def records(data: Data, root: Path, project: Path) -> Source:
+    """What a recipe's data section makes of the folder or table at `root`, as `root()` gives it.
+
+    Args:
+        project: where relative paths in the recipe start.
+    """
+    from edgetl.data.source import open_source
+
+    columns = data.columns.model_dump(exclude_none=True) if data.columns else {}
+    patterns = exclusions(data, root, project)
+    named = data.root if data.kind == "medmnist" else None  # not by the folder that it was unpacked into
+    return open_source(data.kind, root, columns=columns, labels=data.labels, exclude=patterns, named=named)
+
+
+def exclusions(data: Data, root: Path | None, project: Path) -> tuple[str, ...]:
+    """The patterns of data.exclude, read from its file where it names one: beside the recipe, or below the root.
+
+    Raises:
+        RecipeError: there is no such file.
+        DataError: it cannot be read.
+    """
+    if not isinstance(data.exclude, str):
+        return data.exclude
+    from edgetl.data.selection import read_patterns
+
+    try:
+        name = Path(data.exclude).expanduser()
+    except RuntimeError as exc:  # ~nobody
+        raise RecipeError(f"data.exclude: {data.exclude}: {exc}") from exc
+    folders = [project] if root is None else [project, root.parent if root.is_file() else root]
+    for folder in folders:
+        if (folder / name).is_file():
+            return read_patterns(folder / name)
+    raise RecipeError(
+        f"data.exclude: there is no file {data.exclude} in {' or '.join(map(str, folders))}",
+        hint=f'patterns go into a list: exclude: ["{data.exclude}"]',
+    )
+
+
+def _excluded(data: Data, root: Path | None, project: Path) -> str:
+    """The recipe's key holds the name of a file of patterns: this is for what stands in it."""
+    if not isinstance(data.exclude, str):
+        return ""
+    patterns = json.dumps(exclusions(data, root, project))
+    return f" without {hashlib.sha256(patterns.encode()).hexdigest()}"
+
+
+def _unpacked(store: Store) -> Path:
+    return store.root / "medmnist"
+
+
+def _images(recipe: Recipe) -> int:
+    return recipe.data.images or _PHANTOM_IMAGES
+
+
+def _size(recipe: Recipe) -> int:
+    """Rendered larger than the input, so that the device's resize has work to do, as with real pictures."""
+    return max(160, recipe.data.image_size * 5 // 4)
+
+
+def _phantom_name(recipe: Recipe) -> str:
+    return f"{recipe.seed}-{_images(recipe)}-{_size(recipe)}"

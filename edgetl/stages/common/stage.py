@@ -1,0 +1,89 @@
+"""What a stage is: a name, what it depends on, and a function that fills a folder.
+
+Stage files import torch, converters and runtimes inside `run`: an unchanged build only computes keys and stays quick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgetl.config.recipe import Recipe
+from edgetl.console.progress import Progress
+from edgetl.store import Dependencies, Entry
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage sees while it runs.
+
+    folder: empty; what is written here becomes the stage's result when `run` returns, and nothing stays when it raises.
+    inputs: the finished folder of each stage that `needs` names.
+    scratch: survives a kill and is deleted when the stage ends: checkpoints live here.
+    source: where the pictures are: their folder, or the table of a CSV data set.
+    project: the recipe's project, where target files are looked up.
+    progress: where to say how far it is.
+    """
+
+    recipe: Recipe
+    folder: Path
+    inputs: Mapping[str, Path]
+    scratch: Path
+    source: Path
+    project: Path
+    progress: Progress
+
+    @property
+    def data_root(self) -> Path:
+        """The folder that the records' paths are relative to."""
+        return self.source.parent if self.source.is_file() else self.source
+
+
+def always(recipe: Recipe) -> bool:
+    """The `active` of a stage that every recipe has."""
+    return True
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the pipeline.
+
+    version: raised by hand when the code computes something else from the same inputs.
+    needs: what it reads of earlier stages, as STAGE/FILE or STAGE/FOLDER: only a change of that recomputes it. Stages
+        that the recipe leaves out are left out here too.
+    settings: the slice of the recipe that it depends on, as JSON.
+    tools: distributions whose version is part of the key.
+    active: whether the recipe has this stage at all.
+    """
+
+    name: str
+    version: int
+    needs: tuple[str, ...]
+    settings: Callable[[Recipe], Any]
+    tools: tuple[str, ...]
+    run: Callable[[Context], None]
+    active: Callable[[Recipe], bool] = always
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage of one build.
+
+    parts: what it depends on; without inputs where those are not computed yet.
+    waits: the stages it needs that are not computed yet; it has no key then.
+    damage: what is wrong with the entry that it had.
+    """
+
+    stage: Stage
+    parts: Dependencies
+    entry: Entry | None
+    cached: bool
+    waits: tuple[str, ...] = ()
+    damage: str = ""
+
+    @property
+    def key(self) -> str | None:
+        """Where the store keeps the result; None while it depends on a stage that is not computed yet."""
+        return None if self.waits else self.parts.key

@@ -1,0 +1,119 @@
+"""The bundle: what goes onto a device, put together beside its place and checked by reading it back."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from edgetl import __version__
+from edgetl.backends import edges
+from edgetl.config.loading import Loaded
+from edgetl.errors import EdgetlError
+from edgetl.report.card import model_card
+from edgetl.runtime import manifest as manifests
+from edgetl.runtime.manifest import Artifact, Golden, Manifest, OperatingPoint, TensorSpec
+from edgetl.runtime.sessions import digest
+from edgetl.stages.common.settings import preprocessing_of
+
+# How far another processor may be off: fp32 sums in another order give 1e-6; int8 kernels round ties in their own way, and
+# a tie that falls elsewhere early in the network moves a probability by some hundredths.
+GOLDEN_TOLERANCE = {"fp32": 1e-4, "int8": 0.05}
+_SENSITIVITY = 0.90
+
+
+def write(loaded: Loaded, folders: Mapping[str, Path], report: Mapping[str, Any], bundle: Path) -> None:
+    """Write a whole bundle into a folder that does not exist yet.
+
+    Args:
+        folders: of the finished stages, by name.
+        report: report.json's content, for labels and the model card.
+    """
+    bundle.mkdir(parents=True)
+    labels = tuple(report["data"]["classes"])
+    (bundle / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    (bundle / "MODEL_CARD.md").write_text(model_card(report), encoding="utf-8")
+    documents = [document for backend in loaded.recipe.export for document in _documents(folders, backend)]
+    for backend in loaded.recipe.export:
+        shutil.copytree(folders[f"calibrate.{backend}"] / "models", bundle / "models", dirs_exist_ok=True)
+    golden = _golden(loaded, folders, documents, bundle)
+    files = {path.relative_to(bundle).as_posix(): digest(path) for path in _files(bundle)}
+    size = loaded.recipe.data.image_size
+    manifest = Manifest(
+        name=loaded.recipe.name,
+        labels=labels,
+        inputs=(TensorSpec(edges.INPUT, (1, size, size, 3), "uint8", "NHWC", "one RGB picture, preprocessed"),),
+        outputs=(TensorSpec(edges.OUTPUT, (1, len(labels)), "float32", "NC", "probability of each label; sum 1"),),
+        preprocessing=preprocessing_of(loaded.recipe.data),
+        artifacts=tuple(_artifact(document) for document in documents),
+        operating_points=tuple(
+            OperatingPoint(document["name"], label, _SENSITIVITY, threshold)
+            for document in documents
+            for label, threshold in document["thresholds"].items()
+        ),
+        golden=golden,
+        stand_in=loaded.stand_in,
+        files=files,
+        provenance=_provenance(loaded, report),
+        edgetl=__version__,
+    )
+    text = json.dumps(manifest.to_json(), indent=1, ensure_ascii=False)
+    (bundle / manifests.NAME).write_text(text + "\n", encoding="utf-8")
+    Manifest.load(bundle)
+    _refuse_private(bundle, loaded)
+
+
+def _documents(folders: Mapping[str, Path], backend: str) -> list[dict[str, Any]]:
+    text = (folders[f"calibrate.{backend}"] / "artifacts.json").read_text(encoding="utf-8")
+    documents: list[dict[str, Any]] = json.loads(text)
+    return documents
+
+
+def _artifact(document: Mapping[str, Any]) -> Artifact:
+    fields = {name: value for name, value in document.items() if name != "thresholds"}
+    return Artifact(**{**fields, "companions": tuple(fields["companions"])})
+
+
+def _golden(
+    loaded: Loaded, folders: Mapping[str, Path], documents: Sequence[Mapping[str, Any]], bundle: Path
+) -> Golden:
+    shutil.copytree(folders["evaluate"] / "golden", bundle / "golden")
+    expected = {}
+    for document in documents:
+        name = document["name"]
+        shutil.copy2(
+            folders[f"verify.{document['backend']}"] / "golden" / f"{name}.npy", bundle / "golden" / f"{name}.npy"
+        )
+        expected[name] = f"golden/{name}.npy"
+    images = tuple(f"golden/{path.name}" for path in sorted((bundle / "golden").glob("*.png")))
+    return Golden(images, "golden/tensors.npy", expected, dict(GOLDEN_TOLERANCE))
+
+
+def _provenance(loaded: Loaded, report: Mapping[str, Any]) -> dict[str, Any]:
+    tools = ("torch", "timm", "onnxruntime", "openvino", "litert-torch", "ai-edge-quantizer", "torch-pruning", "nncf")
+    return {
+        "recipe": report["recipe"],
+        "seed": loaded.recipe.seed,
+        "tools": {tool: metadata.version(tool) for tool in tools},
+        "stages": {stage["name"]: stage["key"] for stage in report["stages"]},
+    }
+
+
+def _files(bundle: Path) -> list[Path]:
+    return sorted(path for path in bundle.rglob("*") if path.is_file())
+
+
+def _refuse_private(bundle: Path, loaded: Loaded) -> None:
+    """Look inside every file for where it was made and from what: exporters embed paths, and nobody looks there."""
+    data = loaded.data_root.parent if loaded.data_root and loaded.data_root.is_file() else loaded.data_root
+    roots = [Path.home(), loaded.project, data, Path(__file__).parents[3]]
+    needles = {os.fsencode(root.resolve()) for root in roots if root is not None and len(root.resolve().parts) > 2}
+    for path in _files(bundle):
+        content = path.read_bytes()
+        found = [os.fsdecode(needle) for needle in needles if needle in content]
+        if found:
+            raise EdgetlError(f"contains the path {found[0]}, which must not leave this machine", place=path.name)

@@ -1,0 +1,136 @@
+"""Near duplicates: changed copies are found among many other pictures, and nothing else is."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from malformed_data import picture
+from PIL import Image
+
+from edgetl.data.near_duplicates import candidates, duplicates, finding, search, spectra, thumbnail
+from edgetl.data.near_duplicates.registration import registered
+from edgetl.data.near_duplicates.thumbnails import turned
+from edgetl.data.records import Record
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def pixels(number: int, size: tuple[int, int] = (160, 120)) -> Pixels:
+    return np.asarray(Image.open(io.BytesIO(picture(number, size))))
+
+
+def jpeg(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer)
+
+
+@pytest.fixture(scope="module")
+def others() -> list[Pixels]:
+    return [thumbnail(pixels(number)) for number in range(80)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: jpeg(image, 60),
+        lambda image: image.resize((80, 60), Image.Resampling.BICUBIC),
+        lambda image: image.resize((224, 224), Image.Resampling.BILINEAR),
+        lambda image: image.crop((3, 2, 160, 120)),
+        lambda image: image.crop((2, 1, 158, 119)),
+        lambda image: jpeg(image.crop((3, 2, 160, 120)).resize((80, 60)), 75),
+        lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        lambda image: image.transpose(Image.Transpose.ROTATE_90),
+        lambda image: Image.fromarray(np.rint(255 * (np.asarray(image) / 255) ** 0.8).astype(np.uint8)),
+    ],
+    ids=["jpeg60", "half", "squeezed", "corner", "middle", "corner+half+jpeg", "mirrored", "turned", "gamma"],
+)
+def test_a_changed_copy_is_found_and_nothing_else(change, others: list[Pixels]) -> None:  # type: ignore[no-untyped-def]
+    copy = thumbnail(np.asarray(change(Image.fromarray(pixels(33)))))
+    found = search(81, [*others, copy].__getitem__)
+    assert [(pair.first, pair.second) for pair in found] == [(33, 80)]
+
+
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_a_thumbnail_is_the_mean_of_each_cell(height: int, width: int) -> None:
+    def parts(size: int) -> npt.NDArray[np.float64]:
+        """[64, size]: how much of each pixel lies in each cell."""
+        edges = np.arange(65) * (size / 64)
+        overlap = np.minimum(edges[1:, None], np.arange(size) + 1) - np.maximum(edges[:-1, None], np.arange(size))
+        return np.asarray(np.maximum(overlap, 0.0) * (64 / size))
+
+    picture = np.random.default_rng(height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    exact = parts(height) @ (picture @ [0.299, 0.587, 0.114]) @ parts(width).T
+    assert np.abs(thumbnail(picture) - exact).max() < 0.501
+
+
+@pytest.mark.parametrize(("height", "width"), [(2000, 3000), (65_535, 10), (10, 65_535)])
+def test_a_thumbnail_takes_little_memory(height: int, width: int) -> None:
+    picture = np.zeros((height, width, 3), np.uint8)
+    tracemalloc.start()
+    thumbnail(picture)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 80_000_000, "a float copy, or a matrix of cells x pixels, has more"
+
+
+def test_pictures_without_structure_are_like_nothing() -> None:
+    flat = [np.full((64, 64), value, np.uint8) for value in (0, 0, 128, 255)]
+    assert search(4, flat.__getitem__) == []
+    assert search(0, flat.__getitem__) == []
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 7))
+def test_a_turned_picture_has_the_turned_spectrum_and_the_bound_holds(seed: int, turn: int) -> None:
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(0, 256, (2, 64, 64), dtype=np.uint8)
+    found = spectra.spectra(np.stack([first, second]))
+    of_turned = spectra.spectra(turned(second, turn)[None])
+    np.testing.assert_allclose(spectra.oriented(found[1:], turn), of_turned, atol=1e-4)
+    bounds = spectra.bounding(found)
+    assert (bounds[0] * bounds[1]).sum() >= (found[0] * of_turned[0]).sum() - 1e-4
+
+
+def test_only_sets_that_no_group_holds_together_are_told_and_identical_files_once() -> None:
+    shown = [pixels(1), pixels(1, (80, 60)), pixels(2), pixels(2, (80, 60)), pixels(3), pixels(3), pixels(4)]
+    groups = ["A", "A", "B", "C", "D", "E", "F"]
+    records = [Record(f"{index}.png", "x", group=group) for index, group in enumerate(groups)]
+    digests = {record.image: record.image for record in records} | {"5.png": "4.png"}
+    small = [thumbnail(one) for one in shown]
+    assert duplicates(records, digests, small.__getitem__) == [[records[2], records[3]]]
+
+
+def alike(number: int) -> Pixels:
+    """One of many frames of one scene."""
+    scene = thumbnail(pixels(0)).astype(np.float32)
+    return np.clip(scene + np.random.default_rng(number).normal(0, 2, scene.shape), 0, 255).astype(np.uint8)
+
+
+def test_many_frames_of_one_group_do_not_hide_a_copy_in_another() -> None:
+    frames = [alike(number) for number in range(40)]
+    groups = ["clip"] * 39 + ["other"]
+    (pair,) = search(40, frames.__getitem__, groups)[:1]
+    assert pair.second == 39
+
+
+def test_pictures_that_are_all_alike_are_one_set_without_looking_at_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def counted(fixed: Pixels, moving: Pixels) -> npt.NDArray[np.float32]:
+        looked.append(len(fixed))
+        return registered(fixed, moving)
+
+    monkeypatch.setattr(finding, "registered", counted)
+    monkeypatch.setattr(candidates, "_BLOCK", 64)
+    monkeypatch.setattr(finding, "_PAIRS", 32)
+    records = [Record(f"{index:03}.png", "x", group=str(index)) for index in range(300)]
+    frames = [alike(number) for number in range(300)]
+    (found,) = duplicates(records, {record.image: record.image for record in records}, frames.__getitem__)
+    assert found == records
+    assert sum(looked) < 4 * 300  # of 45,000 pairs
