@@ -38,9 +38,6 @@ STAGES: tuple[Stage, ...] = (
     benchmark.STAGE,
 )
 
-_TOGETHER = (*teach.STAGES, distil.STAGE, prune.STAGE)
-"""Stages that train: a launcher's other processes join them, and wait while the first one computes the rest."""
-
 _Compute = Callable[[Stage, Dependencies, dict[str, Entry]], tuple[Entry, bool]]
 
 
@@ -101,9 +98,9 @@ def _computed(
             with progress.stage(stage.name, number, of), store.draft(parts, anew=fresh) as draft:
                 folders = {name: entry.folder for name, entry in inputs.items()}
                 root = sources.root(loaded, store, progress)
-                if stage in _TOGETHER:
+                if stage.trains:
                     distributed.order(stage.name, folders, draft.scratch, root)
-                stage.run(Context(loaded.recipe, draft.folder, folders, draft.scratch, root, loaded.project, progress))
+                stage.run(_context(loaded, draft.folder, folders, draft.scratch, root, progress))
             assert draft.entry is not None
             done.add(parts.key)
             progress.event("stage_end", name=stage.name, seconds=draft.entry.seconds)
@@ -133,9 +130,18 @@ def follow(loaded: Loaded) -> NoReturn:
         stage = next(stage for stage in STAGES if stage.name == order["stage"])
         folders, scratch, root = order["folders"], order["scratch"], order["root"]
         with tempfile.TemporaryDirectory() as aside:  # the first one's result counts
-            stage.run(Context(loaded.recipe, Path(aside), folders, scratch, root, loaded.project, Silent()))
+            stage.run(_context(loaded, Path(aside), folders, scratch, root, Silent()))
 
     distributed.follow(join)
+
+
+def _context(
+    loaded: Loaded, folder: Path, inputs: dict[str, Path], scratch: Path, source: Path, progress: Progress
+) -> Context:
+    networks = {
+        stage.network: inputs[stage.name] / "network" for stage in STAGES if stage.network and stage.name in inputs
+    }
+    return Context(loaded.recipe, folder, inputs, scratch, source, loaded.project, progress, networks)
 
 
 def _active(loaded: Loaded, until: str | None) -> list[Stage]:

@@ -130,4 +130,6 @@ STAGE = Stage(
     settings=_settings,
     tools=("accelerate", "albumentations", "timm", "torch"),
     run=_run,
+    trains=True,
+    network="student",
 )

@@ -116,4 +116,6 @@ STAGE = Stage(
     settings=_settings,
     tools=("accelerate", "albumentations", "timm", "torch", "torch-pruning"),
     run=_run,
+    trains=True,
+    network="pruned",
 )

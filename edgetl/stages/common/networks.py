@@ -10,7 +10,6 @@ from edgetl.stages.common.stage import Context
 # Each teacher has a stage of its own: one that is added to the recipe's list leaves those before it trained.
 TEACHERS = {"teacher": "teach"} | {f"teacher_{number}": f"teach.{number}" for number in range(2, MOST_TEACHERS + 1)}
 TEACHER_NETWORKS = tuple(f"{stage}/network" for stage in TEACHERS.values())
-STAGE_OF = {**TEACHERS, "student": "distil", "pruned": "prune"}
 
 AVERAGE = "teachers"
 """What report.json calls the average of several teachers, which is no network of its own."""
@@ -18,8 +17,5 @@ AVERAGE = "teachers"
 
 def networks(context: Context) -> dict[str, Path]:
     """Folders of the networks there are, in the order of the pipeline; without pruning the student is the last one."""
-    there = {name: stage for name, stage in STAGE_OF.items() if stage in context.inputs}
-    if context.recipe.prune is None:
-        del there["pruned"]
-    folders = {name: context.inputs[stage] / "network" for name, stage in there.items()}
-    return {name: folder for name, folder in folders.items() if folder.is_dir()}
+    without = {"pruned"} if context.recipe.prune is None else set()
+    return {name: folder for name, folder in context.networks.items() if folder.is_dir() and name not in without}

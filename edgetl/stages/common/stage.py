@@ -6,7 +6,7 @@ Stage files import torch, converters and runtimes inside `run`: an unchanged bui
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Context:
     source: where the pictures are: their folder, or the table of a CSV data set.
     project: the recipe's project, where target files are looked up.
     progress: where to say how far it is.
+    networks: of `inputs`, the folders of networks, under the names that report.json gives them (`Stage.network`).
     """
 
     recipe: Recipe
@@ -34,6 +35,7 @@ class Context:
     source: Path
     project: Path
     progress: Progress
+    networks: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def data_root(self) -> Path:
@@ -56,6 +58,8 @@ class Stage:
     settings: the slice of the recipe that it depends on, as JSON.
     tools: distributions whose version is part of the key.
     active: whether the recipe has this stage at all.
+    trains: whether a launcher's other processes join it; they wait while the first one computes the rest.
+    network: what report.json calls the network that it writes into `network/`; None where it writes none.
     """
 
     name: str
@@ -65,6 +69,8 @@ class Stage:
     tools: tuple[str, ...]
     run: Callable[[Context], None]
     active: Callable[[Recipe], bool] = always
+    trains: bool = False
+    network: str | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Recipe
 from edgetl.devices.local import machine
 from edgetl.errors import IntegrityError
-from edgetl.stages.common.networks import AVERAGE, STAGE_OF, TEACHERS
+from edgetl.stages.common.networks import TEACHERS
 from edgetl.stages.report.atomic_swap import aside, swap
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def write(loaded: Loaded, steps: Sequence[Step], run: Path) -> None:
     folders = {step.stage.name: step.entry.folder for step in steps if step.entry}
     report = _collect(loaded, steps, folders, key)
     failed = _failures(report)
-    extras = _extras(folders, report)
+    extras = _extras(steps, folders, report)
     texts = {EXTRAS: json.dumps(extras), PAGE: page(report, extras), REPORT: json.dumps(report, indent=1)}
     with aside(run) as new:
         if not failed:
@@ -136,6 +136,7 @@ def _collect(loaded: Loaded, steps: Sequence[Step], folders: Mapping[str, Path],
     latency = _read(folders["benchmark"] / "latency.json")
     evaluated = _read(folders["evaluate"] / "models.json")
     data = _read(folders["data"] / "summary.json")
+    networks = _networks(steps)
     artifacts = [
         artifact for backend in loaded.recipe.export for artifact in _artifacts(folders, backend, latency["rows"])
     ]
@@ -154,7 +155,11 @@ def _collect(loaded: Loaded, steps: Sequence[Step], folders: Mapping[str, Path],
         "environment": {**_environment(), "targets": latency["targets"]},
         "data": data,
         "models": [
-            {**model, "training": _training(folders, model["name"]), "latency": latency["rows"].get(model["name"], [])}
+            {
+                **model,
+                "training": _training(networks.get(model["name"])),
+                "latency": latency["rows"].get(model["name"], []),
+            }
             for model in evaluated["models"]
         ],
         "comparisons": evaluated["comparisons"],
@@ -174,11 +179,19 @@ def _without_paths(recipe: Recipe) -> dict[str, Any]:
     return document
 
 
-def _training(folders: Mapping[str, Path], model: str) -> dict[str, Any]:
-    """How a network came about: the weights it started from, what was chosen on validation, what pruning kept."""
-    if model == AVERAGE:
+def _networks(steps: Sequence[Step]) -> dict[str, Path]:
+    """Result folders of the stages that make a network, by its name."""
+    return {step.stage.network: step.entry.folder for step in steps if step.stage.network and step.entry}
+
+
+def _training(folder: Path | None) -> dict[str, Any]:
+    """How a network came about: the weights it started from, what was chosen on validation, what pruning kept.
+
+    Nothing for the average of several teachers, which no stage trained.
+    """
+    if folder is None:
         return {}
-    document = _read(folders[STAGE_OF[model]] / "training.json")
+    document = _read(folder / "training.json")
     found = {name: document[name] for name in _TRAINING if name in document}
     if "candidates" in document:
         shown = ("weight", "chosen", "score", "behind", "standard_error", "validation")
@@ -210,27 +223,24 @@ def _environment() -> dict[str, Any]:
     return {**machine(), "python": platform.python_version(), "tools": versions}
 
 
-def _extras(folders: Mapping[str, Path], report: Mapping[str, Any]) -> dict[str, Any]:
+def _extras(steps: Sequence[Step], folders: Mapping[str, Path], report: Mapping[str, Any]) -> dict[str, Any]:
     """What only the page shows: training curves, and pictures as base64 of PNG."""
     from edgetl.stages.report import report_images
 
     return {
-        "histories": _histories(folders),
+        "histories": _histories(_networks(steps)),
         "samples": report_images.samples(folders, report["data"]),
         "predictions": report_images.predictions(folders, report),
     }
 
 
-def _histories(folders: Mapping[str, Path]) -> dict[str, Any]:
-    there = {name: stage for name, stage in STAGE_OF.items() if stage in folders}
-    training = {stage: _read(folders[stage] / "training.json") for stage in there.values()}
-    found = {
-        name.replace("_", " "): training[stage].get("history") for name, stage in there.items() if name in TEACHERS
-    }
-    for candidate in training["distil"]["candidates"]:
-        found[f"student, teacher's weight {candidate['weight']:g}"] = candidate["history"]
-    found["pruned student"] = training["prune"].get("history")
-    return {name: history for name, history in found.items() if history}
+def _histories(networks: Mapping[str, Path]) -> dict[str, Any]:
+    training = {name: _read(folder / "training.json") for name, folder in networks.items()}
+    histories = {name.replace("_", " "): training[name].get("history") for name in training if name in TEACHERS}
+    for candidate in training["student"]["candidates"]:
+        histories[f"student, teacher's weight {candidate['weight']:g}"] = candidate["history"]
+    histories["pruned student"] = training["pruned"].get("history")
+    return {name: history for name, history in histories.items() if history}
 
 
 def _read(path: Path) -> Any:
