@@ -28,6 +28,7 @@ from typing import Any
 from benchmarks.markdown import made_by
 from benchmarks.provenance import provenance
 from benchmarks.tiny_build import FORMATS, TinyBuild, artefacts, events, messages
+from edgetl.files import write_whole
 from edgetl.store import locked
 from edgetl.store.locks import free
 
@@ -155,9 +156,7 @@ def _kept(path: Path) -> dict[str, Any] | None:
 
 
 def _keep(path: Path, document: dict[str, Any]) -> None:
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    aside.write_text(json.dumps(document, indent=1), encoding="utf-8")
-    aside.replace(path)
+    write_whole(path, json.dumps(document, indent=1))
 
 
 def _summary(kills: list[dict[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ what varies is the student's training.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
@@ -33,6 +32,7 @@ from edgetl import __version__
 from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import Interval
 from edgetl.evidence.multi_seed import repeated
+from edgetl.files import replacing, sha256_of
 
 METRICS = ("balanced_accuracy", "auroc")
 
@@ -101,7 +101,7 @@ class Study:
         path = _file(cells, row, seed)
         asked = {
             "overrides": [*self.fixed, f"seed={seed}", *self.rows[row]],
-            "recipe": hashlib.sha256(self.recipe.read_bytes()).hexdigest(),
+            "recipe": sha256_of(self.recipe),
         }
         if path.is_file() and {key: _load(path).about.get(key) for key in asked} == asked:
             return True
@@ -189,10 +189,8 @@ def _store(path: Path, folders: Mapping[str, Path], about: dict[str, Any]) -> No
             arrays[f"{split}_logits"] = logits[f"student_{split}"]
             arrays[f"{split}_labels"] = np.array([classes.index(record["label"]) for record in records])
             arrays[f"{split}_groups"] = np.array([record["group"] or record["image"] for record in records])
-    aside = path.with_suffix(".part")
-    with aside.open("wb") as file:
+    with replacing(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
-    aside.replace(path)
 
 
 def _load(path: Path) -> Cell:

@@ -6,7 +6,6 @@ latencies are measured in one thread and a few runs. Everything else is as in ev
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from edgetl.files import sha256_of
 
 RECIPE = """\
 name: tiny
@@ -101,7 +102,7 @@ def artefacts(run: Path) -> dict[str, str]:
     """sha256 of every model file and of its outputs on the golden pictures, by path in the bundle."""
     bundle = run / "bundle"
     paths = [path for part in ("models", "golden") for path in sorted((bundle / part).iterdir())]
-    return {path.relative_to(bundle).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    return {path.relative_to(bundle).as_posix(): sha256_of(path) for path in paths}
 
 
 def events(run: Path) -> list[dict[str, Any]]:

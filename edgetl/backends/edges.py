@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["DIVISOR", "INPUT", "OFFSET", "OUTPUT", "TEMPERATURE", "checked", "frozen", "normalized", "replace_file"]
+__all__ = ["DIVISOR", "INPUT", "OFFSET", "OUTPUT", "TEMPERATURE", "checked", "frozen", "normalized"]
 
 INPUT = "image"
 OUTPUT = "probabilities"
@@ -73,13 +71,3 @@ def checked(temperature: float) -> float:
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"got temperature {temperature!r}, expected a finite number above 0")
     return temperature
-
-
-def replace_file(path: Path, content: bytes | bytearray) -> None:
-    """Write `content` beside `path`, fsync and rename: a kill leaves the old file or the new one, never half of one."""
-    aside = path.with_name(path.name + ".partial")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)

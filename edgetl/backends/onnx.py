@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import edges, onnx_graph
 from edgetl.backends.conversion import converting
+from edgetl.files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +41,7 @@ def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path
         assert program is not None, "torch.onnx.export(dynamo=True) returns the program when it is given no file"
         model = program.model_proto
         onnx_graph.attach_edges(model)
-        edges.replace_file(path, onnx_graph.packed(model))
+        write_whole(path, onnx_graph.packed(model), sync=True)
     return path
 
 
@@ -82,7 +83,7 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
         )
         model = onnx.load(Path(scratch) / "int8.onnx")
         onnx_graph.attach_edges(model)
-        edges.replace_file(path, onnx_graph.packed(model))
+        write_whole(path, onnx_graph.packed(model), sync=True)
     return path
 
 
@@ -108,4 +109,4 @@ def set_temperature(path: Path, temperature: float) -> None:
 
         model = onnx.load(path)
         onnx_graph.write_temperature(model, value)
-        edges.replace_file(path, onnx_graph.packed(model))
+        write_whole(path, onnx_graph.packed(model), sync=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import edges
 from edgetl.backends.conversion import converting
+from edgetl.files import write_whole
 from edgetl.runtime import signal_stack
 
 if TYPE_CHECKING:
@@ -150,5 +151,5 @@ def _save(model: Any, path: Path) -> Path:
         aside = Path(scratch) / path.name
         openvino.save_model(model, aside, compress_to_fp16=False)  # True is its default, and "fp32" means fp32
         for suffix in (".bin", ".xml"):
-            edges.replace_file(path.with_suffix(suffix), aside.with_suffix(suffix).read_bytes())
+            write_whole(path.with_suffix(suffix), aside.with_suffix(suffix).read_bytes(), sync=True)
     return path

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import edges, tflite_graph
 from edgetl.backends.conversion import converting
+from edgetl.files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path
         model = tflite_graph.load(converted.model_content())
         tflite_graph.shorten_names(model)
         tflite_graph.attach_edges(model)
-        edges.replace_file(path, tflite_graph.packed(model))
+        write_whole(path, tflite_graph.packed(model), sync=True)
     return path
 
 
@@ -72,7 +73,7 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
         quantized = work.quantize(statistics, enable_progress_report=False).quantized_model
         model = tflite_graph.load(quantized)
         tflite_graph.attach_edges(model)
-        edges.replace_file(path, tflite_graph.packed(model))
+        write_whole(path, tflite_graph.packed(model), sync=True)
     return path
 
 
@@ -87,4 +88,4 @@ def set_temperature(path: Path, temperature: float) -> None:
     with converting(NAME, "set the temperature"):
         model = tflite_graph.load(path)
         tflite_graph.write_temperature(model, value)
-        edges.replace_file(path, tflite_graph.packed(model))
+        write_whole(path, tflite_graph.packed(model), sync=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edgetl.errors import EnvironmentFault, UsageError
+from edgetl.files import write_whole
 
-__all__ = ["BundleArgument", "DataOption", "JsonOption", "expanded", "require_bundle", "split_data", "write_whole"]
+__all__ = ["BundleArgument", "DataOption", "JsonOption", "expanded", "require_bundle", "split_data", "write_text"]
 
 BundleArgument = Annotated[Path, typer.Argument(help="Bundle folder, such as runs/NAME/bundle.", show_default=False)]
 DataOption = Annotated[str, typer.Option("--data", metavar="KIND:ROOT", help="A labelled data set.")]
@@ -40,18 +39,11 @@ def require_bundle(folder: Path) -> None:
         raise UsageError("there is no bundle", place=str(folder), hint="a build writes it to runs/NAME/bundle")
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """All of the file or nothing of it. Raises EnvironmentFault."""
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
+        write_whole(path, text)
     except OSError as exc:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
         raise EnvironmentFault(
             f"cannot be written: {exc.strerror}", place=str(path), hint="name another file with --out"
         ) from exc
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise

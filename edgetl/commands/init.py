@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetl.commands.arguments import JsonOption, expanded, write_whole
+from edgetl.commands.arguments import JsonOption, expanded, write_text
 from edgetl.console.streams import tell
 from edgetl.errors import Interrupted, UsageError
 
@@ -39,7 +39,7 @@ def _init(
         start, recipe = _decided(data, out)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; nothing was written") from exc
-    write_whole(out, recipe)
+    write_text(out, recipe)
     if as_json:
         print(json.dumps({"recipe": str(out), **start.to_json()}))
         return

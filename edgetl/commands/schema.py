@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from edgetl.commands.arguments import write_whole
+from edgetl.commands.arguments import write_text
 from edgetl.console.streams import tell
 
 
@@ -34,7 +34,7 @@ def _schema(
     if out is None:
         print(json.dumps(found) if as_json else text)
         return
-    write_whole(out, text + "\n")
+    write_text(out, text + "\n")
     tell(f"wrote {out}; first line of a {'target' if target else 'recipe'} in the same folder:")
     line = f"# yaml-language-server: $schema={out.name}"
     print(json.dumps({"schema": str(out), "first_line": line}) if as_json else line)

@@ -5,12 +5,10 @@ Nothing here decodes a picture or imports more than the standard library, so a b
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import sqlite3
-import stat
 import time
 from array import array
 from collections import Counter
@@ -23,6 +21,7 @@ from pathlib import Path
 from edgetl.data.listing import some
 from edgetl.data.records import Record
 from edgetl.errors import DataError, EnvironmentFault
+from edgetl.files import sha256_of, state_of
 
 __all__ = ["Fingerprints", "fingerprint"]
 
@@ -133,7 +132,7 @@ def _look_at(
     unknown: dict[str, str] = {}
     for path in paths:
         try:
-            state = _state(base + path)
+            state = state_of(base + path)
         except OSError as exc:
             unreadable[path] = _reason(exc)
             continue
@@ -191,17 +190,6 @@ def fingerprint(root: Path, records: Sequence[Record], index_path: Path) -> str:
     return whole.hexdigest()
 
 
-def _state(path: str) -> str:
-    """What changes when a file does. The change time also catches copies that keep size and modification time.
-
-    Raises OSError when there is no file to read.
-    """
-    found = os.stat(path)  # noqa: PTH116 - a Path for each of 17,000 files takes longer than the calls
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL, "is no file")
-    return f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
-
-
 def _settled(state: str, hashed_at: int) -> bool:
     _, _, modified, changed = map(int, state.split())
     return max(modified, changed) < hashed_at - _SETTLED_NS
@@ -209,14 +197,9 @@ def _settled(state: str, hashed_at: int) -> bool:
 
 def _hashed(path: str) -> str | OSError:
     try:
-        return _sha256(path)
+        return sha256_of(path)
     except OSError as exc:
         return exc
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _reason(exc: OSError) -> str:

@@ -22,6 +22,7 @@ from edgetl.data.listing import indented
 from edgetl.data.parallel import each_picture
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, IntegrityError
+from edgetl.files import replacing
 from edgetl.runtime.preprocessing import Preprocessing, preprocess
 
 __all__ = ["all_unreadable", "cache", "open_cache"]
@@ -48,10 +49,9 @@ def cache(
     shape = (len(table.records), size.height, size.width, 3)
     needed = int(np.prod(shape, dtype=np.int64))
     require_room(path.parent, needed, "the decoded images", "free some space, or lower data.image_size")
-    unfinished = path.with_name(f"{path.name}.part")
     images = [record.image for record in table.records]
     # Written, not mapped: pages of a map count as this process's memory until the system wants them back.
-    with unfinished.open("wb") as file:
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         file.flush()
@@ -65,10 +65,8 @@ def cache(
 
         start = file.tell()
         failures = each_picture(root, images, write, unreadable, progress)
-    if failures:
-        unfinished.unlink()
-        raise all_unreadable([f"{images[row]}: {why}" for row, why in failures], root)
-    unfinished.replace(path)
+        if failures:
+            raise all_unreadable([f"{images[row]}: {why}" for row, why in failures], root)
 
 
 class _Cached(np.memmap[Any, np.dtype[np.uint8]]):

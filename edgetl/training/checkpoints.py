@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from edgetl.errors import EnvironmentFault, IntegrityError
+from edgetl.files import replacing, sweep
 
 _LAST = "last.safetensors"
 _SHA256 = "sha256"
@@ -44,6 +44,7 @@ class Checkpoints:
         self._folder = folder
         self._identity = identity
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
 
     def load(self) -> Snapshot | None:
         """The last state that was saved, or None when there is none or it belongs to another run.
@@ -82,17 +83,12 @@ class Checkpoints:
         return _read(self._folder / _best(epoch))[0]
 
     def _write(self, name: str, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
-        """Write aside, flush to the disk, then rename."""
-        path, aside = self._folder / name, self._folder / f"{name}.partial"
+        path = self._folder / name
         content = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
         try:
-            save_file(content, aside, metadata=header | {_SHA256: _digest(content)})
-            _flush(aside)
-            aside.replace(path)
-            if os.name == "posix":
-                _flush(self._folder)  # a rename is on the disk only when its folder is
+            with replacing(path, sync=True) as aside:
+                save_file(content, aside, metadata=header | {_SHA256: _digest(content)})
         except (OSError, SafetensorError) as exc:  # safetensors does not pass on the system's error, only its text
-            aside.unlink(missing_ok=True)
             raise EnvironmentFault(
                 f"the checkpoint cannot be written: {exc}",
                 place=str(path),
@@ -126,14 +122,6 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 
 def _best(epoch: int) -> str:
     return f"best-{epoch:04d}.safetensors"
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

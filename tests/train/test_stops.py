@@ -177,7 +177,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, unstopped: nn.M
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert _LAST in str(caught.value)
     assert (tmp_path / _LAST).read_bytes() == kept
-    assert not list(tmp_path.glob("*.partial"))
+    assert not list(tmp_path.glob(".*.partial"))
     network = tiny_network(99)
     train(network, tmp_path)
     assert same(network, unstopped)

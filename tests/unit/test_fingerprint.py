@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from edgetl import files
 from edgetl.data import fingerprint as module
 from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.source import open_source
@@ -42,13 +43,13 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The files that were read, in any order."""
     seen: list[str] = []
-    real = module._sha256
+    real = files.sha256_of
 
     def watched(path: str) -> str:
         seen.append(Path(path).name)
         return real(path)
 
-    monkeypatch.setattr(module, "_sha256", watched)
+    monkeypatch.setattr(module, "sha256_of", watched)
     return seen
 
 

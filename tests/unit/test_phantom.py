@@ -169,10 +169,12 @@ def test_a_killed_rendering_goes_on_and_ends_the_same(tmp_path: Path) -> None:
         phantom.render(folder, 10, 40, 2)
     (broken / "metadata.csv").unlink()
     (broken / "images" / "phantom_000004.png").unlink()
-    (broken / "images" / "phantom_000007.png.part").write_bytes(b"half a fi")
+    leftover = broken / "images" / ".phantom_000007.png.123.partial"
+    leftover.write_bytes(b"half a fi")
     kept = (broken / "images" / "phantom_000000.png").stat().st_mtime_ns
     phantom.render(broken, 10, 40, 2)
     assert (broken / "images" / "phantom_000000.png").stat().st_mtime_ns == kept
+    assert not leftover.exists()
     for file in [file for file in whole.rglob("*") if file.is_file()]:
         assert (broken / file.relative_to(whole)).read_bytes() == file.read_bytes()
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edgetl.errors import EnvironmentFault
+from edgetl.files import sha256_of
 from edgetl.store import DamagedEntry, Dependencies, Entry, Store
-from edgetl.store.entries import sha256_of
 
 
 def _parts(name: str, stage: str = "data", **settings: Any) -> Dependencies:
@@ -115,9 +115,9 @@ def test_a_file_is_read_again_only_when_it_changed_since_it_was_right(
     os.utime(entry.folder / "sub" / "file.txt")  # touched, not changed
     read: list[str] = []
 
-    def counted(path: Path, *, sync: bool = False) -> str:
+    def counted(path: Path) -> str:
         read.append(path.name)
-        return sha256_of(path, sync=sync)
+        return sha256_of(path)
 
     monkeypatch.setattr("edgetl.store.store.sha256_of", counted)
     for expected in (["file.txt"], ["file.txt"]):

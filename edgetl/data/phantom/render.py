@@ -27,6 +27,7 @@ from edgetl.data.phantom.cases import Case, case
 from edgetl.data.phantom.lesion import Specimen, paint
 from edgetl.data.phantom.sampling import Place, place
 from edgetl.errors import DataError, UsageError
+from edgetl.files import sweep, write_whole
 
 __all__ = ["SOURCE", "VERSION", "Rendered", "render", "render_image"]
 
@@ -101,12 +102,13 @@ def render(folder: Path, images: int, size: int, seed: int) -> None:
     table.unlink(missing_ok=True)
     for part in ("images", "masks"):
         (folder / part).mkdir(exist_ok=True)
+        sweep(folder / part)
     lesions = [list(views) for _, views in groupby(range(images), key=lambda index: place(seed, index).lesion)]
     # Two threads: most of the time is spent in numpy, OpenCV and zlib, which let go of the interpreter's lock.
     with ThreadPoolExecutor(max_workers=2) as pool:
         for _ in pool.map(partial(_render_lesion, folder, seed, size), lesions):
             pass
-    _write(table, text.encode())
+    write_whole(table, text)
 
 
 def _check(seed: int, size: int) -> None:
@@ -118,6 +120,7 @@ def _check(seed: int, size: int) -> None:
 
 def _claim(folder: Path, settings: dict[str, str | int]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
     stamp, text = folder / "phantom.json", json.dumps(settings, indent=1) + "\n"
     if stamp.is_file():
         if stamp.read_text(encoding="utf-8") != text:
@@ -127,7 +130,7 @@ def _claim(folder: Path, settings: dict[str, str | int]) -> None:
         message = "got a folder with other files, expected an empty one"
         raise DataError(message, place=str(folder), hint="choose another folder")
     else:
-        _write(stamp, text.encode())
+        write_whole(stamp, text)
 
 
 def _render_lesion(folder: Path, seed: int, size: int, indices: list[int]) -> None:
@@ -139,8 +142,10 @@ def _render_lesion(folder: Path, seed: int, size: int, indices: list[int]) -> No
     specimen = paint(subject, size)
     for index in missing:
         shot = _take(subject, specimen, place(seed, index), index, size)
-        _write(folder / "masks" / shot.name, _png(shot.mask.astype(np.uint8) * 255))
-        _write(folder / "images" / shot.name, _png(shot.image))  # last, because it is what a resumed call looks for
+        write_whole(folder / "masks" / shot.name, _png(shot.mask.astype(np.uint8) * 255))
+        write_whole(
+            folder / "images" / shot.name, _png(shot.image)
+        )  # last, because it is what a resumed call looks for
 
 
 def _take(subject: Case, specimen: Specimen, at: Place, index: int, size: int) -> Rendered:
@@ -191,9 +196,3 @@ def _png(pixels: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "png", compress_level=1, pnginfo=marks)
     return buffer.getvalue()
-
-
-def _write(path: Path, content: bytes) -> None:
-    aside = path.with_name(path.name + ".part")
-    aside.write_bytes(content)
-    aside.replace(path)

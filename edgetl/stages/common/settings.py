@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetl.config.recipe import Data, Recipe, Training
+from edgetl.files import sha256_of
 
 if TYPE_CHECKING:
     from edgetl.runtime.preprocessing import Preprocessing
@@ -56,7 +56,4 @@ def cautions(label: str, section: Training, weights: str) -> list[str]:
 def weights_identity(weights: str) -> str:
     """`weights` of the recipe, or the sha256 of the file that it names."""
     path = Path(weights)
-    if not path.is_file():
-        return weights
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path) if path.is_file() else weights

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgetl.files import flush
+
 _PREFIX = ".new-"
 
 
@@ -34,8 +36,7 @@ def swap(folder: Path, run: Path, names: Sequence[str]) -> None:
     leaves a run that is unfinished and says so. No step needs room on the disk.
     """
     for path in [path for path in folder.rglob("*") if path.is_file()]:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        flush(path)
     (run / names[-1]).unlink(missing_ok=True)
     for name in names:
         if (run / name).exists():

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -20,6 +19,7 @@ from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Recipe
 from edgetl.devices.local import machine
 from edgetl.errors import IntegrityError
+from edgetl.files import write_whole
 from edgetl.stages.common.networks import TEACHERS
 from edgetl.stages.report.atomic_swap import aside, swap
 
@@ -91,7 +91,7 @@ def render_again(run: Path) -> Path:
         raise IntegrityError(
             f"is no finished run: {exc}", place=str(run), hint="edgetl build RECIPE makes one"
         ) from exc
-    _write(run / PAGE, page(report, extras))
+    write_whole(run / PAGE, page(report, extras))
     return run / PAGE
 
 
@@ -245,12 +245,3 @@ def _histories(networks: Mapping[str, Path]) -> dict[str, Any]:
 
 def _read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
