@@ -14,10 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edgetl.config.loading import Loaded, nearest
+from edgetl.config.loading import Loaded
 from edgetl.config.recipe import FORMATS
 from edgetl.console.progress import Progress, Silent
 from edgetl.errors import GateFailed, UsageError
+from edgetl.errors.wording import nearest
 from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, verify
 from edgetl.stages.common import preflight, sources
 from edgetl.stages.common.stage import Context, Stage, Step

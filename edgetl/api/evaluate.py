@@ -12,10 +12,11 @@ from edgetl.console.progress import Progress
 from edgetl.data import leaks
 from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.records import Record, group_of
-from edgetl.data.selection import nearest, select
+from edgetl.data.selection import select
 from edgetl.data.source import Source, open_source
 from edgetl.data.unreadable import named_with
 from edgetl.errors import DataError, UsageError
+from edgetl.errors.wording import nearest
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Manifest
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import os
 import re
@@ -12,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgetl.config.yaml_document import inline
 from edgetl.console.progress import Progress
 from edgetl.data.discovery import Discovery, discover
 from edgetl.data.records import group_of
 from edgetl.errors import DataError
+from edgetl.errors.wording import quoted
 
 __all__ = ["Start", "decide", "look", "text"]
 
@@ -139,10 +140,10 @@ def text(start: Start) -> str:
         "# Written by `edgetl init`. Look at the data with `edgetl check`, then run `edgetl build`, each with this file.",
         "# yaml-language-server: $schema=recipe.schema.json",
         "# (makes editors complete and check this file: edgetl schema --out recipe.schema.json)",
-        f"name: {_word(start.name)}",
+        f"name: {inline(start.name)}",
         "data:",
         f"  kind: {start.kind}",
-        f"  root: {_word(start.root)}",
+        f"  root: {inline(start.root)}",
         *(f"  # {line}" for line in _counts(start)),
         *_labels(start),
         f"  image_size: {start.image_size}  # {_size_note(start)}",
@@ -173,15 +174,6 @@ _WEIGHTS = {
 }
 
 
-def _word(value: str) -> str:
-    """A YAML scalar; JSON's quotes are YAML's too."""
-    plain = re.fullmatch(r"[A-Za-z/][A-Za-z0-9._/-]*", value) and value.lower() not in _YAML_WORDS
-    return value if plain else json.dumps(value, ensure_ascii=False)
-
-
-_YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-
-
 def _counts(start: Start) -> list[str]:
     shown = ", ".join(f"{_shown(name)} {count}" for name, count in list(start.classes.items())[:12])
     more = f", ... ({len(start.classes)} classes)" if len(start.classes) > 12 else ""
@@ -195,16 +187,16 @@ def _counts(start: Start) -> list[str]:
 
 
 def _shown(name: str) -> str:
-    return name if name.isprintable() and len(name) <= 40 else json.dumps(name)[:40]
+    return name if name.isprintable() and len(name) <= 40 else quoted(name, 40)
 
 
 def _labels(start: Start) -> list[str]:
     lines = []
     if start.left_out:
         lines.append("  # Too few groups for training, validation and test; or merge them into another class.")
-        lines.append(f"  labels: {{{', '.join(f'{_word(name)}: null' for name in start.left_out)}}}")
+        lines.append(f"  labels: {{{', '.join(f'{inline(name)}: null' for name in start.left_out)}}}")
     if start.few and 2 * len(start.few) <= len(start.classes):
-        rare = ", ".join(f"{_word(name)}: rare" for name in start.few[:6])
+        rare = ", ".join(f"{inline(name)}: rare" for name in start.few[:6])
         lines.append(f"  # Few groups, wide intervals. To merge: labels: {{{rare}}}")
     return lines
 

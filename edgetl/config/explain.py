@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgetl.config.yaml_document import inline
 from edgetl.errors import UsageError
+from edgetl.errors.wording import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -94,13 +94,11 @@ def _source(document: Document, path: Path_) -> tuple[str, str | None]:
 
 def chosen(every: list[Row], field: str) -> list[Row]:
     """A field, or a section with what it holds. Raises UsageError."""
-    from edgetl.config.validation import nearest
-
     found = [row for row in every if row.name == field or row.name.startswith(f"{field}.")]
     if not found:
-        close = nearest(field, [row.name for row in every]).partition("; known here")[0]
+        close = did_you_mean(field, [row.name for row in every])
         raise UsageError(
-            f"{field}: no such field{close}",
+            f"{field}: no such field{f'; {close}' if close else ''}",
             hint="edgetl explain RECIPE shows them all; a section that is null has none",
         )
     return found
@@ -119,23 +117,5 @@ def text(row: Row, outer: int, recipe: str, alone: bool) -> str:
     if row.is_section:
         return "\n".join(["", *comment, f"{indent}{row.path[-1]}:  # {origin}"])
     changed = row.source != "default" and row.default is not ... and row.default != row.value
-    note = f"{origin}; default {_yaml(row.default)}" if changed else origin
-    return "\n".join([*comment, f"{indent}{row.path[-1]}: {_yaml(row.value)}  # {note}"])
-
-
-def _yaml(value: Any) -> str:
-    """A value as edgetl's YAML on one line; text is quoted where it could be read as something else."""
-    from edgetl.config.yaml_document import scalar, shown
-
-    if isinstance(value, list):
-        return f"[{', '.join(map(_yaml, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{_yaml(key)}: {_yaml(one)}' for key, one in value.items())}}}"
-    if (
-        isinstance(value, str)
-        and re.fullmatch(r"[\w./-]+", value)
-        and not value.startswith("-")
-        and scalar(value) == value
-    ):
-        return value
-    return shown(value, most=None) if isinstance(value, str) else json.dumps(value)
+    note = f"{origin}; default {inline(row.default)}" if changed else origin
+    return "\n".join([*comment, f"{indent}{row.path[-1]}: {inline(row.value)}  # {note}"])

@@ -15,11 +15,12 @@ from typing import Any
 from edgetl.config import yaml_document
 from edgetl.config.overrides import dotted, get, override, placed
 from edgetl.config.recipe import Data, Recipe
-from edgetl.config.validation import nearest, validate
-from edgetl.config.yaml_document import Document, Path_, shown
+from edgetl.config.validation import validate
+from edgetl.config.yaml_document import Document, Path_
 from edgetl.errors import DataError, RecipeError
+from edgetl.errors.wording import quoted
 
-__all__ = ["Loaded", "Resolved", "load", "nearest", "resolve", "validate"]
+__all__ = ["Loaded", "Resolved", "load", "resolve", "validate"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -84,7 +85,7 @@ def resolve(path: Path, overrides: Sequence[str] = (), environment: Mapping[str,
     """As `load`, without a look at the data: whatever a recipe says can be shown on any machine."""
     document = yaml_document.read(path)
     if not isinstance(document.value, dict):
-        got = "nothing" if document.value is None else shown(document.value)
+        got = "nothing" if document.value is None else quoted(document.value)
         raise RecipeError(
             f"got {got}, expected a mapping of fields, such as `name: my_model`", place=document.place(())
         )
@@ -151,14 +152,14 @@ def _expanded(document: Document, path: Path_, environment: Mapping[str, str]) -
     if not isinstance(text, str) or "${" not in text:
         return document
     if "${" in _VARIABLE.sub("", text):
-        raise RecipeError(f"{dotted(path)}: got {shown(text)}, expected ${{NAME}} of letters, digits, _", place=place)
+        raise RecipeError(f"{dotted(path)}: got {quoted(text)}, expected ${{NAME}} of letters, digits, _", place=place)
     for name in _VARIABLE.findall(text):
         if not environment.get(name):
             hint = f"export {name}=/path/to/the/folder" + (", or name a stand_in" if path[0] == "data" else "")
             raise RecipeError(f"{dotted(path)}: the environment variable {name} is not set", place=place, hint=hint)
     value = _VARIABLE.sub(lambda match: environment[match[1]], text)
     if not value.isprintable():  # also what is not UTF-8: Python holds such a byte as half a surrogate pair
-        raise RecipeError(f"{dotted(path)}: got {shown(value)}, expected a path of printable text", place=place)
+        raise RecipeError(f"{dotted(path)}: got {quoted(value)}, expected a path of printable text", place=place)
     return placed(document, path, value, {path: place})
 
 
@@ -176,7 +177,7 @@ def _data_root(document: Document, recipe: Recipe, project: Path) -> Path | None
         return _found(recipe.data, project, place)
     except (OSError, RuntimeError, ValueError) as exc:  # a folder that may not be entered, a name too long, ~nobody
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
-        raise DataError(f"data.root: {shown(recipe.data.root)} cannot be looked at: {reason}", place=place) from exc
+        raise DataError(f"data.root: {quoted(recipe.data.root)} cannot be looked at: {reason}", place=place) from exc
 
 
 def _found(data: Data, project: Path, place: str) -> Path:
@@ -195,7 +196,7 @@ def _found(data: Data, project: Path, place: str) -> Path:
         reason = "is a file" if kinds is _FOLDER else "is a folder"
     expected = "a folder" if kinds is _FOLDER else "a file"
     raise DataError(
-        f"data.root: {shown(data.root)} {reason}, expected {expected} of kind {data.kind}",
+        f"data.root: {quoted(data.root)} {reason}, expected {expected} of kind {data.kind}",
         place=place,
         hint="set the path right; a root that is set never falls back to the stand-in",
     )

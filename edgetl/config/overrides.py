@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgetl.config import yaml_document
-from edgetl.config.yaml_document import Document, Path_, shown
+from edgetl.config.yaml_document import Document, Path_
 from edgetl.errors import RecipeError, UsageError
+from edgetl.errors.wording import quoted
 
 __all__ = ["dotted", "get", "override", "placed"]
 
@@ -17,7 +18,7 @@ def override(document: Document, text: str) -> Document:
     """Apply one `a.b=c`; the value is YAML, so `null`, `[onnx]` and `{macs: 0.5}` work."""
     field, equals, written = text.partition("=")
     path: Path_ = tuple(field.strip().split("."))
-    name = f"--set {text}" if text.isprintable() and len(text) <= 80 else f"--set {shown(text)}"
+    name = f"--set {text}" if text.isprintable() and len(text) <= 80 else f"--set {quoted(text)}"
     if not equals or not all(path):
         raise UsageError("expected FIELD=VALUE", place=name, hint="for example --set distil.epochs=3")
     try:
@@ -67,7 +68,7 @@ def placed(document: Document, path: Path_, value: Any, places: Mapping[Path_, s
 
 def dotted(path: Path_) -> str:
     """A path as a person writes it: a.b.0."""
-    return ".".join(str(step) if str(step).isprintable() else shown(step) for step in path)
+    return ".".join(str(step) if str(step).isprintable() else quoted(step) for step in path)
 
 
 def get(document: Document, path: Path_) -> Any:

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from edgetl.config import yaml_document
 from edgetl.config.recipe import Strict
-from edgetl.config.validation import nearest, validate
-from edgetl.config.yaml_document import shown
+from edgetl.config.validation import validate
 from edgetl.errors import RecipeError
+from edgetl.errors.wording import nearest, quoted
 
 
 class Target(Strict):
@@ -40,7 +40,7 @@ def load(name: str, project: Path) -> Target:
             return validate(yaml_document.read(path), Target)
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise RecipeError(
-        f"no target {shown(name)}{nearest(name, known)}", place="targets", hint="a target is a file targets/NAME.yaml"
+        f"no target {quoted(name)}{nearest(name, known)}", place="targets", hint="a target is a file targets/NAME.yaml"
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -11,10 +10,11 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from edgetl.config import fields
-from edgetl.config.yaml_document import Document, Path_, shown
+from edgetl.config.yaml_document import Document, Path_
 from edgetl.errors import RecipeError
+from edgetl.errors.wording import did_you_mean, nearest, quoted, some
 
-__all__ = ["nearest", "validate"]
+__all__ = ["validate"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -47,17 +47,9 @@ def validate(document: Document, model: type[Model]) -> Model:
         return model.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as exc:
         findings = [_said(document, model, path, errors) for path, errors in _by_path(model, exc)]
-        (place, message), rest = findings[0], findings[1:MOST_FINDINGS]
-        lines = [message, *(f"{where}: {text}" for where, text in rest)]
-        if len(findings) > MOST_FINDINGS:
-            lines.append(f"... and {len(findings) - MOST_FINDINGS} more")
+        (place, message), *rest = findings
+        lines = some([message, *(f"{where}: {text}" for where, text in rest)], MOST_FINDINGS)
         raise RecipeError("\n".join(lines), place=place) from exc
-
-
-def nearest(word: str, names: Sequence[str]) -> str:
-    """The end of an error message: the known name that is nearest to a word, or all known names."""
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(names)}" if names else ""
 
 
 def _by_path(model: type[BaseModel], failure: ValidationError) -> Iterator[tuple[Path_, list[Any]]]:
@@ -101,10 +93,11 @@ def _named(document: Document, path: Path_, text: str) -> Path_:
 def _got_expected(errors: Sequence[Any], field: fields.Field | None) -> str:
     value = errors[0]["input"]
     expected = [*map(_expected, errors), *(["null"] if field and field.takes_null else [])]
-    text = f"got {'nothing' if value is None else shown(value)}, expected {' or '.join(expected)}"
+    text = f"got {'nothing' if value is None else quoted(value)}, expected {' or '.join(expected)}"
     choices = [choice for error in errors for choice in _choices(error)]
     if isinstance(value, str) and choices and value not in choices:
-        return text + nearest(value, choices).partition("; known here")[0]
+        hint = did_you_mean(value, choices)
+        return f"{text}; {hint}" if hint else text
     if value is None and field and field.default is not ...:
         return text + "; leave it out for its default"
     if errors[0]["type"] == "string_type" and isinstance(value, bool | int | float):
@@ -128,4 +121,4 @@ def _choices(error: Any) -> list[str]:
 
 def _plain(step: str | int) -> str:
     """A step of a path as it is read best: keys come from the file, and hold anything."""
-    return str(step) if isinstance(step, int) or re.fullmatch(r"[\w./ -]{1,60}", step) else shown(step)
+    return str(step) if isinstance(step, int) or re.fullmatch(r"[\w./ -]{1,60}", step) else quoted(step)

@@ -7,7 +7,6 @@ YAML 1.2 as JSON has them: `1e-3` is a number, `no` and `0x10` are text, and so 
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 from yaml.reader import ReaderError
 
 from edgetl.errors import RecipeError
+from edgetl.errors.wording import quoted
 
 MAX_BYTES = 64 * 1024
 MAX_DEPTH = 16
@@ -26,6 +26,7 @@ Path_ = tuple[str | int, ...]
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_PLAIN = re.compile(r"[\w./][\w./-]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HINTS = {
     "'\\t'": "indent with spaces, not with tabs",
@@ -39,6 +40,8 @@ _HINTS = {
     "expected ',' or ']'": "a bracket is not closed, or a comma is missing",
     "expected <block end>": "the entries of a section start in the same column",
 }
+_BOOLEANS = frozenset({"yes", "no", "on", "off", "y", "n"})
+"""Of YAML 1.1: text here, something else to other readers."""
 _WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 
 
@@ -101,14 +104,6 @@ def parse(text: str, name: str) -> Document:
     return Document(name, builder.value, {(): f"{name}:1:1", **builder.places})
 
 
-def shown(value: Any, most: int | None = 60) -> str:
-    """A value for a message: JSON on one line, cut when it is longer than `most`, printable whatever it holds."""
-    text = "".join(
-        letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in json.dumps(value, ensure_ascii=False)
-    )
-    return text if most is None or len(text) <= most else text[: most - 3] + "..."
-
-
 def _place_of(before: str, name: str) -> str:
     """The place that comes right after this text."""
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
@@ -132,6 +127,20 @@ def scalar(text: str) -> Any:
     if _FLOAT.fullmatch(text):
         return float(text)
     return text
+
+
+def inline(value: Any) -> str:
+    """A value as YAML on one line that `parse` reads back; text is quoted where it could be read as something else.
+
+    Only JSON's types, keys of mappings are text.
+    """
+    if isinstance(value, list):
+        return f"[{', '.join(map(inline, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{inline(key)}: {inline(entry)}' for key, entry in value.items())}}}"
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and scalar(value) == value and value.lower() not in _BOOLEANS:
+        return value
+    return quoted(value, most=None)
 
 
 _MISSING = object()
@@ -166,7 +175,7 @@ class _Builder:
         if event.anchor is not None:
             raise self._error(event, "anchors and aliases are not allowed")
         if event.tag not in (None, "!"):
-            raise self._error(event, f"the tag {shown(event.tag)} is not allowed")
+            raise self._error(event, f"the tag {quoted(event.tag)} is not allowed")
         if isinstance(event, yaml.ScalarEvent):
             if _SURROGATE.search(event.value):
                 raise self._error(event, "half of a surrogate pair is no text")
@@ -198,7 +207,7 @@ class _Builder:
         if not isinstance(event, yaml.ScalarEvent):
             raise self._error(event, "a key must be plain text")
         if event.value in parent:
-            raise self._error(event, f"the key {shown(event.value)} stands twice")
+            raise self._error(event, f"the key {quoted(event.value)} stands twice")
         parent[event.value] = None
         self._keys[-1] = event.value
         self.places[self._path(event.value)] = self._place(event)

@@ -18,9 +18,9 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
-from edgetl.data.listing import some
 from edgetl.data.records import Record
 from edgetl.errors import DataError, EnvironmentFault
+from edgetl.errors.wording import some
 from edgetl.files import sha256_of, state_of
 
 __all__ = ["Fingerprints", "fingerprint"]

@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from edgetl.console.progress import Progress
 from edgetl.data.disk_space import require_room
-from edgetl.data.listing import indented
 from edgetl.data.parallel import each_picture
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, IntegrityError
+from edgetl.errors.wording import indented
 from edgetl.files import replacing
 from edgetl.runtime.preprocessing import Preprocessing, preprocess
 

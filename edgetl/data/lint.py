@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from edgetl.data.records import DataWarning, Record
+from edgetl.errors.wording import quoted
 
 __all__ = ["warn_of_groups", "warn_of_labels"]
 
@@ -47,7 +47,7 @@ def warn_of_labels(records: Sequence[Record], labels: Mapping[str, str | None]) 
         return
     named = "; ".join(", ".join(f"{label!r} ({counts[label]} images)" for label in same) for same in doubtful)
     merged = ", ".join(
-        f"{_quoted(label)}: {_quoted(_target(same, labels))}"
+        f"{quoted(label, None)}: {quoted(_target(same, labels), None)}"
         for same in doubtful
         for label in same
         if label not in labels and label != _target(same, labels)
@@ -68,8 +68,3 @@ def _folded(label: str) -> str:
 def _target(same: Sequence[str], labels: Mapping[str, str | None]) -> str | None:
     """The class of these spellings: what the recipe makes of one of them, or the tidiest and most frequent one."""
     return next((labels[label] for label in same if label in labels), same[0])
-
-
-def _quoted(label: str | None) -> str:
-    """As YAML reads it, with what cannot be seen as its number."""
-    return json.dumps(label, ensure_ascii=label is not None and not label.isprintable())

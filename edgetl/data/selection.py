@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import unicodedata
 import warnings
@@ -10,11 +9,11 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
-from edgetl.data.listing import some
 from edgetl.data.records import DataWarning, Record
 from edgetl.errors import DataError
+from edgetl.errors.wording import alike, nearest, some
 
-__all__ = ["nearest", "read_patterns", "select"]
+__all__ = ["read_patterns", "select"]
 
 _WILD = frozenset("*?[")
 _SHOWN = 5
@@ -136,12 +135,6 @@ def _instead(pattern: str, images: Sequence[str]) -> str:
     paths = [*images, *folders]
     name = wanted.rpartition("/")[2].lower()
     same = [path for path in paths if path.lower().rpartition("/")[2] == name][:_FEW]
-    alike = paths if len(paths) <= _FEW else folders
-    close = difflib.get_close_matches(wanted, same or alike, n=1, cutoff=0.0 if same else 0.6)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def nearest(word: str, names: Sequence[str]) -> str:
-    """The end of a message: the name that is nearest to a word, or all names."""
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(names)}" if names else ""
+    likely = paths if len(paths) <= _FEW else folders
+    near = alike(wanted, same or likely, least=0.0 if same else 0.6)
+    return f" (did you mean {near[0]}?)" if near else ""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgetl.data.listing import indented
 from edgetl.errors import DataError
+from edgetl.errors.wording import indented
 
 __all__ = ["named_with"]
 

@@ -8,13 +8,13 @@ activation are untouched).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import timm
 from torch import Tensor, nn
 
 from edgetl.errors import UsageError
+from edgetl.errors.wording import did_you_mean
 from edgetl.models import activations, attention
 
 __all__ = ["Architecture", "Network", "assemble", "plain"]
@@ -70,10 +70,10 @@ def plain(backbone: str, classes: int) -> nn.Module:
             elsewhere (`hf-hub:`, `local-dir:`) are unknown too.
     """
     if not timm.is_model(backbone):
-        nearest = get_close_matches(backbone.split(".")[0], timm.list_models(), n=3, cutoff=0.6)
+        near = did_you_mean(backbone.split(".")[0], timm.list_models(), most=3)
         raise UsageError(
             f"backbone: got {backbone!r}, expected the name of a timm model",
-            hint=f"did you mean {', '.join(nearest)}?" if nearest else "timm.list_models('mobilenet*') lists names",
+            hint=near or "timm.list_models('mobilenet*') lists names",
         )
     body: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=classes)
     _calm_classifier(body)

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
+from edgetl.errors.wording import first_line
 from edgetl.files import sha256_of
 from edgetl.models import hub
 from edgetl.models.architecture import Network, plain
@@ -209,7 +210,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             raise UsageError(f"weights: got a {path.suffix or 'nameless'} file, expected .safetensors, .pth or .pt")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as exc:
-        raise IntegrityError(f"cannot be read as tensors ({str(exc).splitlines()[0][:120]})", place=path.name) from exc
+        raise IntegrityError(f"cannot be read as tensors ({first_line(exc)[:120]})", place=path.name) from exc
     for key in ("state_dict_ema", "state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

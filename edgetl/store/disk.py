@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from edgetl.errors import EdgetlError, EnvironmentFault
+from edgetl.errors.wording import first_line
 
 __all__ = ["fault", "require_room", "writing"]
 
@@ -82,7 +83,7 @@ def fault(error: Exception, place: Path) -> EnvironmentFault | None:
     for folder in (place, Path(tempfile.gettempdir())):
         free = _free(folder)
         if free is not None and free < _LEAST_ROOM:
-            return _full(f"{_FULL[errno.ENOSPC]} ({type(error).__name__}: {_first_line(error)})", folder)
+            return _full(f"{_FULL[errno.ENOSPC]} ({type(error).__name__}: {first_line(error)})", folder)
     return None
 
 
@@ -107,10 +108,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     while current is not None:
         yield current
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
 
 
 def _free(folder: Path) -> int | None:

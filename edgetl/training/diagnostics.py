@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetl.errors import EnvironmentFault, TrainingDiverged, out_of_memory
+from edgetl.errors.wording import first_line
 from edgetl.training.batches import Batch, TrainingData
 
 _SHOWN = 8
@@ -43,7 +44,7 @@ def naming_memory(label: str, doing: Callable[[], str]) -> Iterator[None]:
         if not out_of_memory(exc):
             raise
         raise EnvironmentFault(
-            f"out of memory in {doing()}: {_first_line(exc)}",
+            f"out of memory in {doing()}: {first_line(exc)}",
             place=label,
             hint="lower batch_size or data.image_size; the last good checkpoint is kept",
         ) from exc
@@ -63,8 +64,3 @@ def _images(rows: NDArray[np.int64], data: TrainingData) -> str:
     if data.names is None:
         return f"image rows {', '.join(map(str, first))}{more}"
     return f"images {', '.join(data.names(row) for row in first)}{more}"
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

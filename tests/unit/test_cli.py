@@ -83,7 +83,7 @@ def test_an_unknown_stage_is_a_usage_error(tmp_path: Path) -> None:
     ("override", "said"),
     [
         ("targets=[local_gpu]", "did you mean 'local_cpu'"),
-        ("student.backbone=mobilenetv3_lrge_100", "did you mean mobilenetv3_large_100"),
+        ("student.backbone=mobilenetv3_lrge_100", "did you mean 'mobilenetv3_large_100'"),
         ("teacher.backbone=resnet18", "no package has ImageNet weights for resnet18"),
         ("student.weights=nowhere.safetensors", "nowhere.safetensors"),
     ],

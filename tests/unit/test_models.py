@@ -74,7 +74,7 @@ def test_relu6_leaves_no_hard_swish_and_keeps_the_gates() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"backbone": "mobilenetv3_smal_100"}, "did you mean mobilenetv3_small_100"),
+        ({"backbone": "mobilenetv3_smal_100"}, "did you mean 'mobilenetv3_small_100'"),
         ({"backbone": "hf-hub:someone/something"}, "expected the name of a timm model"),
         (
             {"backbone": "mobilenetv3_small_100", "attention": "coordinate"},

@@ -196,7 +196,7 @@ def test_what_is_said_of_a_name_that_is_not_text_is_text(tmp_path: Path) -> None
 
 
 def test_unknown_kind_suggests_the_nearest() -> None:
-    with pytest.raises(UsageError, match="did you mean ham10000"):
+    with pytest.raises(UsageError, match="did you mean 'ham10000'"):
         read("ham1000", Path())
 
 

@@ -6,13 +6,13 @@ What is odd but bearable it says as a `DataWarning`; what is wrong it raises as 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgetl.data.readers import csv_table, folder, ham10000, medmnist, skin_phantom
 from edgetl.data.records import Record
 from edgetl.errors import DataError, UsageError
+from edgetl.errors.wording import did_you_mean
 
 __all__ = ["READERS", "read"]
 
@@ -39,9 +39,8 @@ def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest
         DataError: the root is not of its kind, holds nothing that this kind understands, or has too few classes.
     """
     if kind not in READERS:
-        near = difflib.get_close_matches(kind, READERS, n=1)
-        hint = f"did you mean {near[0]}?" if near else None
-        raise UsageError(f"data kind: got {kind!r}, expected one of {', '.join(READERS)}", hint=hint)
+        expected = f"expected one of {', '.join(READERS)}"
+        raise UsageError(f"data kind: got {kind!r}, {expected}", hint=did_you_mean(kind, READERS))
     if columns and kind != "csv":
         raise UsageError(f"columns: only a csv has them, and this is a {kind}")
     if not root.is_dir() and not (kind == "csv" and root.is_file()):

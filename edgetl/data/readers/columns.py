@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgetl.data.listing import some
 from edgetl.errors import DataError
+from edgetl.errors.wording import some
 
 __all__ = ["header", "rows", "wrong_rows"]
 

@@ -5,7 +5,6 @@ Columns are found by their usual names or named by the recipe; those that have n
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 import warnings
@@ -16,6 +15,7 @@ from edgetl.data.readers.columns import header, rows, wrong_rows
 from edgetl.data.readers.walking import inside
 from edgetl.data.records import SPLIT_NAMES, DataWarning, Metadata, Record, SharedMetadata, Split
 from edgetl.errors import DataError, UsageError
+from edgetl.errors.wording import alike, did_you_mean
 
 __all__ = ["ROLES", "TABLES", "read", "require_files"]
 
@@ -114,9 +114,8 @@ def _roles(table: Path, columns: Mapping[str, str]) -> dict[str, str]:
                 f"columns: got {role!r}, expected one of {', '.join(ROLES)}", hint=_naming("label", "COLUMN")
             )
         if column.strip().lower() not in (name.lower() for name in names):
-            near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else None
-            raise DataError(f"data.columns.{role}: got {column!r}; {there}", place=place, hint=hint)
+            message = f"data.columns.{role}: got {column!r}; {there}"
+            raise DataError(message, place=place, hint=did_you_mean(column, names))
         if column.strip().lower() in roles.values():
             raise DataError(f"data.columns: got {column!r} for two of {', '.join(columns)}; {there}", place=place)
         roles[role] = column.strip().lower()
@@ -131,7 +130,7 @@ def _roles(table: Path, columns: Mapping[str, str]) -> dict[str, str]:
         if fitting:
             roles[role] = fitting[0].lower()
         elif role in _NEEDED:
-            near = [name for name in names if difflib.get_close_matches(_plain(name), usual, n=1, cutoff=0.7)]
+            near = [name for name in names if alike(_plain(name), usual, least=0.7)]
             raise DataError(
                 f"no column is the {role}; {there}", place=place, hint=_naming(role, near[0] if near else "COLUMN")
             )
