@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,7 +20,9 @@ from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import bootstrap_weights, group_index
 from edgetl.evidence.metrics import checked, weighted_metrics
 
-__all__ = ["RULE", "Standing", "choose"]
+__all__ = ["RULE", "Standing", "choose", "score"]
+
+Value = TypeVar("Value", float, NDArray[np.float64])
 
 RULE = (
     "score = mean of balanced accuracy and macro AUROC on validation; kept is the smallest weight that is behind the "
@@ -37,6 +40,11 @@ class Standing:
     standard_error: float
 
 
+def score(balanced_accuracy: Value, auroc: Value) -> Value:
+    """What a candidate is judged by; both in [0, 1], as arrays [R] under R weightings."""
+    return (balanced_accuracy + auroc) / 2
+
+
 def choose(
     logits: Sequence[ArrayLike], labels: NDArray[np.integer], groups: Sequence[str], seed: int
 ) -> tuple[int, list[Standing]]:
@@ -52,28 +60,31 @@ def choose(
         The index of the chosen candidate, and a standing for each.
     """
     membership = group_index(groups, len(labels))
-    said = [softmax(candidate) for candidate in logits]
-    scores = np.concatenate([_scores(one, labels, np.ones((1, len(labels)))) for one in said])
+    probabilities = [softmax(candidate) for candidate in logits]
+    everyone = np.ones((1, len(labels)))
+    scores = np.concatenate([_scores(candidate, labels, everyone) for candidate in probabilities])
     best = int(scores.argmax())
     weightings = list(bootstrap_weights(labels.astype(np.int64), membership, seed, _RESAMPLES))
-    drawn = np.stack([np.concatenate([_scores(one, labels, weights) for weights in weightings]) for one in said])
+    drawn = np.stack(
+        [np.concatenate([_scores(candidate, labels, weights) for weights in weightings]) for candidate in probabilities]
+    )
     # A resample in which a class of few mixed groups was not drawn says nothing: it is nan for every candidate. Where all
     # are, nothing is known of the noise, and the best one is kept.
-    told = ~np.isnan(drawn).any(axis=0)
-    errors = (drawn[best] - drawn)[:, told].std(axis=1, ddof=1) if told.sum() > 1 else np.zeros(len(said))
+    known = ~np.isnan(drawn).any(axis=0)
+    errors = (drawn[best] - drawn)[:, known].std(axis=1, ddof=1) if known.sum() > 1 else np.zeros(len(logits))
     standings = [
-        Standing(float(score), float(scores[best] - score), float(error))
-        for score, error in zip(scores, errors, strict=True)
+        Standing(float(value), float(scores[best] - value), float(error))
+        for value, error in zip(scores, errors, strict=True)
     ]
-    chosen = next(index for index, one in enumerate(standings) if one.behind <= one.standard_error)
+    chosen = next(index for index, stands in enumerate(standings) if stands.behind <= stands.standard_error)
     return chosen, standings
 
 
 def _scores(
     probabilities: NDArray[np.float64], labels: NDArray[np.integer], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Mean of balanced accuracy and macro AUROC under each weighting: float64 [R]."""
+    """The score under each weighting: float64 [R]."""
     classes = [str(number) for number in range(probabilities.shape[1])]
     probabilities, truth = checked(probabilities, labels, classes)
     metrics = weighted_metrics(probabilities, truth, classes, None, weights)
-    return (metrics["balanced_accuracy"] + metrics["auroc"]) / 2
+    return score(metrics["balanced_accuracy"], metrics["auroc"])

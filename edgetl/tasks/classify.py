@@ -12,6 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgetl.errors import DataError
+from edgetl.evidence.calibration import softmax
+from edgetl.evidence.metrics import classify_metrics
+from edgetl.evidence.model_selection import score
 
 Imbalance = Literal["logit_adjust", "weights", "none"]
 LabelLoss = Callable[[Tensor, Tensor], Tensor]
@@ -64,42 +67,15 @@ def _weighted(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float)
     return total / (labels @ weights).sum()
 
 
-def balanced_accuracy(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Mean over the classes present in `labels` of the share of their images that get the highest score.
-
-    Args:
-        scores: logits or probabilities [N, C].
-        labels: class indices [N].
-    """
-    hit = scores.argmax(axis=1) == labels
-    return float(np.mean([hit[labels == label].mean() for label in np.unique(labels)]))
-
-
-def macro_auroc(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Mean one-against-rest area under the ROC curve over the classes present in `labels`, ties counted half.
-
-    Softmax probabilities are ranked, not logits: a logit says little across images until it is normalized.
-
-    Args:
-        scores: logits [N, C].
-        labels: class indices [N], at least two different ones.
-    """
-    exact = scores.astype(np.float64)  # float32 would saturate confident probabilities into ties
-    shifted = np.exp(exact - exact.max(axis=1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
-    present = np.unique(labels)
-    return float(np.mean([_auroc(probabilities[:, label], labels == label) for label in present]))
-
-
 def validation_scores(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> dict[str, float]:
-    """What an epoch or a candidate is judged by: balanced accuracy, macro AUROC, and their mean as `score`."""
-    accuracy, area = balanced_accuracy(logits, labels), macro_auroc(logits, labels)
-    return {"balanced_accuracy": accuracy, "auroc": area, "score": (accuracy + area) / 2}
+    """`balanced_accuracy`, `auroc` (macro, one class against the rest) and their mean, the `score`.
 
+    An epoch is kept for the first of them, then the second; a candidate for its score.
 
-def _auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Chance that a positive scores above a negative, ties counted half."""
-    others = np.sort(scores[~positive])
-    below = np.searchsorted(others, scores[positive], side="left")
-    not_above = np.searchsorted(others, scores[positive], side="right")
-    return float((below + not_above).mean() / (2 * len(others)))
+    Args:
+        logits: [N, C].
+        labels: class indices [N], at least two different ones. Classes without one do not count.
+    """
+    metrics = classify_metrics(softmax(logits), labels, [str(number) for number in range(logits.shape[1])])
+    accuracy, area = metrics["balanced_accuracy"], metrics["auroc"]
+    return {"balanced_accuracy": accuracy, "auroc": area, "score": score(accuracy, area)}
