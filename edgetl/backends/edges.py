@@ -18,6 +18,8 @@ import copy
 import math
 from typing import TYPE_CHECKING
 
+from edgetl.runtime.preprocessing import DIVISOR, OFFSET
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -28,8 +30,6 @@ __all__ = ["DIVISOR", "INPUT", "OFFSET", "OUTPUT", "TEMPERATURE", "checked", "fr
 INPUT = "image"
 OUTPUT = "probabilities"
 TEMPERATURE = "temperature"
-OFFSET = 128
-DIVISOR = 128
 
 
 def frozen(network: nn.Module) -> nn.Module:

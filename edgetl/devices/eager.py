@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+from edgetl.runtime.preprocessing import DIVISOR, OFFSET
 from edgetl.runtime.serving import serve, time_runs
 from edgetl.runtime.workers import Worker
 
@@ -41,7 +42,7 @@ def main() -> None:
 
     def run() -> torch.Tensor:
         with torch.inference_mode():
-            return torch.softmax(network((image.permute(0, 3, 1, 2).float() - 128) / 128), dim=-1)
+            return torch.softmax(network((image.permute(0, 3, 1, 2).float() - OFFSET) / DIVISOR), dim=-1)
 
     (first_ms,) = time_runs(run, 1)
     described = {"runtime": "pytorch", "version": torch.__version__, "compute_precision": "fp32"}

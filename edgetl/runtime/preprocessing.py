@@ -15,15 +15,19 @@ import numpy.typing as npt
 from .decoding import decode
 from .resizing import Resize, resize
 
-__all__ = ["InsideGraph", "Preprocessing", "Resize", "decode", "preprocess", "resize"]
+__all__ = ["DIVISOR", "OFFSET", "InsideGraph", "Preprocessing", "Resize", "decode", "preprocess", "resize"]
+
+OFFSET = 128
+DIVISOR = 128
+"""Every network sees `(x - OFFSET) / DIVISOR` of uint8 x: the bytes of the picture are then the tensor of int8."""
 
 
 @dataclass(frozen=True)
 class InsideGraph:
     """The affine `(x - offset) / divisor` that every artefact applies to its uint8 input itself."""
 
-    offset: int = 128
-    divisor: int = 128
+    offset: int = OFFSET
+    divisor: int = DIVISOR
 
 
 @dataclass(frozen=True)

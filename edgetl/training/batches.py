@@ -20,6 +20,7 @@ from torch import Tensor
 
 from edgetl.errors import DataError
 from edgetl.runtime.cores import usable_cores
+from edgetl.runtime.preprocessing import DIVISOR, OFFSET
 
 Augment = Callable[[NDArray[np.uint8], int, int, int], NDArray[np.uint8]]
 
@@ -147,7 +148,7 @@ def as_input(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> T
     tensor = torch.from_numpy(np.ascontiguousarray(images))
     if torch.device(device).type == "cuda":
         tensor = tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device).permute(0, 3, 1, 2).to(torch.float32).sub_(128).div_(128)
+    return tensor.to(device).permute(0, 3, 1, 2).to(torch.float32).sub_(OFFSET).div_(DIVISOR)
 
 
 def plain_batches(
