@@ -93,7 +93,7 @@ def _labelled(source: Source, mapping: Mapping[str, str], scratch: Path) -> tupl
     """
     there = {record.label for record in source.records}
     labels = {label: new or None for label, new in mapping.items() if label in there}
-    records = select(source.records, labels, (), source.place, fewest=1)
+    records = select(source.records, labels, (), source.place, fewest=1).records
     hashes = Fingerprints(scratch / "hashes.sqlite")
     digests, unreadable = hashes.copies(source.root, [record.image for record in records])
     return leaks.merge_identical(records, digests), unreadable

@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import unicodedata
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from edgetl.data.records import DataWarning, Record
+from edgetl.data.records import Record
 from edgetl.errors.wording import quoted
 
-__all__ = ["warn_of_groups", "warn_of_labels"]
+__all__ = ["doubtful_groups", "doubtful_labels"]
 
 _FEWEST = 50
 _LARGEST = 0.2
 """Share of the images, of so many at least, beyond which a group looks like a word for `unknown`."""
 
 
-def warn_of_groups(records: Sequence[Record]) -> None:
-    """Warn where one group holds much of the set: it could only be in one split."""
+def doubtful_groups(records: Sequence[Record]) -> list[str]:
+    """A caution where one group holds much of the set: it could only be in one split."""
     groups = Counter(record.group for record in records if record.group is not None)
-    for name, count in groups.most_common(1) if len(records) >= _FEWEST else []:
-        if count > _LARGEST * len(records):
-            warnings.warn(
-                f"group {name!r} holds {count} of {len(records)} images, and all of them are in one split; where it "
-                "stands for unknown patients, leave its cells empty",
-                DataWarning,
-                stacklevel=3,
-            )
+    return [
+        f"group {name!r} holds {count} of {len(records)} images, and all of them are in one split; where it stands for "
+        "unknown patients, leave its cells empty"
+        for name, count in groups.most_common(1)
+        if len(records) >= _FEWEST and count > _LARGEST * len(records)
+    ]
 
 
-def warn_of_labels(records: Sequence[Record], labels: Mapping[str, str | None]) -> None:
-    """Warn where labels differ only in their spelling and do not become one class.
+def doubtful_labels(records: Sequence[Record], labels: Mapping[str, str | None]) -> list[str]:
+    """A caution where labels differ only in their spelling and do not become one class.
 
     Args:
         records: under the source's labels.
@@ -44,7 +41,7 @@ def warn_of_labels(records: Sequence[Record], labels: Mapping[str, str | None]) 
     alike = [same for same in spellings.values() if len({labels.get(label, label) for label in same}) > 1]
     doubtful = [same for same in alike if not labels.keys() >= set(same)]
     if not doubtful:
-        return
+        return []
     named = "; ".join(", ".join(f"{label!r} ({counts[label]} images)" for label in same) for same in doubtful)
     merged = ", ".join(
         f"{quoted(label, None)}: {quoted(_target(same, labels), None)}"
@@ -52,11 +49,8 @@ def warn_of_labels(records: Sequence[Record], labels: Mapping[str, str | None]) 
         for label in same
         if label not in labels and label != _target(same, labels)
     )
-    warnings.warn(
-        f"labels that differ only in case, spaces or Unicode form: {named}; to make them one: data: {{labels: {{{merged}}}}}",
-        DataWarning,
-        stacklevel=3,
-    )
+    advice = f"to make them one: data: {{labels: {{{merged}}}}}"
+    return [f"labels that differ only in case, spaces or Unicode form: {named}; {advice}"]
 
 
 def _folded(label: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -19,10 +19,6 @@ SPLIT_NAMES: Mapping[str, Split] = {
     "testing": "test",
 }
 """How sources spell the splits, in lower case."""
-
-
-class DataWarning(UserWarning):
-    """Something about the data set that does not stop a build but that its report must say."""
 
 
 class Metadata(Mapping[str, str]):
@@ -99,3 +95,13 @@ class Record:
 def group_of(record: Record) -> str:
     """What the record moves with: its group, or itself where the source knows none."""
     return record.image if record.group is None else record.group
+
+
+class Reading(NamedTuple):
+    """What a reader makes of a root.
+
+    records: in any order. cautions: what does not stop a build but its report must say, a sentence each.
+    """
+
+    records: list[Record]
+    cautions: Sequence[str] = ()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import unicodedata
-import warnings
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
-from edgetl.data.records import DataWarning, Record
+from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError
 from edgetl.errors.wording import alike, nearest, some
 
@@ -44,13 +43,13 @@ def select(
     patterns: Sequence[str],
     place: Path | str,
     fewest: int = 2,
-) -> list[Record]:
-    """The records that no pattern matches, under their new labels.
+) -> Reading:
+    """The records that no pattern matches, under their new labels, in the same order.
 
     Args:
         labels: source's label -> class; None leaves the label's images out, labels that are not named stay.
         patterns: each is an image's path below the root, a folder's, or has wildcards as a shell knows them (`*` also
-            goes over slashes). One that matches nothing is warned of: it may be misspelt.
+            goes over slashes). One that matches nothing is a caution: it may be misspelt.
         place: named in errors.
         fewest: classes that must be left.
 
@@ -65,7 +64,9 @@ def select(
             f"data.labels: {', '.join(map(repr, unknown))}: no image has such a label{nearest(unknown[0], found)}",
             place=str(place),
         )
-    out = _matched([record.image for record in records], patterns)
+    images = [record.image for record in records]
+    matches = _matches(images, patterns)
+    out = set().union(*matches.values())
     kept = [
         record if new == record.label else replace(record, label=new)
         for record in records
@@ -80,7 +81,7 @@ def select(
             place=str(place),
         )
     _require_lines(classes, place)
-    return kept
+    return Reading(kept, _idle([pattern for pattern in patterns if not matches[pattern]], images))
 
 
 def _require_lines(classes: Sequence[str], place: Path | str) -> None:
@@ -94,19 +95,19 @@ def _require_lines(classes: Sequence[str], place: Path | str) -> None:
             )
 
 
-def _matched(images: Sequence[str], patterns: Sequence[str]) -> set[str]:
+def _matches(images: Sequence[str], patterns: Sequence[str]) -> dict[str, set[str]]:
+    """The images that each pattern names."""
     known = set(images) if patterns else set()
-    matched: set[str] = set()
-    idle: list[str] = []
-    for pattern in patterns:
-        found = _meant(pattern, images, known)
-        matched |= found
-        if not found:
-            idle.append(pattern)
-    if idle:
-        shown = some([pattern + _instead(pattern, images) for pattern in idle[:_SHOWN]] + idle[_SHOWN:], _SHOWN)
-        warnings.warn(f"data.exclude: nothing matches {', '.join(shown)}", DataWarning, stacklevel=3)
-    return matched
+    return {pattern: _meant(pattern, images, known) for pattern in patterns}
+
+
+def _idle(patterns: Sequence[str], images: Sequence[str]) -> list[str]:
+    """The caution about patterns that match nothing."""
+    if not patterns:
+        return []
+    # Looking for what may be meant takes a while, so it is done for those that are shown.
+    shown = some([*(f"{name}{_instead(name, images)}" for name in patterns[:_SHOWN]), *patterns[_SHOWN:]], _SHOWN)
+    return [f"data.exclude: nothing matches {', '.join(shown)}"]
 
 
 def _meant(pattern: str, images: Sequence[str], known: Set[str]) -> set[str]:

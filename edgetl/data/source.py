@@ -6,7 +6,6 @@ that is left out is never opened.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 from edgetl.console.progress import Progress, Silent
 from edgetl.data import lint, medmnist, readers, selection
 from edgetl.data.readers import csv_table
-from edgetl.data.records import DataWarning, Record
+from edgetl.data.records import Record
 from edgetl.errors import DataError
 
 __all__ = ["Source", "open_source"]
@@ -67,22 +66,20 @@ def open_source(
         EnvironmentFault: no room to unpack a .npz.
     """
     place = named or str(root)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", DataWarning)
-        if kind == "medmnist" and root.is_file():
-            assert unpack_to is not None, root
-            root = medmnist.unpack(root, unpack_to, progress or Silent())
-        try:
-            found = readers.read(kind, root, columns or {}, fewest)
-        except DataError as exc:
-            # Where a .npz was unpacked says nothing to whoever has the .npz.
-            raise DataError(exc.message, place=place if kind == "medmnist" else exc.place, hint=exc.hint) from exc
-        records = selection.select(found, labels or {}, exclude, place, fewest)
-        lint.warn_of_labels(found, labels or {})
-        lint.warn_of_groups(records)
-        if kind == "csv":
-            csv_table.require_files(records, root)
-    said = [str(one.message) for one in caught if issubclass(one.category, DataWarning)]
+    if kind == "medmnist" and root.is_file():
+        assert unpack_to is not None, root
+        root = medmnist.unpack(root, unpack_to, progress or Silent())
+    try:
+        whole = readers.read(kind, root, columns or {}, fewest)
+    except DataError as exc:
+        # Where a .npz was unpacked says nothing to whoever has the .npz.
+        raise DataError(exc.message, place=place if kind == "medmnist" else exc.place, hint=exc.hint) from exc
+    kept = selection.select(whole.records, labels or {}, exclude, place, fewest)
+    if kind == "csv":
+        csv_table.require_files(kept.records, root)
+    doubts = [*lint.doubtful_labels(whole.records, labels or {}), *lint.doubtful_groups(kept.records)]
     # They go into reports, and may name files of any bytes.
-    cautions = tuple(caution.encode(errors="backslashreplace").decode() for caution in said)
-    return Source(root.parent if root.is_file() else root, records, cautions, place)
+    cautions = [
+        caution.encode(errors="backslashreplace").decode() for caution in (*whole.cautions, *kept.cautions, *doubts)
+    ]
+    return Source(root.parent if root.is_file() else root, kept.records, tuple(cautions), place)

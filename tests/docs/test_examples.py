@@ -193,7 +193,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     folder = tmp_path_factory.mktemp("project")
     rendered = tmp_path_factory.mktemp("phantom")
     phantom.render(rendered, 210, 48, seed=0)
-    records = readers.read("skin_phantom", rendered)
+    records = readers.read("skin_phantom", rendered).records
     (folder / "scans").mkdir()
     with (folder / "scans" / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import struct
 import subprocess
 import sys
 import unicodedata
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,9 +19,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgetl.data.readers import READERS, read
+from edgetl.data import readers
+from edgetl.data.readers import READERS
 from edgetl.data.readers.folder import SUFFIXES
-from edgetl.data.records import DataWarning
+from edgetl.data.records import Record
 from edgetl.data.source import open_source
 from edgetl.errors import DataError, EnvironmentFault, UsageError
 
@@ -31,6 +33,13 @@ scans/a.png,nevus,P1,masks/a.png,Training,45
 
 scans/b 2.png,"melanoma, thin",P2,,,
 """
+
+
+def read(kind: str, root: Path, columns: Mapping[str, str] | None = None) -> list[Record]:
+    """The records of what is read without a caution."""
+    reading = readers.read(kind, root, columns)
+    assert not reading.cautions
+    return reading.records
 
 
 def touch(path: Path, content: bytes = b"picture") -> None:
@@ -327,12 +336,14 @@ class TestFolder:
     def test_masks_without_a_picture_and_empty_classes_are_said(self, tmp_path: Path) -> None:
         make_folder(tmp_path)
         touch(tmp_path / "nevus" / "gone_mask.png")
-        with pytest.warns(DataWarning, match="nevus: 1 masks have no picture"):
-            read("folder", tmp_path)
+        assert readers.read("folder", tmp_path).cautions == [
+            "nevus: 1 masks have no picture beside them and are ignored"
+        ]
         (tmp_path / "nevus" / "gone_mask.png").unlink()
         touch(tmp_path / "papers" / "paper.pdf")
-        with pytest.warns(DataWarning, match="papers: holds no pictures"):
-            assert {record.label for record in read("folder", tmp_path)} == {"melanoma", "nevus"}
+        reading = readers.read("folder", tmp_path)
+        assert reading.cautions == ["papers: holds no pictures and is ignored"]
+        assert {record.label for record in reading.records} == {"melanoma", "nevus"}
 
 
 class TestHam10000:
@@ -368,21 +379,26 @@ class TestHam10000:
     def test_images_twice_are_read_once(self, tmp_path: Path) -> None:
         make_ham10000(tmp_path)
         touch(tmp_path / "ham10000_images_part_1" / "ISIC_1.jpg")
-        with pytest.warns(DataWarning, match=r"1 image files are further copies .* ham\S+1\.jpg beside HAM\S+1\.jpg"):
-            assert len(read("ham10000", tmp_path)) == 3
+        reading = readers.read("ham10000", tmp_path)
+        assert len(reading.records) == 3
+        (caution,) = reading.cautions
+        assert re.search(r"1 image files are further copies .* ham\S+1\.jpg beside HAM\S+1\.jpg", caution)
 
     @pytest.mark.parametrize("folder", ["annotations", "masks"])
     def test_a_photograph_goes_before_a_png_of_its_id(self, folder: str, tmp_path: Path) -> None:
         make_ham10000(tmp_path)
         touch(tmp_path / folder / "ISIC_1.png")
-        with pytest.warns(DataWarning, match=rf"{folder}/ISIC_1\.png beside HAM10000_images_part_1/ISIC_1\.jpg"):
-            assert read("ham10000", tmp_path)[0].image == "HAM10000_images_part_1/ISIC_1.jpg"
+        reading = readers.read("ham10000", tmp_path)
+        assert reading.records[0].image == "HAM10000_images_part_1/ISIC_1.jpg"
+        (caution,) = reading.cautions
+        assert caution.endswith(f"{folder}/ISIC_1.png beside HAM10000_images_part_1/ISIC_1.jpg")
 
     def test_images_without_a_row_are_said(self, tmp_path: Path) -> None:
         make_ham10000(tmp_path)
         touch(tmp_path / "HAM10000_images_part_2" / "ISIC_9.jpg")
-        with pytest.warns(DataWarning, match="1 image files have no row"):
-            assert len(read("ham10000", tmp_path)) == 3
+        reading = readers.read("ham10000", tmp_path)
+        assert len(reading.records) == 3
+        assert reading.cautions == ["1 image files have no row in the metadata table and are ignored"]
 
     def test_all_wrong_rows_are_named_at_once(self, tmp_path: Path) -> None:
         make_ham10000(tmp_path)

@@ -170,7 +170,7 @@ class TestPrescribed:
 
 
 def test_ham10000_gets_its_shares_in_images_and_lesions(ham10000: Path) -> None:
-    records = read("ham10000", ham10000)
+    records = read("ham10000", ham10000).records
     splits = split(records, 0.15, 0.15, 0)
     lesions: defaultdict[str, dict[str, Split]] = defaultdict(dict)
     for record, name in zip(records, splits, strict=True):

@@ -1,7 +1,7 @@
 """One file a kind of data set; each turns a root (a folder, or for csv a table) into records.
 
 A reader opens no picture: it looks at names and tables only, so that reading a large set takes a second.
-What is odd but bearable it says as a `DataWarning`; what is wrong it raises as a `DataError`.
+What is odd but bearable it returns as a caution; what is wrong it raises as a `DataError`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgetl.data.readers import csv_table, folder, ham10000, medmnist, skin_phantom
-from edgetl.data.records import Record
+from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import did_you_mean
 
 __all__ = ["READERS", "read"]
 
-READERS: dict[str, Callable[[Path, Mapping[str, str]], list[Record]]] = {
+READERS: dict[str, Callable[[Path, Mapping[str, str]], Reading]] = {
     "folder": lambda root, _: folder.read(root),
     "csv": csv_table.read,
     "ham10000": lambda root, _: ham10000.read(root),
@@ -26,7 +26,7 @@ READERS: dict[str, Callable[[Path, Mapping[str, str]], list[Record]]] = {
 """The kinds; only csv looks at the second argument, its columns by role."""
 
 
-def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest: int = 2) -> list[Record]:
+def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest: int = 2) -> Reading:
     """The records under `root`, sorted by image path, as the source has them.
 
     `edgetl.data.source.open_source` does this and what a recipe adds to it; nothing else needs a reader.
@@ -47,7 +47,8 @@ def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest
         got = "a file" if root.exists() else "nothing"
         wanted = {"csv": "a table or its folder", "medmnist": "a MedMNIST .npz"}.get(kind, "a folder with images")
         raise DataError(f"got {got}, expected {wanted}", place=str(root), hint="correct data.root in the recipe")
-    records = sorted(READERS[kind](root, columns or {}), key=lambda record: record.image)
+    reading = READERS[kind](root, columns or {})
+    records = sorted(reading.records, key=lambda record: record.image)
     classes = sorted({record.label for record in records})
     if len(classes) < fewest:
         found = f"one class ({classes[0]})" if classes else "no images"
@@ -57,7 +58,7 @@ def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest
             hint=folder.nested(root) if kind == "folder" else None,
         )
     _require_text(records, root)
-    return records
+    return Reading(records, reading.cautions)
 
 
 def _require_text(records: list[Record], root: Path) -> None:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from edgetl.data.readers.columns import header, rows, wrong_rows
 from edgetl.data.readers.walking import inside
-from edgetl.data.records import SPLIT_NAMES, DataWarning, Metadata, Record, SharedMetadata, Split
+from edgetl.data.records import SPLIT_NAMES, Metadata, Reading, Record, SharedMetadata, Split
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import alike, did_you_mean
 
@@ -42,7 +41,7 @@ _NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 
 
-def read(root: Path, columns: Mapping[str, str]) -> list[Record]:
+def read(root: Path, columns: Mapping[str, str]) -> Reading:
     """Records of every row that is not empty.
 
     Args:
@@ -55,11 +54,10 @@ def read(root: Path, columns: Mapping[str, str]) -> list[Record]:
     """
     table = _table(root)
     roles = _roles(table, columns)
+    cautions: list[str] = []
     guessed = None if "split" in columns else roles.get("split")
     if guessed and not any(row[guessed].lower() in SPLIT_NAMES for _, row in rows(table, ())):
-        warnings.warn(
-            f"column {guessed} holds no splits (train, val, test) and is taken as metadata", DataWarning, stacklevel=2
-        )
+        cautions.append(f"column {guessed} holds no splits (train, val, test) and is taken as metadata")
         del roles["split"]
     records: dict[str, Record] = {}
     wrong: list[tuple[int, str]] = []
@@ -75,7 +73,7 @@ def read(root: Path, columns: Mapping[str, str]) -> list[Record]:
             wrong.append((line, str(exc)))
     if wrong:
         raise wrong_rows(table, wrong)
-    return list(records.values())
+    return Reading(list(records.values()), cautions)
 
 
 def require_files(records: Sequence[Record], root: Path) -> None:

@@ -8,13 +8,12 @@ pictures themselves (Al-Dhabyani et al., "Dataset of breast ultrasound images", 
 from __future__ import annotations
 
 import re
-import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgetl.data.readers.walking import inside, walk
-from edgetl.data.records import SPLIT_NAMES, DataWarning, Record, Split
+from edgetl.data.records import SPLIT_NAMES, Reading, Record, Split
 from edgetl.errors import DataError
 
 __all__ = ["SUFFIXES", "nested", "read"]
@@ -28,11 +27,11 @@ _MASK = re.compile(r"(?P<name>.+)[_-](mask|segmentation)(_\d+)?", re.IGNORECASE)
 _EXAMPLES = 3
 
 
-def read(root: Path) -> list[Record]:
+def read(root: Path) -> Reading:
     """Records of every picture, at any depth below its class folder; the source knows no groups.
 
     A picture with several masks keeps the first by name. What looks like a picture and is none of a class, or none that
-    can be read, is counted in one warning.
+    can be read, is counted in one caution.
 
     Raises:
         DataError: no class folders, split folders mixed with class folders, or a folder that cannot be read.
@@ -59,9 +58,9 @@ def read(root: Path) -> list[Record]:
         loose += beside
     left: defaultdict[str, list[Path]] = defaultdict(list)
     left["in no class"] = [path for path in loose if path.suffix and _looks_like_a_picture(path)]
-    records = [record for folder, split in classes for record in _class(root, folder, split, left)]
-    _warn_of_left(root, left)
-    return records
+    readings = [_class(root, folder, split, left) for folder, split in classes]
+    cautions = [caution for reading in readings for caution in reading.cautions]
+    return Reading([record for reading in readings for record in reading.records], [*cautions, *_left_out(root, left)])
 
 
 def nested(root: Path) -> str | None:
@@ -77,19 +76,17 @@ def _looks_like_a_picture(path: Path) -> bool:
     return ending in SUFFIXES or _UNREAD.fullmatch(ending) is not None
 
 
-def _warn_of_left(root: Path, left: Mapping[str, Sequence[Path]]) -> None:
-    """One warning of all files that look like pictures and have no part in the data set, by what keeps them out."""
+def _left_out(root: Path, left: Mapping[str, Sequence[Path]]) -> list[str]:
+    """One caution about all files that look like pictures and have no part in the data set, by what keeps them out."""
     parts = []
     for why, files in sorted(left.items()):
         examples = [path.relative_to(root).as_posix() for path in files[:_EXAMPLES]]
         if files:
             parts.append(f"{len(files)} {why} ({', '.join(examples)}{', ...' if len(files) > _EXAMPLES else ''})")
-    if parts:
-        count = sum(map(len, left.values()))
-        warnings.warn(f"{count} files are left out: {'; '.join(parts)}", DataWarning, stacklevel=4)
+    return [f"{sum(map(len, left.values()))} files are left out: {'; '.join(parts)}"] if parts else []
 
 
-def _class(root: Path, folder: Path, split: Split | None, left: defaultdict[str, list[Path]]) -> list[Record]:
+def _class(root: Path, folder: Path, split: Split | None, left: defaultdict[str, list[Path]]) -> Reading:
     """Records of one class; what looks like a picture and is not read goes to `left`."""
     pictures: list[Path] = []
     for parent, names in walk(root, folder):
@@ -111,13 +108,10 @@ def _class(root: Path, folder: Path, split: Split | None, left: defaultdict[str,
         else:
             orphans += 1
     place = folder.relative_to(root).as_posix()
-    if orphans:
-        warnings.warn(
-            f"{place}: {orphans} masks have no picture beside them and are ignored", DataWarning, stacklevel=3
-        )
+    cautions = [f"{place}: {orphans} masks have no picture beside them and are ignored"] if orphans else []
     if not images:
-        warnings.warn(f"{place}: holds no pictures and is ignored", DataWarning, stacklevel=3)
-    return [
+        cautions.append(f"{place}: holds no pictures and is ignored")
+    records = [
         Record(
             image=path.relative_to(root).as_posix(),
             label=folder.name,
@@ -126,6 +120,7 @@ def _class(root: Path, folder: Path, split: Split | None, left: defaultdict[str,
         )
         for path in images
     ]
+    return Reading(records, cautions)
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -9,13 +9,12 @@ table's ending, and some hold every image twice under two spellings: images are 
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgetl.data.readers.columns import rows, wrong_rows
 from edgetl.data.readers.walking import inside, walk
-from edgetl.data.records import DataWarning, Metadata, Record
+from edgetl.data.records import Metadata, Reading, Record
 from edgetl.errors import DataError
 
 __all__ = ["read"]
@@ -28,7 +27,7 @@ _PHOTOGRAPH = (".jpg", ".jpeg", ".jpe", ".jfif")
 """What the images are; a .png of the same id is a copy, or a mask in a folder of masks."""
 
 
-def read(root: Path) -> list[Record]:
+def read(root: Path) -> Reading:
     """Records of every row of the metadata table, grouped by lesion; age, sex, site and kind of diagnosis are metadata.
 
     Raises:
@@ -58,8 +57,7 @@ def read(root: Path) -> list[Record]:
             )
     if wrong:
         raise wrong_rows(table, wrong, "correct or remove these rows; both image parts belong under the root")
-    _warn(len(images.keys() - records.keys()), copies)
-    return list(records.values())
+    return Reading(list(records.values()), [*_cautions(len(images.keys() - records.keys()), copies)])
 
 
 def _without_ending(image_id: str, images: Mapping[str, str]) -> str:
@@ -67,18 +65,12 @@ def _without_ending(image_id: str, images: Mapping[str, str]) -> str:
     return f"; {images[stem]} is there: write the id without its ending" if stem in images else ""
 
 
-def _warn(extra: int, copies: Sequence[tuple[str, str]]) -> None:
+def _cautions(extra: int, copies: Sequence[tuple[str, str]]) -> Iterator[str]:
     if extra:
-        warnings.warn(
-            f"{extra} image files have no row in the metadata table and are ignored", DataWarning, stacklevel=3
-        )
+        yield f"{extra} image files have no row in the metadata table and are ignored"
     if copies:
         copy, used = copies[0]
-        warnings.warn(
-            f"{len(copies)} image files are further copies of an image id and are ignored, such as {copy} beside {used}",
-            DataWarning,
-            stacklevel=3,
-        )
+        yield f"{len(copies)} image files are further copies of an image id and are ignored, such as {copy} beside {used}"
 
 
 def _table(root: Path) -> Path:

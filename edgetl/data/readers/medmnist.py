@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetl.data.readers import csv_table
-from edgetl.data.records import Record
+from edgetl.data.records import Reading
 from edgetl.errors import DataError
 
 __all__ = ["TABLE", "read"]
@@ -13,7 +13,7 @@ __all__ = ["TABLE", "read"]
 TABLE = "labels.csv"
 
 
-def read(root: Path) -> list[Record]:
+def read(root: Path) -> Reading:
     """Records of every image, with the split that the set prescribes; labels are numbers as text.
 
     Raises:

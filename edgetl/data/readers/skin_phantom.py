@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetl.data.readers.columns import rows
-from edgetl.data.records import SPLITS, Record, SharedMetadata, Split
+from edgetl.data.records import SPLITS, Reading, Record, SharedMetadata, Split
 from edgetl.errors import DataError
 
 __all__ = ["read"]
@@ -13,7 +13,7 @@ __all__ = ["read"]
 _METADATA = ("device", "skin_tone", "age", "sex", "localization")
 
 
-def read(root: Path) -> list[Record]:
+def read(root: Path) -> Reading:
     """Records of every row; group is the lesion that the image shows.
 
     Raises:
@@ -39,7 +39,7 @@ def read(root: Path) -> list[Record]:
             mask=row["mask"] or None,
             metadata=metadata(tuple(row.get(name, "") for name in _METADATA)),
         )
-    return list(records.values())
+    return Reading(list(records.values()))
 
 
 def _split(text: str, place: str) -> Split | None:
