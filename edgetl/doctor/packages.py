@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from edgetl.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 __all__ = ["findings", "present"]
 
@@ -13,21 +18,13 @@ __all__ = ["findings", "present"]
 def findings() -> Iterator[Finding]:
     """A finding for each requirement of edgetl."""
     try:
-        from packaging.requirements import InvalidRequirement, Requirement
+        requirements = _required()
     except ImportError:
         yield Finding("packages", "packaging", "broken", "not installed", "pip install packaging")
         return
-    texts = _required()
-    if not texts:
+    if not requirements:
         yield Finding("packages", "edgetl", "warning", "runs without being installed", "pip install -e . in its folder")
-    for text in texts:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement as exc:
-            yield Finding("packages", text, "warning", f"edgetl's own metadata: {exc}", "install edgetl again")
-            continue
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
+    for requirement in requirements:
         wanted = f"{requirement.name}{requirement.specifier}"
         try:
             version = metadata.version(requirement.name)
@@ -43,21 +40,23 @@ def findings() -> Iterator[Finding]:
 
 def present() -> dict[str, str]:
     """The required distributions that are installed, each with what pip installs again."""
-    found = {}
-    for text in _required():
-        name = text.split(";")[0].split("[")[0].strip().partition(" ")[0]
-        name = next((name[:at] for at, letter in enumerate(name) if letter in "<>=!~("), name)
-        try:
-            found[name] = f"{name}=={metadata.version(name)}"
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    pinned = {}
+    with contextlib.suppress(ImportError):  # without packaging, which is a finding of its own
+        for requirement in _required():
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                pinned[requirement.name] = f"{requirement.name}=={metadata.version(requirement.name)}"
+    return pinned
 
 
-def _required() -> list[str]:
-    """Requirements without those of extras; empty when edgetl runs from a folder that is not installed."""
+def _required() -> list[Requirement]:
+    """What edgetl needs here, without its extras; empty when it runs from a folder that is not installed.
+
+    Raises ImportError.
+    """
+    from packaging.requirements import Requirement
+
     try:
-        texts = metadata.requires("edgetl") or []
+        requirements = [Requirement(text) for text in metadata.requires("edgetl") or []]
     except metadata.PackageNotFoundError:
         return []
-    return [text for text in texts if "extra ==" not in text]
+    return [each for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -77,13 +78,22 @@ def test_packages_are_held_against_what_edgetl_requires(monkeypatch: pytest.Monk
         return there[name]
 
     there = {"torch": "2.13.0+cpu", "timm": "0.9", "packaging": "25"}
-    required = ["torch<2.14,>=2.9", "timm>=1.0", "openvino<2027", 'pytest; extra == "test"']
+    required = ["torch[opt]<2.14,>=2.9", "timm>=1.0", "openvino<2027; python_version > '3'"]
+    required += ['pytest; extra == "test"', "winreg; sys_platform == 'none'"]
     monkeypatch.setattr(metadata, "requires", lambda _: required)
     monkeypatch.setattr(metadata, "version", version)
     found = {one.name: one for one in packages.findings()}
     assert {name: one.state for name, one in found.items()} == {"torch": "ok", "timm": "warning", "openvino": "broken"}
     assert found["timm"].fix == "pip install 'timm>=1.0'"
     assert packages.present() == {"torch": "torch==2.13.0+cpu", "timm": "timm==0.9"}
+
+
+def test_without_packaging_that_is_the_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name.partition(".")[0] == "packaging"] + ["packaging"]:
+        monkeypatch.setitem(sys.modules, module, None)
+    (found,) = packages.findings()
+    assert (found.name, found.state, found.fix) == ("packaging", "broken", "pip install packaging")
+    assert packages.present() == {}
 
 
 def test_edgetl_that_is_not_installed_is_no_crash(monkeypatch: pytest.MonkeyPatch) -> None:
