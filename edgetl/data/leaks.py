@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edgetl.data.records import Record, Split, group_of
-from edgetl.data.ties import Ties
 
 __all__ = ["Identical", "Leaks", "Near", "SharedGroup", "connected", "find", "merge", "merge_identical"]
 
@@ -124,17 +123,15 @@ def merge(records: Sequence[Record], sets: Iterable[Sequence[Record]]) -> list[R
 
 def connected(sets: Iterable[Iterable[str]]) -> list[list[str]]:
     """Sets that share a member made one, over chains; each sorted, and they by their first."""
-    ties: Ties[str] = Ties()
-    names: set[str] = set()
-    for one in sets:
-        first, *others = one
-        names.update((first, *others))
+    from scipy.cluster.hierarchy import DisjointSet  # takes 0.3 s, which builds without new data can do without
+
+    joined = DisjointSet()
+    for first, *others in sets:
+        joined.add(first)
         for other in others:
-            ties.tie(first, other)
-    found: defaultdict[str, list[str]] = defaultdict(list)
-    for name in sorted(names):
-        found[ties.root(name)].append(name)
-    return sorted(found.values())
+            joined.add(other)
+            joined.merge(first, other)
+    return sorted(sorted(members) for members in joined.subsets())
 
 
 def _identical(records: Sequence[Record], digests: Mapping[str, str]) -> list[list[Record]]:

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,11 @@ import numpy.typing as npt
 from edgetl.data.near_duplicates.spectra import BAND, ORIENTATIONS, bounding, inside, oriented
 from edgetl.data.near_duplicates.spectra import spectra as spectra_of
 from edgetl.data.near_duplicates.thumbnails import Thumbnails
-from edgetl.data.ties import Ties
 
-__all__ = ["candidates"]
+if TYPE_CHECKING:
+    from scipy.cluster.hierarchy import DisjointSet
+
+__all__ = ["candidates", "root"]
 
 _CANDIDATE = 0.93
 """Least correlation of a candidate."""
@@ -33,7 +36,7 @@ _Turns = npt.NDArray[np.int8]
 
 
 def candidates(
-    count: int, look: Callable[[int], Thumbnails], group: _Indices, known: Ties[int]
+    count: int, look: Callable[[int], Thumbnails], group: _Indices, known: DisjointSet
 ) -> Iterator[tuple[int, _Indices, _Turns]]:
     """Blocks of (pictures done, pairs [2, n], orientation of the second [n]), in each the likeliest pairs first.
 
@@ -47,7 +50,7 @@ def candidates(
             spectra.append(found_here)
             bounds.append(bounding(found_here)[:, band])
         for number, block in enumerate(blocks):
-            roots = np.array([known.root(index) for index in range(count)])
+            roots = np.array([root(known, index) for index in range(count)])
             best = _Best(np.empty((2, 0), np.int64), np.empty(0, np.int8), np.empty(0, np.float32))
             for other in blocks[number:]:
                 possible = (group[block, None] != group[other]) & (roots[block, None] != roots[other])
@@ -60,6 +63,11 @@ def candidates(
                 rows, columns, values, turns = _likely(possible, spectra.block(block), spectra.block(other))
                 best = best.with_(np.stack([rows + block.start, columns + other.start]), turns, values)
             yield block.stop, best.pairs, best.turns
+
+
+def root(known: DisjointSet, index: int) -> int:
+    """What stands for all pictures that one is connected with. Only connected ones are in `known`: most never are."""
+    return int(known[index]) if index in known else index
 
 
 @dataclass(frozen=True)

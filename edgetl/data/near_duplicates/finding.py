@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgetl.data.leaks import connected
-from edgetl.data.near_duplicates.candidates import candidates
+from edgetl.data.near_duplicates.candidates import candidates, root
 from edgetl.data.near_duplicates.registration import registered
 from edgetl.data.near_duplicates.thumbnails import Thumbnails, turned
 from edgetl.data.records import Record, group_of
-from edgetl.data.ties import Ties
 
 __all__ = ["Pair", "duplicates", "search"]
 
@@ -46,14 +45,16 @@ def search(
         groups: of each picture; pairs within one are left out. None puts each picture into its own.
         advance: told (done, total) pictures.
     """
+    from scipy.cluster.hierarchy import DisjointSet  # takes 0.3 s, which builds without new data can do without
+
     # Their hashes stand for the groups: a table of the names would take megabytes.
     group = np.arange(count) if groups is None else np.fromiter(map(hash, groups), np.int64, count)
     found: list[Pair] = []
-    known: Ties[int] = Ties()
+    known = DisjointSet()
     for done, pairs, turns in candidates(count, look, group, known):
         for at in range(0, len(turns), _PAIRS):
             some = slice(at, at + _PAIRS)
-            new = [known.root(first) != known.root(second) for first, second in pairs[:, some].T.tolist()]
+            new = [root(known, first) != root(known, second) for first, second in pairs[:, some].T.tolist()]
             if not any(new):
                 continue
             few, turns_of_few = pairs[:, some][:, new].tolist(), turns[some][new].tolist()
@@ -62,7 +63,9 @@ def search(
             for first, second, value in zip(*few, registered(fixed, moving).tolist(), strict=True):
                 if value >= _NEAR:
                     found.append(Pair(first, second, value))
-                    known.tie(first, second)
+                    for index in (first, second):
+                        known.add(index)
+                    known.merge(first, second)
         advance(done, count)
     return sorted(found, key=lambda pair: (pair.first, pair.second))
 
