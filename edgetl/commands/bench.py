@@ -61,7 +61,10 @@ def _latency(bundle: Path, targets: list[str], quick: bool, progress: Progress) 
     from edgetl.devices.latency import latency
     from edgetl.runtime.manifest import Manifest
 
-    artifacts = [(bundle, artifact) for artifact in Manifest.load(bundle).artifacts]
+    manifest = Manifest.load(bundle)
+    for artifact in manifest.artifacts:
+        manifest.intact(bundle, artifact)
+    artifacts = [(bundle, artifact) for artifact in manifest.artifacts]
     found: dict[str, list[dict[str, Any]]] = {}
     for name in targets:
         one = target.load(name, Path.cwd())

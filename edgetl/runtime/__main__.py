@@ -41,6 +41,8 @@ def _worker(parsed: argparse.Namespace) -> int:
 def _measure(parsed: argparse.Namespace) -> int:
     manifest = Manifest.load(parsed.bundle)
     artifacts = [manifest.artifact(name) for name in parsed.artifact] or manifest.artifacts
+    for artifact in artifacts:
+        manifest.intact(parsed.bundle, artifact)
     plan = [local_worker(parsed.bundle, artifact, parsed.threads) for artifact in artifacts]
     results = measure(plan, "full" if parsed.full else "quick", parsed.seed)
     _print([result.to_json() for result in results])

@@ -1,22 +1,29 @@
 """`bundle.json`: what a bundle holds and how to use it. Written by the build, read by every device.
 
 Typed with plain dataclasses, because a device has no pydantic. Reading is strict: an unknown or missing key, a wrong
-type, a path that leaves the bundle or a name that is not there is an `IntegrityError` with its place.
+type, a path that leaves the bundle or a name that is not there is an `IntegrityError` with its place. What a type cannot
+say is in `consistency`.
 """
 
 from __future__ import annotations
 
+import glob
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from . import labels as label_files
+from .bundle_files import digest, plain_file
+from .consistency import NAME, check
 from .errors import IntegrityError
 from .preprocessing import Preprocessing
 from .strict import from_json, to_json
 
-NAME = "bundle.json"
+__all__ = ["NAME", "Artifact", "Golden", "Manifest", "OperatingPoint", "TensorSpec"]
+
 SCHEMA = 1
 MAX_BYTES = 16 * 2**20
 """A larger `bundle.json` is refused unread."""
@@ -42,8 +49,9 @@ class Artifact:
 
     model: which network it was made from (student, pruned, ...).
     path: the file a runtime opens, relative to the bundle.
-    sha256, bytes: of that file; `Manifest.files` has the others.
+    sha256: of that file; `Manifest.files` has the others'.
     companions: files that must lie beside it, such as OpenVINO's weights.
+    bytes: of all these files together (of that one only in bundles that do not record golden labels).
     temperature: what the logits are divided by inside it.
     runtime_options: must be given to the runtime, or it computes something else.
     """
@@ -62,13 +70,21 @@ class Artifact:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """From `threshold` on, `label`'s probability counts as positive: it reached `sensitivity` on the split `split`."""
+    """From `threshold` on, `label`'s probability counts as positive: it reached `sensitivity` on the split `split`.
+
+    threshold: in [0, 1]. sensitivity: in (0, 1].
+    """
 
     artifact: str
     label: str
     sensitivity: float
     threshold: float
     split: str = "val"
+
+    @property
+    def flag(self) -> str:
+        """How a prediction names it: "LABEL@SENSITIVITY"."""
+        return f"{self.label}@{self.sensitivity:.2f}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,7 @@ class Golden:
     images: picture files.
     tensors: .npy uint8 [N, H, W, 3], those pictures preprocessed.
     expected: .npy float32 [N, C] of each artefact.
-    tolerance: largest allowed difference of a probability, by precision.
+    tolerance: largest allowed difference of a probability, in [0, 1), by precision.
     """
 
     images: tuple[str, ...]
@@ -112,20 +128,31 @@ class Manifest:
 
     @classmethod
     def load(cls, bundle: Path) -> Manifest:
-        """Read and check `bundle.json` in the folder `bundle`; files are looked at by `verifying`, not here.
+        """Read and check `bundle.json` in the folder `bundle`, and hold its labels against the bundle's files of labels.
+
+        Other files are looked at when they are used (`intact`), or all of them by `verifying`.
 
         Raises:
-            IntegrityError: missing, not JSON, or not what this version expects.
+            IntegrityError: missing, not JSON, not what this version expects, or the labels contradict each other.
         """
+        manifest = cls.read(bundle)
+        for path in manifest.label_files:
+            label_files.require_same(bundle, path, manifest.labels)
+        return manifest
+
+    @classmethod
+    def read(cls, bundle: Path) -> Manifest:
+        """As `load`, without the files of labels: for `verifying`, which names every fault, not the first."""
         path = bundle / NAME
+        if not os.path.lexists(path):
+            raise IntegrityError("is not there", place=str(path), hint=f"a bundle is a folder with a {NAME} in it")
+        plain_file(bundle, NAME)
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise IntegrityError(f"is larger than {MAX_BYTES} bytes", place=str(path))
             content = json.loads(path.read_text("utf-8"), object_pairs_hook=_no_twins, parse_constant=_no_constant)
         except OSError as exc:
-            raise IntegrityError(
-                f"cannot be read: {exc.strerror}", place=str(path), hint="a bundle is a folder with a bundle.json in it"
-            ) from exc
+            raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
         except (ValueError, RecursionError) as exc:
             raise IntegrityError(f"is not JSON: {exc}", place=str(path)) from exc
         return cls.from_json(content, place=str(path))
@@ -145,7 +172,7 @@ class Manifest:
             )
         try:
             manifest: Manifest = from_json(cls, content)
-            _check(manifest)
+            check(manifest)
         except ValueError as exc:
             raise IntegrityError(str(exc), place=place) from exc
         return manifest
@@ -168,6 +195,37 @@ class Manifest:
             f"the bundle has no artefact {name!r}", hint=f"it has: {', '.join(a.name for a in self.artifacts)}"
         )
 
+    @property
+    def label_files(self) -> tuple[str, ...]:
+        """Paths of the files that say again what `labels` says; the first bundles of schema 1 have only one."""
+        return tuple(path for path in (label_files.NAME, label_files.GOLDEN) if path in self.files)
+
+    def intact(self, bundle: Path, artifact: Artifact) -> Path:
+        """Where the model file of an artefact is, once no file of it differs from what was built.
+
+        To be asked before a runtime opens it: runtimes load damaged files silently, and whatever lies beside them.
+
+        Raises:
+            IntegrityError: a file of it is missing, is a link or has changed, or an unlisted one lies beside it.
+        """
+        paths = (artifact.path, *artifact.companions)
+        files = [plain_file(bundle, path) for path in paths]
+        sizes = [file.stat().st_size for file in files]
+        counted = sizes if label_files.GOLDEN in self.files else sizes[:1]
+        if sum(counted) != artifact.bytes:
+            raise _changed(files[0], f"has {sum(counted)} bytes with its companions, expected {artifact.bytes}")
+        for path, file in zip(paths, files, strict=True):
+            if (got := digest(file)) != self.files[path]:
+                raise _changed(file, f"sha256 is {got[:12]}..., expected {self.files[path][:12]}...")
+        for beside in files[0].parent.glob(f"{glob.escape(files[0].stem)}.*"):
+            if beside.relative_to(bundle).as_posix() not in self.files:
+                raise _changed(beside, f"lies beside a model, is not listed in {NAME}, and could be loaded with it")
+        return files[0]
+
+
+def _changed(place: Path, message: str) -> IntegrityError:
+    return IntegrityError(message, place=str(place), hint="it changed after the build: copy the bundle again")
+
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
@@ -178,63 +236,3 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a number that JSON knows")
-
-
-def _check(manifest: Manifest) -> None:
-    """What types cannot say; ValueError with the field."""
-    names = [artifact.name for artifact in manifest.artifacts]
-    _distinct("artifacts", names)
-    _distinct("labels", list(manifest.labels))
-    _edges(manifest)
-    for point in manifest.operating_points:
-        _among(f"operating_points of {point.label!r}", point.artifact, names)
-        _among("operating_points", point.label, manifest.labels)
-    for name in manifest.golden.expected:
-        _among("golden.expected", name, names)
-    for path, digest in manifest.files.items():
-        _inside("files", path)
-        if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-            raise ValueError(f"files[{path!r}]: {digest!r} is not a sha256 in lower-case hexadecimal")
-    for artifact in manifest.artifacts:
-        place = f"artifacts[{artifact.name!r}]"
-        if manifest.files.get(artifact.path) != artifact.sha256:
-            raise ValueError(f"{place}.sha256: differs from files[{artifact.path!r}]")
-        if artifact.temperature <= 0 or artifact.bytes <= 0:
-            raise ValueError(f"{place}: temperature and bytes must be positive")
-        for path in artifact.companions:
-            _among(f"{place}.companions", path, manifest.files)
-        if artifact.precision not in manifest.golden.tolerance:
-            raise ValueError(f"golden.tolerance: nothing for precision {artifact.precision!r} of {place}")
-    for path in (*manifest.golden.images, manifest.golden.tensors, *manifest.golden.expected.values()):
-        _among("golden", path, manifest.files)
-
-
-def _edges(manifest: Manifest) -> None:
-    if len(manifest.inputs) != 1 or len(manifest.outputs) != 1:
-        raise ValueError("inputs, outputs: task classify has one of each")
-    height, width = manifest.preprocessing.resize.height, manifest.preprocessing.resize.width
-    if height < 1 or width < 1 or manifest.preprocessing.inside_graph.divisor == 0:
-        raise ValueError("preprocessing: height and width must be positive, divisor not zero")
-    if manifest.inputs[0].shape != (1, height, width, 3) or manifest.inputs[0].dtype != "uint8":
-        raise ValueError(f"inputs[0]: expected uint8 [1, {height}, {width}, 3], the size that preprocessing makes")
-    if manifest.outputs[0].shape != (1, len(manifest.labels)) or manifest.outputs[0].dtype != "float32":
-        raise ValueError(f"outputs[0]: expected float32 [1, {len(manifest.labels)}], one probability a label")
-
-
-def _inside(place: str, path: str) -> None:
-    """Only plain relative POSIX paths: the same file on every system, and never one outside the bundle."""
-    parts = path.split("/")
-    if not path.isprintable() or "\\" in path or ":" in path or any(part in ("", ".", "..") for part in parts):
-        raise ValueError(f"{place}: {path!r} is not a plain relative path inside the bundle")
-    if path == NAME:
-        raise ValueError(f"{place}: {NAME} cannot list itself")
-
-
-def _distinct(place: str, names: list[str]) -> None:
-    if not names or "" in names or len(set(names)) != len(names):
-        raise ValueError(f"{place}: names must be there, not empty and distinct, got {names}")
-
-
-def _among(place: str, name: str, known: Any) -> None:
-    if name not in known:
-        raise ValueError(f"{place}: {name!r} is not among {sorted(known)[:20]}")

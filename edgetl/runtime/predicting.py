@@ -59,10 +59,7 @@ def open_predictor(bundle: Path, artifact: str | None = None, threads: int = 1) 
             artifact=chosen.name,
             label=max(probabilities, key=lambda label: probabilities[label]),
             probabilities=probabilities,
-            flags={
-                f"{point.label}@{point.sensitivity:.2f}": probabilities[point.label] >= point.threshold
-                for point in points
-            },
+            flags={point.flag: probabilities[point.label] >= point.threshold for point in points},
         )
 
     return predict

@@ -1,14 +1,15 @@
 """Verify: every artefact of one format on the whole test split, in its own runtime, against PyTorch and against its fp32.
 
 Writes `artifacts.json` (parity, metrics, gates of each) and `golden/NAME.npy` (float32 [n, C], its output on the golden
-pictures). A gate that fails is recorded here and ends the build after the report, so that the evidence is there to read.
+pictures), with `golden/labels.txt` (what their columns mean). A gate that fails is recorded here and ends the build after
+the report, so that the evidence is there to read.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import BACKENDS
@@ -44,7 +45,7 @@ def stage(backend: Format) -> Stage:
         preprocessing = preprocessing_of(context.recipe.data)
         said = outputs(sessions, context.data_root, table.of("test"), preprocessing, advance)
         results = [_verified(context, table, artifact, said) for artifact in artifacts]
-        _write_golden(context, sessions)
+        _write_golden(context, sessions, table.classes)
         write_arrays(context.folder / "outputs.npz", said)
         (context.folder / "artifacts.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
 
@@ -58,7 +59,7 @@ def stage(backend: Format) -> Stage:
 
     needs = ("data/table.json", "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
     return Stage(
-        f"verify.{backend}", 1, needs, settings, BACKENDS[backend].TOOLS, run, lambda recipe: backend in recipe.export
+        f"verify.{backend}", 2, needs, settings, BACKENDS[backend].TOOLS, run, lambda recipe: backend in recipe.export
     )
 
 
@@ -114,11 +115,14 @@ def _gates(
     ]
 
 
-def _write_golden(context: Context, sessions: Mapping[str, Session]) -> None:
+def _write_golden(context: Context, sessions: Mapping[str, Session], classes: Sequence[str]) -> None:
     import numpy as np
+
+    from edgetl.runtime import labels
 
     golden = context.folder / "golden"
     golden.mkdir()
     tensors = np.load(context.inputs["evaluate"] / "golden" / "tensors.npy")
     for name, session in sessions.items():
         np.save(golden / f"{name}.npy", np.concatenate([session.run(image[None]) for image in tensors]))
+    (golden / "labels.txt").write_text(labels.to_text(classes), encoding="utf-8", newline="\n")

@@ -11,19 +11,13 @@ from typing import Any
 import pytest
 
 from edgetl.runtime.errors import IntegrityError
-from edgetl.runtime.manifest import (
-    Artifact,
-    Golden,
-    Manifest,
-    OperatingPoint,
-    TensorSpec,
-)
+from edgetl.runtime.manifest import MAX_BYTES, Artifact, Golden, Manifest, OperatingPoint, TensorSpec
 from edgetl.runtime.preprocessing import Preprocessing, Resize
 
 DIGEST = "ab" * 32
 MODEL = "models/student.fp32.xml"
 WEIGHTS = "models/student.fp32.bin"
-FILES = (MODEL, WEIGHTS, "golden/0.png", "golden/tensors.npy", "golden/student.npy", "labels.txt")
+FILES = (MODEL, WEIGHTS, "golden/0.png", "golden/tensors.npy", "golden/student.npy", "golden/labels.txt", "labels.txt")
 
 
 def manifest() -> Manifest:
@@ -68,7 +62,7 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_round_trip_through_json_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path, json.dumps(manifest().to_json()))
-    assert Manifest.load(tmp_path) == manifest()
+    assert Manifest.read(tmp_path) == manifest()
 
 
 def test_the_contract_names_its_fields() -> None:
@@ -104,6 +98,22 @@ def drop(key: str) -> Callable[[dict[str, Any]], None]:
     return lambda content: content.pop(key)
 
 
+def sized(**sides: int) -> Callable[[dict[str, Any]], None]:
+    """Another size, of which input and preprocessing agree."""
+
+    def change(content: dict[str, Any]) -> None:
+        resize = content["preprocessing"]["resize"]
+        resize.update(sides)
+        content["inputs"][0]["shape"][1:3] = [resize["height"], resize["width"]]
+
+    return change
+
+
+def twice(key: str, **others: Any) -> Callable[[dict[str, Any]], None]:
+    """The first item of a list again, with other fields."""
+    return lambda content: content[key].append({**content[key][0], **others})
+
+
 DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "schema": (put("schema", value=2), "schema is 2, expected 1"),
     "no schema": (drop("schema"), "schema is None"),
@@ -115,19 +125,73 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "infinite": (put("operating_points", 0, "threshold", value=float("inf")), "threshold: got inf"),
     "beyond floats": (put("operating_points", 0, "threshold", value=10**400), "threshold: got 1000"),
     "unknown backend": (put("artifacts", 0, "backend", value="coreml"), "backend: got 'coreml', expected one of"),
-    "shape against resize": (put("preprocessing", "resize", "height", value=32), r"expected uint8 \[1, 32, 64, 3\]"),
-    "empty size": (put("preprocessing", "resize", "height", value=0), "must be positive"),
-    "labels against shape": (put("labels", value=["a", "b", "c"]), r"expected float32 \[1, 3\]"),
+    "shape against resize": (
+        put("preprocessing", "resize", "height", value=32),
+        r"expected uint8 NHWC \[1, 32, 64, 3\]",
+    ),
+    "shape against width": (put("preprocessing", "resize", "width", value=63), r"expected uint8 NHWC \[1, 64, 63, 3\]"),
+    "no height": (sized(height=0), "height and width must be positive"),
+    "no width": (sized(width=0), "height and width must be positive"),
+    "no divisor": (put("preprocessing", "inside_graph", "divisor", value=0), "divisor not zero"),
+    "two inputs": (lambda content: content["inputs"].append(content["inputs"][0]), "has one of each"),
+    "no output": (put("outputs", value=[]), "has one of each"),
+    "two outputs": (lambda content: content["outputs"].append(content["outputs"][0]), "has one of each"),
+    "float input": (put("inputs", 0, "dtype", value="float32"), r"inputs\[0\]: expected uint8"),
+    "planes": (put("inputs", 0, "layout", value="NCHW"), r"inputs\[0\]: expected uint8 NHWC"),
+    "two pictures": (put("inputs", 0, "shape", value=[2, 64, 64, 3]), r"inputs\[0\]: expected uint8"),
+    "grey": (put("inputs", 0, "shape", value=[1, 64, 64, 1]), r"inputs\[0\]: expected uint8"),
+    "int8 output": (put("outputs", 0, "dtype", value="int8"), r"outputs\[0\]: expected float32"),
+    "output layout": (put("outputs", 0, "layout", value="CN"), r"outputs\[0\]: expected float32 NC"),
+    "fewer outputs": (put("outputs", 0, "shape", value=[1, 1]), r"expected float32 NC \[1, 2\]"),
+    "labels against shape": (put("labels", value=["a", "b", "c"]), r"expected float32 NC \[1, 3\]"),
     "twin labels": (put("labels", value=["a", "a"]), "distinct"),
+    "no labels": (put("labels", value=[]), "labels: names must be there"),
+    "nameless label": (put("labels", value=["mel", ""]), "labels: names must be .* not empty"),
+    "label of two lines": (put("labels", value=["mel", "n\nv"]), r"'n\\nv' has a line end"),
+    "no artefact": (put("artifacts", value=[]), "artifacts: names must be there"),
+    "twin artefacts": (twice("artifacts"), "artifacts: names must be .* distinct"),
     "unlisted artefact": (put("artifacts", 0, "path", value="models/other.xml"), "differs from files"),
     "other hash": (put("artifacts", 0, "sha256", value="cd" * 32), "differs from files"),
+    "no bytes": (put("artifacts", 0, "bytes", value=0), "bytes must be positive"),
+    "no temperature": (put("artifacts", 0, "temperature", value=0.0), "temperature and bytes must be positive"),
     "unlisted companion": (put("artifacts", 0, "companions", value=["x.bin"]), r"companions: 'x\.bin' is not among"),
+    "twin companions": (put("artifacts", 0, "companions", value=[WEIGHTS, WEIGHTS]), "path, companions: .* distinct"),
+    "its own companion": (put("artifacts", 0, "companions", value=[MODEL]), "path, companions: .* distinct"),
+    "companion elsewhere": (
+        put("artifacts", 0, "companions", value=["labels.txt"]),
+        r"'labels\.txt' does not lie beside 'models/student\.fp32\.xml'",
+    ),
+    "no golden pictures": (put("golden", "images", value=[]), r"golden\.images: names must be there"),
+    "twin golden pictures": (put("golden", "images", value=["golden/0.png"] * 2), r"golden\.images: .* distinct"),
+    "unlisted golden picture": (put("golden", "images", value=["1.png"]), r"golden: '1\.png' is not among"),
     "unlisted golden": (put("golden", "tensors", value="t.npy"), r"golden: 't\.npy' is not among"),
+    "unlisted outputs": (
+        put("golden", "expected", "student.fp32.openvino", value="t.npy"),
+        r"golden: 't\.npy' is not among",
+    ),
+    "no outputs": (put("golden", "expected", value={}), r"golden\.expected: nothing for artifacts"),
+    "stranger's outputs": (put("golden", "expected", "x", value="labels.txt"), r"golden\.expected: 'x' is not among"),
     "no tolerance": (put("golden", "tolerance", value={}), "nothing for precision 'fp32'"),
-    "stranger's outputs": (put("golden", "expected", value={"x": "labels.txt"}), "'x' is not among"),
+    "negative tolerance": (put("golden", "tolerance", "fp32", value=-1e-9), "expected at least 0 and less than 1"),
+    "all tolerance": (put("golden", "tolerance", "int8", value=1.0), r"tolerance\['int8'\]: is 1\.0"),
     "stranger's label": (put("operating_points", 0, "label", value="df"), "'df' is not among"),
+    "stranger's point": (
+        put("operating_points", 0, "artifact", value="x"),
+        "operating_points of 'mel': 'x' is not among",
+    ),
+    "threshold below": (put("operating_points", 0, "threshold", value=-1e-9), "threshold must lie in"),
+    "threshold above": (put("operating_points", 0, "threshold", value=1 + 1e-9), "threshold must lie in"),
+    "sensitivity below": (put("operating_points", 0, "sensitivity", value=0), "sensitivity in"),
+    "sensitivity above": (put("operating_points", 0, "sensitivity", value=1 + 1e-9), "sensitivity in"),
+    "twin points": (twice("operating_points"), r"'mel@0\.90' of 'student\.fp32\.openvino' is there 2 times"),
+    "points that read alike": (twice("operating_points", sensitivity=0.904), "'mel@0.90' .* is there 2 times"),
     "not a hash": (put("files", "labels.txt", value="AB" * 32), "not a sha256"),
+    "short hash": (put("files", "labels.txt", value="a" * 63), "not a sha256"),
+    "long hash": (put("files", "labels.txt", value="a" * 65), "not a sha256"),
     "itself": (put("files", "bundle.json", value=DIGEST), "cannot list itself"),
+    "no labels.txt": (lambda content: content["files"].pop("labels.txt"), r"files: labels\.txt is missing"),
+    "a model of nobody": (put("files", "models/x.onnx", value=DIGEST), "'models/x.onnx' belongs to no artefact"),
+    "a golden file of nobody": (put("files", "golden/x.npy", value=DIGEST), "'golden/x.npy' belongs to no"),
 }
 
 
@@ -138,6 +202,33 @@ def test_damage_is_named(change: Callable[[dict[str, Any]], None], message: str)
     with pytest.raises(IntegrityError, match=message) as caught:
         Manifest.from_json(content)
     assert caught.value.exit_code == 5
+
+
+ALLOWED: dict[str, Callable[[dict[str, Any]], None]] = {
+    "one pixel": sized(height=1, width=1),
+    "negative divisor": put("preprocessing", "inside_graph", "divisor", value=-1),
+    "divisor of one": put("preprocessing", "inside_graph", "divisor", value=1),
+    "no threshold at all": put("operating_points", 0, "threshold", value=0),
+    "highest threshold": put("operating_points", 0, "threshold", value=1),
+    "lowest sensitivity": put("operating_points", 0, "sensitivity", value=1e-9),
+    "full sensitivity": put("operating_points", 0, "sensitivity", value=1),
+    "another sensitivity": twice("operating_points", sensitivity=0.95),
+    "another label": twice("operating_points", label="nv"),
+    "no operating points": put("operating_points", value=[]),
+    "exact": put("golden", "tolerance", "fp32", value=0),
+    "nearly anything": put("golden", "tolerance", "fp32", value=1 - 1e-9),
+    "one byte": put("artifacts", 0, "bytes", value=1),
+    "cold": put("artifacts", 0, "temperature", value=1e-9),
+    "a note": put("files", "models.txt", value=DIGEST),
+    "as first written": lambda content: content["files"].pop("golden/labels.txt"),
+}
+
+
+@pytest.mark.parametrize("change", ALLOWED.values(), ids=ALLOWED.keys())
+def test_the_last_value_that_is_right_is_allowed(change: Callable[[dict[str, Any]], None]) -> None:
+    content = copy.deepcopy(manifest().to_json())
+    change(content)
+    assert Manifest.from_json(content).to_json() == content
 
 
 @pytest.mark.parametrize(
@@ -170,6 +261,16 @@ def test_what_is_no_manifest_is_an_integrity_error(tmp_path: Path, text: str, me
 def test_a_folder_that_is_no_bundle_gets_a_hint(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="a bundle is a folder"):
         Manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "refused"), [(MAX_BYTES, False), (MAX_BYTES + 1, True)])
+def test_a_huge_file_is_not_read(tmp_path: Path, size: int, refused: bool) -> None:
+    write(tmp_path, json.dumps(manifest().to_json()).ljust(size))
+    if refused:
+        with pytest.raises(IntegrityError, match="is larger than 16777216 bytes"):
+            Manifest.read(tmp_path)
+    else:
+        assert Manifest.read(tmp_path) == manifest()
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from ..bundle_files import digest
 from ..errors import IntegrityError
 from ..manifest import Artifact, Manifest
 from . import onnx, openvino, tflite
@@ -20,6 +20,8 @@ class Session(Protocol):
 
     input_shape: Shape
     """[1, H, W, 3]"""
+    output_shape: tuple[int, int]
+    """[1, C]"""
 
     def run(self, image: Image) -> Probabilities:
         """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3], RGB."""
@@ -46,29 +48,15 @@ def open_artifact(bundle: Path, artifact: Artifact, threads: int = 1) -> Session
     """Open an artefact of a bundle, once its files are what the manifest says: runtimes load damaged ones silently.
 
     Raises:
-        IntegrityError: a file is missing or changed, or is not a model of this contract.
+        IntegrityError: a file is missing, changed or a link, or is no model of this contract and this manifest.
         MissingRuntime: its runtime is not installed.
     """
-    files = Manifest.load(bundle).files
-    for path in (artifact.path, *artifact.companions):
-        got, expected = digest(bundle / path), files[path]
-        if got != expected:
-            raise IntegrityError(
-                f"sha256 is {got[:12]}..., expected {expected[:12]}...",
-                place=str(bundle / path),
-                hint="the file changed after the build: copy the bundle again",
-            )
-    return SESSIONS[artifact.backend].open_session(bundle / artifact.path, threads, artifact.runtime_options)
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file, in lower-case hexadecimal.
-
-    Raises:
-        IntegrityError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as exc:
-        raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
+    manifest = Manifest.read(bundle)
+    path = manifest.intact(bundle, artifact)
+    session = SESSIONS[artifact.backend].open_session(path, threads, artifact.runtime_options)
+    got = (session.input_shape, session.output_shape)
+    expected = (manifest.inputs[0].shape, manifest.outputs[0].shape)
+    if got != expected:
+        shapes = [f"takes {list(taken)} and gives {list(given)}" for taken, given in (got, expected)]
+        raise IntegrityError(f"{shapes[0]}, the manifest says it {shapes[1]}", place=str(path))
+    return session

@@ -17,8 +17,8 @@ Shape = tuple[int, int, int, int]
 
 def check_edges(
     path: Path, inputs: Sequence[tuple[str, Sequence[object]]], outputs: Sequence[tuple[str, Sequence[object]]]
-) -> Shape:
-    """The input's shape, if the artefact takes one uint8 [1, H, W, 3] and gives one float32 [1, C].
+) -> tuple[Shape, tuple[int, int]]:
+    """The shapes of input and output, if the artefact takes one uint8 [1, H, W, 3] and gives one float32 [1, C].
 
     Args:
         path: of the model file, for the message.
@@ -33,7 +33,7 @@ def check_edges(
         classes = tuple(side for side in out_shape if isinstance(side, int) and side > 0)
         if dtype == "uint8" and len(sides) == len(shape) == 4 and (sides[0], sides[3]) == (1, 3):  # noqa: SIM102
             if out_dtype == "float32" and len(classes) == len(out_shape) == 2 and classes[0] == 1:
-                return 1, sides[1], sides[2], 3
+                return (1, sides[1], sides[2], 3), (1, classes[1])
     raise IntegrityError(
         f"takes {_said(inputs)} and gives {_said(outputs)}, expected one uint8 [1, H, W, 3] and one float32 [1, C]",
         place=str(path),

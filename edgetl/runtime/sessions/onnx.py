@@ -71,7 +71,7 @@ class OnnxSession:
             [(_DTYPES.get(edge.type, edge.type), edge.shape) for edge in edges]
             for edges in (session.get_inputs(), session.get_outputs())
         )
-        self.input_shape = check_edges(path, inputs, outputs)
+        self.input_shape, self.output_shape = check_edges(path, inputs, outputs)
         self._name = session.get_inputs()[0].name
 
     def run(self, image: Image) -> Probabilities:

@@ -58,7 +58,7 @@ class OpenVinoSession:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
         inputs, outputs = ([_edge(edge) for edge in edges] for edges in (compiled.inputs, compiled.outputs))
-        self.input_shape = check_edges(path, inputs, outputs)
+        self.input_shape, self.output_shape = check_edges(path, inputs, outputs)
 
     def run(self, image: Image) -> Probabilities:
         """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3]."""

@@ -56,7 +56,8 @@ class TfliteSession:
         self._interpreter = interpreter
         self._runtime = runtime
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-        self.input_shape = check_edges(path, [_edge(edge) for edge in inputs], [_edge(edge) for edge in outputs])
+        taken, given = ([_edge(edge) for edge in edges] for edges in (inputs, outputs))
+        self.input_shape, self.output_shape = check_edges(path, taken, given)
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
 
     def run(self, image: Image) -> Probabilities:

@@ -15,9 +15,10 @@ from edgetl.backends import edges
 from edgetl.config.loading import Loaded
 from edgetl.errors import EdgetlError
 from edgetl.report.card import model_card
+from edgetl.runtime import labels as label_files
 from edgetl.runtime import manifest as manifests
+from edgetl.runtime.bundle_files import digest
 from edgetl.runtime.manifest import Artifact, Golden, Manifest, OperatingPoint, TensorSpec
-from edgetl.runtime.sessions import digest
 from edgetl.stages.common.settings import preprocessing_of
 
 # How far another processor may be off: fp32 sums in another order give 1e-6; int8 kernels round ties in their own way, and
@@ -35,12 +36,12 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Mapping[str, Any]
     """
     bundle.mkdir(parents=True)
     labels = tuple(report["data"]["classes"])
-    (bundle / "labels.txt").write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
+    (bundle / label_files.NAME).write_text(label_files.to_text(labels), encoding="utf-8", newline="\n")
     (bundle / "MODEL_CARD.md").write_text(model_card(report), encoding="utf-8")
     documents = [document for backend in loaded.recipe.export for document in _documents(folders, backend)]
     for backend in loaded.recipe.export:
         shutil.copytree(folders[f"calibrate.{backend}"] / "models", bundle / "models", dirs_exist_ok=True)
-    golden = _golden(loaded, folders, documents, bundle)
+    golden = _golden(labels, folders, documents, bundle)
     files = {path.relative_to(bundle).as_posix(): digest(path) for path in _files(bundle)}
     size = loaded.recipe.data.image_size
     manifest = Manifest(
@@ -49,7 +50,7 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Mapping[str, Any]
         inputs=(TensorSpec(edges.INPUT, (1, size, size, 3), "uint8", "NHWC", "one RGB picture, preprocessed"),),
         outputs=(TensorSpec(edges.OUTPUT, (1, len(labels)), "float32", "NC", "probability of each label; sum 1"),),
         preprocessing=preprocessing_of(loaded.recipe.data),
-        artifacts=tuple(_artifact(document) for document in documents),
+        artifacts=tuple(_artifact(document, bundle) for document in documents),
         operating_points=tuple(
             OperatingPoint(document["name"], label, _SENSITIVITY, threshold)
             for document in documents
@@ -73,21 +74,23 @@ def _documents(folders: Mapping[str, Path], backend: str) -> list[dict[str, Any]
     return documents
 
 
-def _artifact(document: Mapping[str, Any]) -> Artifact:
+def _artifact(document: Mapping[str, Any], bundle: Path) -> Artifact:
     fields = {name: value for name, value in document.items() if name != "thresholds"}
-    return Artifact(**{**fields, "companions": tuple(fields["companions"])})
+    companions = tuple(fields["companions"])
+    size = sum((bundle / path).stat().st_size for path in (fields["path"], *companions))
+    return Artifact(**{**fields, "companions": companions, "bytes": size})
 
 
 def _golden(
-    loaded: Loaded, folders: Mapping[str, Path], documents: Sequence[Mapping[str, Any]], bundle: Path
+    labels: Sequence[str], folders: Mapping[str, Path], documents: Sequence[Mapping[str, Any]], bundle: Path
 ) -> Golden:
     shutil.copytree(folders["evaluate"] / "golden", bundle / "golden")
     expected = {}
     for document in documents:
-        name = document["name"]
-        shutil.copy2(
-            folders[f"verify.{document['backend']}"] / "golden" / f"{name}.npy", bundle / "golden" / f"{name}.npy"
-        )
+        name, computed = document["name"], folders[f"verify.{document['backend']}"] / "golden"
+        shutil.copy2(computed / f"{name}.npy", bundle / "golden")
+        shutil.copy2(computed / "labels.txt", bundle / label_files.GOLDEN)
+        label_files.require_same(bundle, label_files.GOLDEN, labels)
         expected[name] = f"golden/{name}.npy"
     images = tuple(f"golden/{path.name}" for path in sorted((bundle / "golden").glob("*.png")))
     return Golden(images, "golden/tensors.npy", expected, dict(GOLDEN_TOLERANCE))

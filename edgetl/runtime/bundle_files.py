@@ -1,0 +1,76 @@
+"""Files of a bundle: plain ones that lie in it, looked at before anything else opens them.
+
+A link may lead anywhere and a pipe blocks whoever opens it, so both are refused, and so is a link among the folders on the
+way. The bundle itself may be reached through one: that path is the user's, not the bundle's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import IntegrityError
+
+
+def plain_file(bundle: Path, path: str) -> Path:
+    """Where the file `path`, relative to the bundle, with slashes, is on this disk.
+
+    Raises:
+        IntegrityError: it is missing, it is no regular file, or it is reached through a link.
+    """
+    parts = path.split("/")
+    place = bundle
+    for depth, part in enumerate(parts, start=1):
+        place /= part
+        try:
+            mode = place.lstat().st_mode
+        except OSError as exc:
+            raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(place)) from exc
+        if not (stat.S_ISREG(mode) if depth == len(parts) else stat.S_ISDIR(mode)):
+            expected = "a regular file" if depth == len(parts) else "a folder"
+            raise IntegrityError(
+                f"is {_kind(mode)}, expected {expected}",
+                place=str(place),
+                hint="a bundle holds plain files only: copy it with what its links lead to",
+            )
+    return place
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, in lower-case hexadecimal.
+
+    Raises:
+        IntegrityError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as exc:
+        raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
+
+
+def contents(bundle: Path) -> Iterator[str]:
+    """Relative path, with slashes, of everything in a bundle that is no real folder, links to folders included.
+
+    Raises:
+        IntegrityError: a folder cannot be listed.
+    """
+    for folder, folders, files in os.walk(bundle, onerror=_refuse):  # does not follow links
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in (*files, *links):
+            yield (Path(folder) / name).relative_to(bundle).as_posix()
+
+
+def _refuse(error: OSError) -> None:
+    raise IntegrityError(f"cannot be listed: {error.strerror}", place=str(error.filename)) from error
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "a link"
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a file" if stat.S_ISREG(mode) else "a pipe, socket or device"
