@@ -163,6 +163,29 @@ def sha(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.parametrize("tag", [b"\x0a", b"\x8a\x00", b"\x8a\x80\x80\x00"])
+@pytest.mark.parametrize("length", [b"\x08", b"\x88\x00"])
+def test_onnx_weights_elsewhere_cannot_hide(tmp_path: Path, models: Path, tag: bytes, length: bytes) -> None:
+    """A location spelt otherwise, in a graph that protobuf merges into the first one."""
+    loaded = onnx.load(model(models, "onnx"))
+    (kernel,) = (tensor for tensor in loaded.graph.initializer if tensor.name == "kernel")
+    loaded.graph.initializer.remove(kernel)
+    (tmp_path / "w.data").write_bytes(kernel.raw_data)
+    kernel.ClearField("raw_data")
+    kernel.data_location = TensorProto.EXTERNAL
+    entry = tag + length + b"location" + b"\x12\x06w.data"
+    tensor = kernel.SerializeToString() + b"\x6a" + bytes([len(entry)]) + entry
+    graph = b"\x2a" + bytes([len(tensor)]) + tensor
+    (tmp_path / "m.onnx").write_bytes(loaded.SerializeToString() + b"\x3a" + bytes([len(graph)]) + graph)
+    with pytest.raises(IntegrityError, match="keeps weights in another file"):
+        SESSIONS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
+
+
+def test_openvino_reads_only_its_own_format(models: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"expected an \.xml"):
+        SESSIONS["openvino"].open_session(model(models, "onnx"), 1, {})
+
+
 def make_bundle(folder: Path, models: Path) -> Path:
     """A bundle with the tiny model in all three formats and two golden pictures."""
     (folder / "models").mkdir(parents=True)

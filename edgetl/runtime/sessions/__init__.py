@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from ..bundle_files import digest
 from ..errors import IntegrityError
 from ..manifest import Artifact, Manifest
 from . import onnx, openvino, tflite
 from .edges import Image, Probabilities, Shape
 
-__all__ = ["SESSIONS", "Runtime", "Session", "digest", "open_artifact"]
+__all__ = ["SESSIONS", "Runtime", "Session", "open_artifact"]
 
 
 class Session(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from ..errors import IntegrityError, MissingRuntime
 from .edges import Image, Probabilities, check_edges, check_image, check_threads
 
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
-# TensorProto.external_data, an entry {key: "location"}: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
-_EXTERNAL = b"\x0a\x08location"
+# TensorProto.external_data, an entry {key: "location"}: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Readers of
+# protobuf also take tag and length padded with empty bytes, which no exporter writes and who wants to hide one may.
+_EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 # NodeProto.op_type as it lies in the file; the edge's own DequantizeLinear does not match.
 _QUANTIZES = b"\x22\x0eQuantizeLinear"
 
@@ -106,8 +108,8 @@ def _quantized(path: Path) -> bool:
         content = path.read_bytes()
     except OSError as exc:
         raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
-    if _EXTERNAL in content:
-        # Older ONNX Runtimes follow such a location anywhere on the disk.
+    if _EXTERNAL.search(content):
+        # Older ONNX Runtimes follow such a location anywhere on the disk, 1.32 within the model's folder.
         raise IntegrityError(
             "keeps weights in another file, expected all of them inside",
             place=str(path),

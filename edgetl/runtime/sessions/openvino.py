@@ -43,6 +43,8 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OpenVi
     }
     if not path.is_file():
         raise IntegrityError("is not there", place=str(path))
+    if path.suffix != ".xml":  # OpenVINO reads other formats too, which may keep weights anywhere
+        raise IntegrityError("is no OpenVINO IR, expected an .xml with its .bin", place=str(path))
     try:
         with signal_stack.kept():
             compiled = core.compile_model(core.read_model(str(path)), "CPU", settings)

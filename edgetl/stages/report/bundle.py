@@ -14,10 +14,10 @@ from edgetl import __version__
 from edgetl.backends import edges
 from edgetl.config.loading import Loaded
 from edgetl.errors import EdgetlError
+from edgetl.files import sha256_of
 from edgetl.report.card import model_card
 from edgetl.runtime import labels as label_files
 from edgetl.runtime import manifest as manifests
-from edgetl.runtime.bundle_files import digest
 from edgetl.runtime.manifest import Artifact, Golden, Manifest, OperatingPoint, TensorSpec
 from edgetl.stages.common.settings import preprocessing_of
 
@@ -42,7 +42,7 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Mapping[str, Any]
     for backend in loaded.recipe.export:
         shutil.copytree(folders[f"calibrate.{backend}"] / "models", bundle / "models", dirs_exist_ok=True)
     golden = _golden(labels, folders, documents, bundle)
-    files = {path.relative_to(bundle).as_posix(): digest(path) for path in _files(bundle)}
+    files = {path.relative_to(bundle).as_posix(): sha256_of(path) for path in _files(bundle)}
     size = loaded.recipe.data.image_size
     manifest = Manifest(
         name=loaded.recipe.name,
