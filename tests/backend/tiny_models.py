@@ -5,17 +5,17 @@ uint8 [1, 8, 8, 3] -> (x - 128) / 128 -> 3x3 convolution -> mean -> fully connec
 
 from __future__ import annotations
 
-import io
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import openvino
-import torch
 from onnx import TensorProto, helper, numpy_helper
 from openvino import opset13 as ops
 
+_CONVERTED = Path(__file__).with_name("tiny.tflite")
 SIZE, CLASSES, FEATURES = 8, 3, 4
 _RANDOM = np.random.default_rng(7)
 KERNEL = _RANDOM.normal(size=(FEATURES, 3, 3, 3)).astype(np.float32)
@@ -69,31 +69,41 @@ def write_openvino(path: Path) -> Path:
     return path
 
 
-class Tiny(torch.nn.Module):
-    """The same in PyTorch, as a .tflite file can only be made by converting."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kernel = torch.nn.Parameter(torch.from_numpy(KERNEL))
-        self.matrix = torch.nn.Parameter(torch.from_numpy(MATRIX))
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        x = (pixels.float() - 128) / 128
-        features = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2), self.kernel)
-        return torch.softmax(features.mean((2, 3)) @ self.matrix, 1)
+def probabilities(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """The function itself: float32 [1, 3] of uint8 [1, 8, 8, 3]."""
+    planes = ((pixels[0].astype(np.float32) - 128) / 128).transpose(2, 0, 1)
+    windows = np.lib.stride_tricks.sliding_window_view(planes, (3, 3), axis=(1, 2))
+    scores = np.exp(np.einsum("chwij,fcij->fhw", windows, KERNEL).mean((1, 2)) @ MATRIX)
+    return np.asarray(scores[None] / scores.sum(), np.float32)
 
 
 def write_tflite(path: Path) -> Path:
-    """One .tflite file."""
-    import contextlib
+    """One .tflite file: tiny.tflite beside this file, which `convert` made, as a .tflite file can only be converted."""
+    return Path(shutil.copy(_CONVERTED, path))
 
+
+def convert() -> None:
+    """Write tiny.tflite anew: python tests/backend/tiny_models.py"""
     import litert_torch
+    import torch
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        litert_torch.convert(Tiny().eval(), (torch.from_numpy(image()),)).export(str(path))
-    return path
+    class Tiny(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kernel = torch.nn.Parameter(torch.from_numpy(KERNEL))
+            self.matrix = torch.nn.Parameter(torch.from_numpy(MATRIX))
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            x = (pixels.float() - 128) / 128
+            features = torch.nn.functional.conv2d(x.permute(0, 3, 1, 2), self.kernel)
+            return torch.softmax(features.mean((2, 3)) @ self.matrix, 1)
+
+    litert_torch.convert(Tiny().eval(), (torch.from_numpy(image()),)).export(str(_CONVERTED))
 
 
 WRITERS = {"onnx": write_onnx, "openvino": write_openvino, "tflite": write_tflite}
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "tflite": ".tflite"}
 OPTIONS = {"onnx": {}, "openvino": {"INFERENCE_PRECISION_HINT": "f32"}, "tflite": {}}
+
+if __name__ == "__main__":
+    convert()
