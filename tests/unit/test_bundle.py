@@ -176,6 +176,34 @@ def test_only_plain_files_of_the_bundle_are_opened(
             assert opened == []
 
 
+@pytest.mark.parametrize("path", ["bundle.json", "labels.txt", "models/red.json"])
+def test_what_may_not_be_read_is_named(bundle: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(method: str) -> None:
+        allowed = getattr(Path, method)
+
+        def read(self: Path, *arguments: Any, **options: Any) -> Any:
+            if self == bundle / path:
+                raise PermissionError(13, "Permission denied", str(self))
+            return allowed(self, *arguments, **options)
+
+        monkeypatch.setattr(Path, method, read)
+
+    forbid("open")
+    forbid("read_text")
+    with pytest.raises(IntegrityError, match="cannot be read: Permission denied") as caught:
+        open_predictor(bundle, "red")
+    assert caught.value.place == str(bundle / path)
+
+
+def test_a_folder_that_may_not_be_listed_is_named(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scandir(folder: object) -> Any:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(IntegrityError, match="cannot be listed: Permission denied"):
+        verify(bundle)
+
+
 def test_a_bundle_may_itself_be_reached_through_a_link(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to(bundle, target_is_directory=True)
     assert failures(tmp_path / "latest") == []

@@ -12,7 +12,7 @@ import pytest
 
 from edgetl.runtime.errors import IntegrityError
 from edgetl.runtime.manifest import MAX_BYTES, Artifact, Golden, Manifest, OperatingPoint, TensorSpec
-from edgetl.runtime.preprocessing import Preprocessing, Resize
+from edgetl.runtime.preprocessing import InsideGraph, Preprocessing, Resize
 
 DIGEST = "ab" * 32
 MODEL = "models/student.fp32.xml"
@@ -76,6 +76,19 @@ def test_the_contract_names_its_fields() -> None:
         "inside_graph": {"offset": 128, "divisor": 128},
     }
     assert content["inputs"][0]["shape"] == [1, 64, 64, 3]
+
+
+def test_what_may_be_left_out_has_the_plain_meaning() -> None:
+    content = manifest().to_json()
+    for key in ("companions", "temperature", "runtime_options"):
+        del content["artifacts"][0][key]
+    del content["operating_points"][0]["split"], content["task"], content["preprocessing"]["inside_graph"]
+    del content["files"][WEIGHTS]
+    read = Manifest.from_json(content)
+    artifact = read.artifacts[0]
+    assert (artifact.companions, artifact.temperature, artifact.runtime_options) == ((), 1.0, {})
+    assert (read.operating_points[0].split, read.task) == ("val", "classify")
+    assert read.preprocessing.inside_graph == InsideGraph(offset=128, divisor=128)
 
 
 def test_artefacts_are_found_by_name() -> None:
