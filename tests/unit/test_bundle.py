@@ -176,6 +176,29 @@ def test_only_plain_files_of_the_bundle_are_opened(
             assert opened == []
 
 
+@pytest.mark.parametrize(
+    ("swap", "message"),
+    [
+        (Path.unlink, "cannot be read: No such file or directory"),
+        (link, "is a link, expected a regular file"),
+        (link_folder, "is a link, expected a folder"),
+        (pipe, "is a pipe, socket or device, expected a regular file"),
+        (folder, "is a folder, expected a regular file"),
+    ],
+)
+def test_what_it_is_and_should_be_is_said(bundle: Path, swap: Callable[[Path], None], message: str) -> None:
+    swap(bundle / "golden/tensors.npy")
+    assert f"files: golden/tensors.npy: {message}" in failures(bundle)
+
+
+def test_a_file_is_no_folder(bundle: Path) -> None:
+    shutil.rmtree(bundle / "golden")
+    (bundle / "golden").touch()
+    with pytest.raises(IntegrityError, match="is a file, expected a folder") as caught:
+        Manifest.load(bundle)
+    assert caught.value.place == str(bundle / "golden")
+
+
 @pytest.mark.parametrize("path", ["bundle.json", "labels.txt", "models/red.json"])
 def test_what_may_not_be_read_is_named(bundle: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbid(method: str) -> None:

@@ -1,0 +1,191 @@
+"""`python -m edgetl.runtime` on a bundle that needs no inference runtime: arguments in, JSON and exit codes out."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_bundle
+from tiny_bundle import FakeSession
+
+from edgetl.runtime import __main__ as command
+from edgetl.runtime.cores import usable_cores
+from edgetl.runtime.errors import IntegrityError, MissingRuntime
+from edgetl.runtime.sessions import SESSIONS, Runtime
+from edgetl.runtime.workers import Worker
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakeSession]:
+    sessions: list[FakeSession] = []
+    tiny_bundle.install(monkeypatch, sessions)
+    return sessions
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, opened: list[FakeSession]) -> Path:
+    return tiny_bundle.write(tmp_path / "bundle")
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[Any]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_predict_prints_a_line_a_picture(
+    bundle: Path, opened: list[FakeSession], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = [str(bundle / f"golden/{number}.png") for number in (1, 0)]
+    assert command.main(["predict", str(bundle), *pictures, "--artifact", "blue", "--threads", "2"]) == 0
+    predictions = lines(capsys)
+    assert [prediction["file"] for prediction in predictions] == pictures
+    assert {prediction["artifact"] for prediction in predictions} == {"blue"}
+    assert [session.given[1] for session in opened] == [2]
+    for prediction in predictions:
+        assert prediction["probabilities"][prediction["label"]] == max(prediction["probabilities"].values())
+        assert list(prediction["probabilities"]) == ["mel", "nv", "bkl"]
+
+
+def test_predict_takes_the_first_artefact_and_one_thread(
+    bundle: Path, opened: list[FakeSession], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["predict", str(bundle), str(bundle / "golden/0.png")]) == 0
+    assert lines(capsys)[0]["artifact"] == "red"
+    assert opened[0].given[1] == 1
+
+
+def missing() -> str:
+    raise MissingRuntime("not here")
+
+
+def test_predict_takes_the_first_artefact_that_can_run(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SESSIONS, "onnx", Runtime(SESSIONS["onnx"].open_session, missing))
+    assert command.main(["predict", str(bundle), str(bundle / "golden/0.png")]) == 0
+    assert lines(capsys)[0]["artifact"] == "blue"
+    monkeypatch.setitem(SESSIONS, "openvino", Runtime(SESSIONS["onnx"].open_session, missing))
+    assert command.main(["predict", str(bundle), str(bundle / "golden/0.png")]) == 3
+    assert "none of the bundle's runtimes is installed" in capsys.readouterr().err
+
+
+def test_flags_are_reached_at_the_threshold_itself(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = str(bundle / "golden/0.png")
+    command.main(["predict", str(bundle), picture, "--artifact", "red"])
+    (before,) = lines(capsys)
+    probability = before["probabilities"]["mel"]
+    for threshold, reached in ((probability, True), (probability + 1e-9, False), (probability - 1e-9, True)):
+
+        def change(content: dict[str, Any], threshold: float = threshold) -> None:
+            content["operating_points"][0]["threshold"] = threshold
+
+        tiny_bundle.edit(bundle, change)
+        command.main(["predict", str(bundle), picture, "--artifact", "red"])
+        assert lines(capsys)[0]["flags"] == {"mel@0.90": reached}
+
+
+def test_an_error_goes_to_stderr_with_its_exit_code(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["predict", str(bundle), str(bundle / "labels.txt")]) == 2
+    assert command.main(["predict", str(bundle), "x.png", "--artifact", "green"]) == 5
+    assert command.main(["verify", str(bundle / "models")]) == 5
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "has no artefact 'green'\n  hint: it has: red, blue" in printed.err
+
+
+def test_ctrl_c_has_its_exit_code(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "verify", interrupted)
+    assert command.main(["verify", str(bundle)]) == 130
+
+
+@pytest.mark.parametrize(
+    ("options", "names", "mode", "seed", "threads"),
+    [
+        ([], ["red", "blue"], "quick", 0, 1),
+        (["--artifact", "blue", "--full", "--seed", "7", "--threads", "2"], ["blue"], "full", 7, 2),
+        (["--artifact", "blue", "--artifact", "red"], ["blue", "red"], "quick", 0, 1),
+    ],
+)
+def test_measure_asks_for_what_was_said(
+    bundle: Path,
+    options: list[str],
+    names: list[str],
+    mode: str,
+    seed: int,
+    threads: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Any] = []
+
+    def measure(plan: list[Worker], *how: object) -> list[Any]:
+        asked.append(([(worker.name, worker.threads) for worker in plan], *how))
+        return []
+
+    monkeypatch.setattr(command, "measure", measure)
+    assert command.main(["measure", str(bundle), *options]) == 0
+    assert asked == [([(name, threads) for name in names], mode, seed)]
+    assert lines(capsys) == [[]]
+
+
+def test_a_worker_is_given_its_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(command, "serve_artifact", lambda *arguments: given.append(arguments))
+    assert command.main(["worker", "--path", "m.xml", "--backend", "openvino"]) == 0
+    options = ["--options", '{"HINT": "f32"}', "--threads", "4"]
+    assert command.main(["worker", "--path", "m.xml", "--backend", "openvino", *options]) == 0
+    assert given == [(Path("m.xml"), "openvino", 1, {}), (Path("m.xml"), "openvino", 4, {"HINT": "f32"})]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["worker", "--backend", "onnx"],
+        ["worker", "--path", "x"],
+        ["worker", "--path", "x", "--backend", "none"],
+        ["predict", "bundle"],
+        *(["verify", "bundle", "--threads", count] for count in ("0", "-1", "two", "1.5", "")),
+        *(["worker", "--path", "x", "--backend", "onnx", "--options", text] for text in ("{", "[]", '{"a": 1}', '"a"')),
+    ],
+)
+def test_other_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command.main(arguments)
+    assert caught.value.code == 2
+
+
+def test_info_says_what_is_installed(
+    opened: list[FakeSession], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SESSIONS, "tflite", Runtime(SESSIONS["onnx"].open_session, missing))
+    assert command.main(["info"]) == 0
+    (info,) = lines(capsys)
+    assert info["runtimes"] == {"onnx": "1", "openvino": "1", "tflite": None}
+    assert info["cores"] == usable_cores()
+    assert info["machine"] == platform.machine()
+
+
+def test_verify_fails_only_for_what_failed(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(*arguments: object) -> Any:
+        raise MissingRuntime("not here")
+
+    monkeypatch.setitem(SESSIONS, "onnx", Runtime(absent, missing))
+    assert command.main(["verify", str(bundle), "--threads", "3"]) == 0
+    checks = {check["artifact"]: check for check in lines(capsys)[0] if check["check"] == "outputs"}
+    assert (checks["red"]["passed"], checks["red"]["skipped"]) == (None, True)
+    assert checks["red"]["detail"] == "skipped: not here"
+    assert (checks["blue"]["passed"], checks["blue"]["skipped"]) == (True, False)
+
+    def broken(*arguments: object) -> Any:
+        raise IntegrityError("does not load")
+
+    monkeypatch.setitem(SESSIONS, "onnx", Runtime(broken, missing))
+    assert command.main(["verify", str(bundle)]) == 5
