@@ -45,9 +45,9 @@ class Row:
 
     def to_json(self) -> dict[str, Any]:
         """What a program needs; `default` is left out where the field must be set."""
-        found = {"field": self.name, "value": self.value, "from": self.source, "place": self.place}
+        row = {"field": self.name, "value": self.value, "from": self.source, "place": self.place}
         given = {} if self.default is ... else {"default": self.default}
-        return {**found, **given, "takes": self.takes, "meaning": self.meaning}
+        return {**row, **given, "takes": self.takes, "meaning": self.meaning}
 
 
 def rows(resolved: Resolved) -> Iterator[Row]:
@@ -65,15 +65,15 @@ def _of_section(section: BaseModel, path: Path_, document: Document) -> Iterator
         here, value = (*path, field.name), getattr(section, field.attribute)
         inner: list[tuple[Path_, BaseModel]] = [(here, value)] if isinstance(value, BaseModel) else []
         if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-            inner = [((*here, index), one) for index, one in enumerate(value)]
+            inner = [((*here, index), entry) for index, entry in enumerate(value)]
         default = ... if field.default is ... else _plain(field.default)
         words = "a section" if fields.section(field.info.annotation) else takes(field.info)
         shown = None if inner else _plain(value)
         yield Row(here, shown, default, *_source(document, here), words, field.meaning, bool(inner))
-        for deeper, one in inner:
+        for deeper, within in inner:
             if deeper != here:
                 yield Row(deeper, None, ..., *_source(document, deeper), "a section", "", True)
-            yield from _of_section(one, deeper, document)
+            yield from _of_section(within, deeper, document)
 
 
 def _plain(value: Any) -> Any:
@@ -94,14 +94,14 @@ def _source(document: Document, path: Path_) -> tuple[str, str | None]:
 
 def chosen(every: list[Row], field: str) -> list[Row]:
     """A field, or a section with what it holds. Raises UsageError."""
-    found = [row for row in every if row.name == field or row.name.startswith(f"{field}.")]
-    if not found:
+    matching = [row for row in every if row.name == field or row.name.startswith(f"{field}.")]
+    if not matching:
         close = did_you_mean(field, [row.name for row in every])
         raise UsageError(
             f"{field}: no such field{f'; {close}' if close else ''}",
             hint="edgetl explain RECIPE shows them all; a section that is null has none",
         )
-    return found
+    return matching
 
 
 def text(row: Row, outer: int, recipe: str, alone: bool) -> str:

@@ -96,7 +96,7 @@ class Fingerprints:
             digests, broken = self.look(root, part)
             unreadable |= broken
             beginnings.extend(int(digests.get(path, "0")[:16], 16) for path in part)
-        repeated = {one for one, other in pairwise(sorted(beginnings)) if one == other}
+        repeated = {begin for begin, following in pairwise(sorted(beginnings)) if begin == following}
         perhaps = [path for path, begin in zip(paths, beginnings, strict=True) if begin in repeated]
         digests, broken = self.look(root, perhaps)
         counts = Counter(digests.values())
@@ -146,8 +146,8 @@ def _look_at(
             unknown[path] = state
     hashed_at = time.time_ns()
     hashed = dict(zip(unknown, pool.map(lambda path: _hashed(base + path), unknown), strict=True))
-    digests.update((path, found) for path, found in hashed.items() if isinstance(found, str))
-    unreadable.update((path, _reason(found)) for path, found in hashed.items() if isinstance(found, OSError))
+    digests.update((path, digest) for path, digest in hashed.items() if isinstance(digest, str))
+    unreadable.update((path, _reason(error)) for path, error in hashed.items() if isinstance(error, OSError))
     with index:
         index.executemany(
             _REMEMBER,
@@ -181,7 +181,9 @@ def fingerprint(root: Path, records: Sequence[Record], index_path: Path) -> str:
     whole = hashlib.sha256()
     for start in range(0, len(records), _AT_ONCE):
         part = records[start : start + _AT_ONCE]
-        digests, unreadable = index.look(root, (path for one in part for path in (one.image, one.mask) if path))
+        digests, unreadable = index.look(
+            root, (path for record in part for path in (record.image, record.mask) if path)
+        )
         content = {**digests, **unreadable}
         for record in part:
             row = [record.image, record.label, record.group, record.split, record.mask, sorted(record.metadata.items())]

@@ -93,7 +93,11 @@ def find(records: Sequence[Record], digests: Mapping[str, str], near: Iterable[S
         near: sets of near duplicates among the records.
     """
     seen: dict[str, Split] = {}
-    torn = {group_of(one) for one in records if one.split and seen.setdefault(group_of(one), one.split) != one.split}
+    torn = {
+        group_of(record)
+        for record in records
+        if record.split and seen.setdefault(group_of(record), record.split) != record.split
+    }
     groups: defaultdict[str, list[Record]] = defaultdict(list)
     for record in records:
         if group_of(record) in torn:

@@ -36,8 +36,8 @@ class Metadata(Mapping[str, str]):
         self._values = values
 
     def __getitem__(self, name: str) -> str:
-        for found, value in zip(self._names, self._values, strict=True):
-            if found == name and value:
+        for known, value in zip(self._names, self._values, strict=True):
+            if known == name and value:
                 return value
         raise KeyError(name)
 

@@ -57,11 +57,11 @@ def select(
         DataError: `labels` names one that the source lacks, too few classes are left, or one has a name that is no line
             of text.
     """
-    found = sorted({record.label for record in records})
-    unknown = [label for label in labels if label not in found]
+    known = sorted({record.label for record in records})
+    unknown = [label for label in labels if label not in known]
     if unknown:
         raise DataError(
-            f"data.labels: {', '.join(map(repr, unknown))}: no image has such a label{nearest(unknown[0], found)}",
+            f"data.labels: {', '.join(map(repr, unknown))}: no image has such a label{nearest(unknown[0], known)}",
             place=str(place),
         )
     images = [record.image for record in records]
@@ -116,10 +116,10 @@ def _meant(pattern: str, images: Sequence[str], known: Set[str]) -> set[str]:
     if exact := {pattern, wanted} & known:
         return exact
     folder = wanted.rstrip("/")
-    found = {image for image in images if image.startswith(f"{folder}/")}
-    if not found and _WILD & set(wanted):
-        found = {*fnmatch.filter(images, wanted), *fnmatch.filter(images, f"{folder}/*")}
-    return found
+    meant = {image for image in images if image.startswith(f"{folder}/")}
+    if not meant and _WILD & set(wanted):
+        meant = {*fnmatch.filter(images, wanted), *fnmatch.filter(images, f"{folder}/*")}
+    return meant
 
 
 def _plain(pattern: str) -> str:

@@ -63,10 +63,10 @@ class Survey:
     def to_json(self) -> dict[str, Any]:
         """`{classes: {name: images}, images, groups, unreadable: [...], leaks: {groups, identical, near}, ...}`."""
         return {
-            "classes": {name: found.images for name, found in self.classes.items()},
+            "classes": {name: each.images for name, each in self.classes.items()},
             "images": self.images,
             "groups": self.groups,
-            "unreadable": [{"image": one.image, "reason": one.reason} for one in self.unreadable],
+            "unreadable": [{"image": picture.image, "reason": picture.reason} for picture in self.unreadable],
             "leaks": self.leaks.to_json(),
             "has_groups": self.has_groups,
             "splits": self.splits,

@@ -79,11 +79,11 @@ def operating_points(
     scores, truth = checked(probabilities, labels, classes)
     points: dict[str, float] = {}
     for index, name in enumerate(classes):
-        found = np.sort(scores[truth == index, index])[::-1]
-        if not len(found):
+        descending = np.sort(scores[truth == index, index])[::-1]
+        if not len(descending):
             continue
-        needed = math.ceil(sensitivity * len(found) - 1e-9)
-        last = found[needed - 1]
+        needed = math.ceil(sensitivity * len(descending) - 1e-9)
+        last = descending[needed - 1]
         lower = scores[scores[:, index] < last, index]
         points[name] = float(0.5 * (last + lower.max())) if len(lower) else float(last)
     return points

@@ -51,22 +51,22 @@ class writing:  # noqa: N801 - reads as `with writing(folder):`
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, Exception):
-            found = fault(error, self._place)
-            if found is not None:
-                raise found from error
+            translated = fault(error, self._place)
+            if translated is not None:
+                raise translated from error
 
 
 def fault(error: Exception, place: Path) -> EnvironmentFault | None:
     """The disk's part in an error that was met while writing below `place`; None where it has none."""
     if isinstance(error, MemoryError) or (isinstance(error, EdgetlError) and type(error) is not EdgetlError):
         return None  # these know better what happened; a plain EdgetlError is what a converter's failure becomes
-    for one in _chain(error):
-        number = one.errno if isinstance(one, OSError) else None
+    for cause in _chain(error):
+        number = cause.errno if isinstance(cause, OSError) else None
         if number not in _FULL:
-            number = next((number for words, number in _WORDS.items() if words in str(one).lower()), number)
+            number = next((number for words, number in _WORDS.items() if words in str(cause).lower()), number)
         if number in _FULL:
             return _full(_FULL[number], place)
-        if _STREAM in str(one):
+        if _STREAM in str(cause):
             return _full(f"a file could not be written ({(_free(place) or 0) / 1e6:.0f} MB are free)", place)
     if isinstance(error, OSError):
         where, reason = Path(error.filename or place), error.strerror or str(error)

@@ -46,9 +46,9 @@ def candidates(
     band = inside()
     with _Spilled((BAND, BAND)) as spectra, _Spilled((int(band.sum()),)) as bounds:
         for block in blocks:
-            found_here = spectra_of(np.stack([look(index) for index in range(block.start, block.stop)]))
-            spectra.append(found_here)
-            bounds.append(bounding(found_here)[:, band])
+            of_block = spectra_of(np.stack([look(index) for index in range(block.start, block.stop)]))
+            spectra.append(of_block)
+            bounds.append(bounding(of_block)[:, band])
         for number, block in enumerate(blocks):
             roots = np.array([root(known, index) for index in range(count)])
             best = _Best(np.empty((2, 0), np.int64), np.empty(0, np.int8), np.empty(0, np.float32))

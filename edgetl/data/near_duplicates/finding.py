@@ -49,7 +49,7 @@ def search(
 
     # Their hashes stand for the groups: a table of the names would take megabytes.
     group = np.arange(count) if groups is None else np.fromiter(map(hash, groups), np.int64, count)
-    found: list[Pair] = []
+    near: list[Pair] = []
     known = DisjointSet()
     for done, pairs, turns in candidates(count, look, group, known):
         for at in range(0, len(turns), _PAIRS):
@@ -62,12 +62,12 @@ def search(
             moving = np.stack([turned(look(index), turn) for index, turn in zip(few[1], turns_of_few, strict=True)])
             for first, second, value in zip(*few, registered(fixed, moving).tolist(), strict=True):
                 if value >= _NEAR:
-                    found.append(Pair(first, second, value))
+                    near.append(Pair(first, second, value))
                     for index in (first, second):
                         known.add(index)
                     known.merge(first, second)
         advance(done, count)
-    return sorted(found, key=lambda pair: (pair.first, pair.second))
+    return sorted(near, key=lambda pair: (pair.first, pair.second))
 
 
 def duplicates(
@@ -85,9 +85,9 @@ def duplicates(
     rows = _different(records, digests)
     groups = (group_of(records[row]) for row in rows)
     pairs = search(len(rows), lambda place: look(rows[place]), groups, advance)
-    found = [(records[rows[pair.first]], records[rows[pair.second]]) for pair in pairs]
-    by_image = {record.image: record for both in found for record in both}
-    sets = connected((first.image, second.image) for first, second in found)
+    near = [(records[rows[pair.first]], records[rows[pair.second]]) for pair in pairs]
+    by_image = {record.image: record for both in near for record in both}
+    sets = connected((first.image, second.image) for first, second in near)
     return [[by_image[image] for image in same] for same in sets]
 
 

@@ -57,14 +57,16 @@ def merge(records: Sequence[Record], near: Sequence[Sequence[Record]]) -> list[R
     photograph, or a whole class could end on one side.
     """
     most = max(_ALWAYS, int(_LARGEST * len(records)))
-    return leaks.merge(records, [same for same in near if len(same) <= most and len({one.split for one in same}) == 1])
+    return leaks.merge(
+        records, [same for same in near if len(same) <= most and len({record.split for record in same}) == 1]
+    )
 
 
-def cautions(found: leaks.Leaks) -> list[str]:
+def cautions(leaked: leaks.Leaks) -> list[str]:
     """For console and report."""
-    if not found.near:
+    if not leaked.near:
         return []
-    count, apart = len(found.near), found.near_across
+    count, apart = len(leaked.near), leaked.near_across
     what = f"{count} sets of pictures from different groups look like one photograph saved again (resized, cropped, mirrored)"
     if not apart:
         return [f"{what}; each was kept in one split"]

@@ -37,9 +37,9 @@ def _weights() -> Floats:
 
 def spectra(thumbnails: npt.NDArray[np.generic]) -> Floats:
     """[n, 64, 64] to float32 [n, 12, 12] of length 1; zeros for a picture without structure."""
-    found = _cosines() @ thumbnails.astype(np.float32) @ _cosines().T * _weights()
-    lengths = np.sqrt((found**2).sum((1, 2), keepdims=True))
-    return np.where(lengths > 1.0, found / np.maximum(lengths, 1.0), np.float32(0.0))
+    weighted = _cosines() @ thumbnails.astype(np.float32) @ _cosines().T * _weights()
+    lengths = np.sqrt((weighted**2).sum((1, 2), keepdims=True))
+    return np.where(lengths > 1.0, weighted / np.maximum(lengths, 1.0), np.float32(0.0))
 
 
 def bounding(spectra: Floats) -> Floats:

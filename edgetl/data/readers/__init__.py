@@ -51,9 +51,9 @@ def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest
     records = sorted(reading.records, key=lambda record: record.image)
     classes = sorted({record.label for record in records})
     if len(classes) < fewest:
-        found = f"one class ({classes[0]})" if classes else "no images"
+        got = f"one class ({classes[0]})" if classes else "no images"
         raise DataError(
-            f"got {found}, expected at least {('one class', 'two classes')[fewest - 1]} with images",
+            f"got {got}, expected at least {('one class', 'two classes')[fewest - 1]} with images",
             place=str(root),
             hint=folder.nested(root) if kind == "folder" else None,
         )

@@ -75,12 +75,12 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with path.open(encoding="utf-8-sig") as file:  # line ends of every system become one
             first = file.readline()
-            told = _EXCEL.fullmatch(first)
-            if told:
+            excel = _EXCEL.fullmatch(first)
+            if excel:
                 above, begins = 1, 2
             else:
                 file.seek(0)
-            separator = told[1] if told else max(_SEPARATORS, key=_QUOTED.sub("", first).count)
+            separator = excel[1] if excel else max(_SEPARATORS, key=_QUOTED.sub("", first).count)
             # Not strict, an open quote would take everything up to the next one, or the rest of the table, for a cell.
             reader = csv.reader(file, delimiter=separator, strict=True)
             names = [name.strip() for name in next(reader, [])]

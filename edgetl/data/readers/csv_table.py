@@ -90,12 +90,12 @@ def require_files(records: Sequence[Record], root: Path) -> None:
 def _table(root: Path) -> Path:
     if root.is_file():
         return root
-    found = [path for path in inside(root)[1] if path.suffix.lower() in TABLES]
-    if len(found) == 1:
-        return found[0]
-    got = f"{len(found)} ({', '.join(path.name for path in found[:5])})" if found else "no table"
+    tables = [path for path in inside(root)[1] if path.suffix.lower() in TABLES]
+    if len(tables) == 1:
+        return tables[0]
+    got = f"{len(tables)} ({', '.join(path.name for path in tables[:5])})" if tables else "no table"
     raise DataError(
-        f"got {got}, expected one .csv or .tsv" + (" in the folder" if found else ""),
+        f"got {got}, expected one .csv or .tsv" + (" in the folder" if tables else ""),
         place=str(root),
         hint="data.root may name the table itself",
     )

@@ -74,12 +74,12 @@ def _cautions(extra: int, copies: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def _table(root: Path) -> Path:
-    found = {path.name.lower(): path for path in inside(root)[1]}
+    files = {path.name.lower(): path for path in inside(root)[1]}
     for name in TABLES:
-        if name in found:
-            return found[name]
+        if name in files:
+            return files[name]
     raise DataError(
-        f"got no HAM10000_metadata.csv among {len(found)} files, expected it beside the image folders",
+        f"got no HAM10000_metadata.csv among {len(files)} files, expected it beside the image folders",
         place=str(root),
         hint="root is the folder that the HAM10000 download was unpacked into",
     )

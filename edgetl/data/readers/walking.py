@@ -20,7 +20,7 @@ def walk(root: Path, folder: Path) -> Iterator[tuple[Path, list[str]]]:
     Raises:
         DataError: a folder cannot be read.
     """
-    seen = {_identity(one) for one in (folder, root, *root.resolve().parents)}
+    seen = {_identity(above) for above in (folder, root, *root.resolve().parents)}
     for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         entered = []
         for name in sorted(filter(_is_data, folders)):
@@ -53,10 +53,10 @@ def _is_data(name: str) -> bool:
 
 def _identity(folder: Path) -> tuple[int, int]:
     try:
-        found = folder.stat()
+        status = folder.stat()
     except OSError as exc:
         _refuse(exc)
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _refuse(exc: OSError) -> NoReturn:
