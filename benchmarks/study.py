@@ -178,17 +178,21 @@ def _file(cells: Path, row: str, seed: int) -> Path:
 
 
 def _store(path: Path, folders: Mapping[str, Path], about: dict[str, Any]) -> None:
-    table = json.loads((folders["data"] / "table.json").read_text(encoding="utf-8"))
-    classes = table["classes"]
+    from edgetl.data.table import DataTable
+
+    table = DataTable.load(folders["data"])
     training = json.loads((folders["distil"] / "training.json").read_text(encoding="utf-8"))
-    about |= {"classes": classes, "training_seconds": training["all_seconds"], "best_epoch": training["best_epoch"]}
+    about |= {
+        "classes": list(table.classes),
+        "training_seconds": training["all_seconds"],
+        "best_epoch": training["best_epoch"],
+    }
     arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(about))}
     with np.load(folders["evaluate"] / "logits.npz") as logits:
         for split in ("val", "test"):
-            records = [record for record in table["records"] if record["split"] == split]
             arrays[f"{split}_logits"] = logits[f"student_{split}"]
-            arrays[f"{split}_labels"] = np.array([classes.index(record["label"]) for record in records])
-            arrays[f"{split}_groups"] = np.array([record["group"] or record["image"] for record in records])
+            arrays[f"{split}_labels"] = table.labels(split)
+            arrays[f"{split}_groups"] = np.array(table.groups(split))
     with replacing(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 

@@ -168,8 +168,8 @@ def _key(path: str) -> str | bytes:
         return name
 
 
-def fingerprint(root: Path, records: Sequence[Record], index_path: Path) -> str:
-    """sha256 in hex of a data set: of its records and of every file they name.
+def fingerprint(root: Path, records: Sequence[Record], index_path: Path, cautions: Sequence[str] = ()) -> str:
+    """sha256 in hex of a data set: of its records and of every file they name, and of what is odd about it.
 
     A metadata table enters as the records read from it: a column that no record holds may change without retraining.
     A file that cannot be opened enters as such; the data stage names it together with those that cannot be decoded.
@@ -178,7 +178,7 @@ def fingerprint(root: Path, records: Sequence[Record], index_path: Path) -> str:
         EnvironmentFault: the index cannot be opened or written.
     """
     index = Fingerprints(index_path)
-    whole = hashlib.sha256()
+    whole = hashlib.sha256(json.dumps(cautions).encode())
     for start in range(0, len(records), _AT_ONCE):
         part = records[start : start + _AT_ONCE]
         digests, unreadable = index.look(

@@ -1,6 +1,9 @@
 """Every picture decoded once, by the code that the device runs, into one file of pixels for training.
 
 Training reads from here. Evaluation does not: it goes from the original files through `edgetl.runtime`.
+
+Which split a picture is in is known only when all are decoded, because near duplicates are looked for in the pixels. So
+`cache` writes one file of all, and `divide` makes of it SPLIT/pixels.npy, from which `open_images` reads by row.
 """
 
 from __future__ import annotations
@@ -8,10 +11,10 @@ from __future__ import annotations
 import errno
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +22,18 @@ import numpy.typing as npt
 from edgetl.console.progress import Progress
 from edgetl.data.disk_space import require_room
 from edgetl.data.parallel import each_picture
+from edgetl.data.records import SPLITS, Split
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, IntegrityError
 from edgetl.errors.wording import indented
 from edgetl.files import replacing
 from edgetl.runtime.preprocessing import Preprocessing, preprocess
 
-__all__ = ["all_unreadable", "cache", "open_cache"]
+__all__ = ["PIXELS", "Images", "all_unreadable", "cache", "divide", "open_cache", "open_images"]
+
+PIXELS = "pixels.npy"
+_AT_ONCE = 64
+"""Pictures that are copied at once."""
 
 
 def cache(
@@ -47,14 +55,12 @@ def cache(
     """
     size = preprocessing.resize
     shape = (len(table.records), size.height, size.width, 3)
-    needed = int(np.prod(shape, dtype=np.int64))
+    needed = 2 * int(np.prod(shape, dtype=np.int64))  # this file, and those that it is divided into
     require_room(path.parent, needed, "the decoded images", "free some space, or lower data.image_size")
     images = [record.image for record in table.records]
     # Written, not mapped: pages of a map count as this process's memory until the system wants them back.
     with replacing(path) as unfinished, unfinished.open("wb") as file:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        file.flush()
+        _write_header(file, shape)
 
         def write(row: int) -> None:
             """Decode one picture into its place."""
@@ -67,6 +73,69 @@ def cache(
         failures = each_picture(root, images, write, unreadable, progress)
         if failures:
             raise all_unreadable([f"{images[row]}: {why}" for row, why in failures], root)
+
+
+def divide(whole: Path, table: DataTable, folder: Path) -> None:
+    """Write SPLIT/pixels.npy below `folder`, uint8 [n, H, W, 3] in row order, out of what `cache` wrote, which goes."""
+    images = open_cache(whole)
+    for split in SPLITS:
+        rows = table.rows(split)
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        with (folder / split / PIXELS).open("wb") as file:
+            _write_header(file, (len(rows), *images.shape[1:]))
+            for start in range(0, len(rows), _AT_ONCE):
+                file.write(images[rows[start : start + _AT_ONCE]].data)
+    whole.unlink()
+
+
+def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    file.flush()
+
+
+class Images:
+    """uint8 RGB pictures of some splits, by their row in the whole data set; a row of another split is an IndexError.
+
+    shape: (pictures, H, W, 3).
+    """
+
+    def __init__(self, parts: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]]) -> None:
+        """Parts are the ascending rows [n] and the pictures [n, H, W, 3] of a split each."""
+        self._parts = [(rows, images) for rows, images in parts if len(rows)]
+        height, width, channels = parts[0][1].shape[1:]
+        self.shape = (sum(len(rows) for rows, _ in parts), height, width, channels)
+
+    def __getitem__(self, row: int | npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+        """[H, W, 3] of one row, or [n, H, W, 3] of several, as a copy."""
+        pixels = self._read(np.atleast_1d(row))
+        return pixels if isinstance(row, np.ndarray) else np.asarray(pixels[0])
+
+    def _read(self, wanted: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+        pixels = np.empty((len(wanted), *self.shape[1:]), np.uint8)
+        missing = np.ones(len(wanted), dtype=bool)
+        for rows, images in self._parts:
+            places = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
+            here = rows[places] == wanted
+            if here.any():
+                pixels[here] = images[places[here]]
+                missing &= ~here
+        if missing.any():
+            raise IndexError(f"row {wanted[missing][0]} is in none of the splits that are open")
+        return pixels
+
+
+def open_images(folder: Path, table: DataTable, splits: Sequence[Split]) -> Images:
+    """The pictures of some splits, each file as it is with `open_cache`.
+
+    Raises:
+        IntegrityError: pictures and table do not go together.
+    """
+    parts = [(table.rows(split), open_cache(folder / split / PIXELS)) for split in splits]
+    for split, (rows, images) in zip(splits, parts, strict=True):
+        if len(rows) != len(images):
+            place = str(folder / split / PIXELS)
+            raise IntegrityError(f"got {len(images)} pictures, the table has {len(rows)}", place=place)
+    return Images(parts)
 
 
 class _Cached(np.memmap[Any, np.dtype[np.uint8]]):

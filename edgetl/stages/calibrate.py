@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edgetl.backends import BACKENDS
 from edgetl.config.recipe import Format, Recipe
 from edgetl.files import sha256_of
+from edgetl.stages.common import needs
 from edgetl.stages.common.stage import Context, Stage
 from edgetl.stages.export import SUFFIX
 
@@ -28,7 +29,7 @@ def stage(backend: Format) -> Stage:
     def run(context: Context) -> None:
         from edgetl.data.table import DataTable
 
-        table = DataTable.load(context.inputs["data"] / "table.json")
+        table = DataTable.load(context.inputs["data"], ("val",))
         models = context.folder / "models"
         models.mkdir()
         found = []
@@ -45,11 +46,11 @@ def stage(backend: Format) -> Stage:
     def settings(recipe: Recipe) -> object:
         return {"image_size": recipe.data.image_size, "resize": recipe.data.resize.model_dump()}
 
-    needs = ("data/table.json", f"export.{backend}", f"quantize.{backend}")
+    reads = (*needs.originals("val"), f"export.{backend}", f"quantize.{backend}")
     return Stage(
         f"calibrate.{backend}",
         1,
-        needs,
+        reads,
         settings,
         BACKENDS[backend].TOOLS,
         run,
@@ -61,6 +62,7 @@ def _calibrated(context: Context, table: DataTable, backend: Format, path: Path)
     """Bake the temperature into a file; its artefact as in the manifest, and thresholds by class."""
     import numpy as np
 
+    from edgetl.data import originals
     from edgetl.evidence.calibration import fit_temperature, operating_points, softmax
     from edgetl.stages.common.predict import open_file, outputs
     from edgetl.stages.common.settings import preprocessing_of
@@ -71,7 +73,9 @@ def _calibrated(context: Context, table: DataTable, backend: Format, path: Path)
     advance = functools.partial(context.progress.advance, f"calibrate {path.stem}")
     preprocessing = preprocessing_of(context.recipe.data)
     session = {path.stem: open_file(backend, path, options)}
-    probabilities = outputs(session, context.data_root, table.of("val"), preprocessing, advance)[path.stem]
+    digests = originals.read(context.inputs["data"], "val")
+    records = table.of("val")
+    probabilities = outputs(session, context.data_root, records, preprocessing, advance, digests)[path.stem]
     del session  # the file is about to change
     # Log probabilities are the logits up to a constant per image, which the softmax takes out again.
     scores = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))

@@ -1,7 +1,8 @@
-"""data: labelled pictures become a split table and one file of decoded pixels.
+"""data: labelled pictures become a split table and decoded pixels, a folder for each split.
 
-Result: `table.json` (every record with its split), `images.npy` (uint8 [N, H, W, 3], rows as in the table) and
-`summary.json` (what the report says about the data).
+Result: for each of train, val and test `SPLIT/records.json` (its records with their rows), `SPLIT/pixels.npy` (uint8
+[n, H, W, 3], in row order) and `SPLIT/originals.json` (sha256 of its files); and `summary.json` (what the report says about
+the data). So a stage that does not look at the test split does not depend on it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.config.recipe import Recipe
-from edgetl.data import leaks
+from edgetl.data import leaks, originals
 from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.near_duplicates import grouping
 from edgetl.data.records import SPLITS, Record
@@ -22,8 +23,9 @@ from edgetl.data.splits import split
 from edgetl.data.table import DataTable
 from edgetl.data.unreadable import named_with
 from edgetl.errors import DataError
+from edgetl.files import sweep
 from edgetl.stages.common import sources
-from edgetl.stages.common.settings import split_seed
+from edgetl.stages.common.settings import preprocessing_of, split_seed
 from edgetl.stages.common.stage import Context, Stage
 
 _SAMPLES_PER_CLASS = 4
@@ -37,21 +39,20 @@ def _settings(recipe: Recipe) -> Any:
 
 
 def _run(context: Context) -> None:
-    from edgetl.data.images import cache  # numpy, at run time: listing the stages stays cheap
-    from edgetl.runtime.preprocessing import Preprocessing, Resize
+    from edgetl.data.images import cache, divide  # numpy, at run time: listing the stages stays cheap
 
-    data = context.recipe.data
+    sweep(context.scratch)
+    whole = context.scratch / "pixels.npy"
     source, digests, unreadable, masks = _source(context)
     merged = leaks.merge_identical(source.records, digests)
     table = _table(context.recipe, source, merged)
     cautions = [*source.cautions, *_group_cautions(source.records), *_leak_cautions(leaks.find(table.records, digests))]
     for caution in cautions:
         context.progress.warn(f"warning: {caution}")
-    size = data.image_size
-    preprocessing = Preprocessing(Resize(data.resize.mode, data.resize.kernel, height=size, width=size))
+    preprocessing = preprocessing_of(context.recipe.data)
     with named_with(masks, "masks", source.root):
-        cache(table, context.data_root, preprocessing, context.folder / "images.npy", context.progress, unreadable)
-    near = grouping.find(context.folder / "images.npy", merged, digests, context.progress)
+        cache(table, context.data_root, preprocessing, whole, context.progress, unreadable)
+    near = grouping.find(whole, merged, digests, context.progress)
     table = _keep_together(context.recipe, source, merged, near) or table
     alike = {one.image for same in near for one in same}
     split_of = {record.image: record for record in table.records if record.image in alike}
@@ -59,18 +60,24 @@ def _run(context: Context) -> None:
     for caution in grouping.cautions(found):
         context.progress.warn(f"warning: {caution}")
         cautions.append(caution)
-    table.save(context.folder / "table.json")
+    table.save(context.folder)
+    divide(whole, table, context.folder)
+    originals.write(context.folder, source.root, table, _index(context))
     _write_json(context.folder / "summary.json", _summary(table, found, cautions))
 
 
 def _source(context: Context) -> tuple[Source, Mapping[str, str], dict[str, str], dict[str, str]]:
     """The records, what tells byte-identical pictures, and the pictures and masks that cannot even be opened."""
     source = sources.records(context.recipe.data, context.source, context.project)
-    index = Fingerprints(context.scratch / "hashes.sqlite")
+    index = _index(context)
     # What cannot be opened is no copy of anything; the decoding names it together with the broken ones.
     digests, unreadable = index.copies(source.root, [record.image for record in source.records])
     _, masks = index.look(source.root, (record.mask for record in source.records if record.mask))
     return source, grouping.untie_broken(digests, source.root), unreadable, masks
+
+
+def _index(context: Context) -> Fingerprints:
+    return Fingerprints(context.scratch / "hashes.sqlite")
 
 
 def _table(recipe: Recipe, source: Source, merged: Sequence[Record]) -> DataTable:
@@ -147,7 +154,7 @@ def _summary(table: DataTable, found: leaks.Leaks, cautions: list[str]) -> dict[
 
 
 def _samples(table: DataTable) -> list[dict[str, Any]]:
-    """Evenly spaced training pictures of each class, by their row in images.npy, for the report to show."""
+    """Evenly spaced training pictures of each class, by their row, for the report to show."""
     samples: list[dict[str, Any]] = []
     rows = table.rows("train")
     labels = table.labels("train")
@@ -165,4 +172,4 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-STAGE = Stage(name="data", version=3, needs=(), settings=_settings, tools=("pillow",), run=_run)
+STAGE = Stage(name="data", version=4, needs=(), settings=_settings, tools=("pillow",), run=_run)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Part, Progress
 from edgetl.stages.common import settings as slices
+from edgetl.stages.common.needs import TRAINING_DATA
 from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
@@ -126,7 +127,7 @@ def _train(
 STAGE = Stage(
     name="distil",
     version=2,
-    needs=("data/table.json", "data/images.npy", *TEACHER_NETWORKS),
+    needs=(*TRAINING_DATA, *TEACHER_NETWORKS),
     settings=_settings,
     tools=("accelerate", "albumentations", "timm", "torch"),
     run=_run,

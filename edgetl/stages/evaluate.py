@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl.config.recipe import Recipe
+from edgetl.stages.common import needs
 from edgetl.stages.common.networks import AVERAGE, TEACHER_NETWORKS, TEACHERS, networks
 from edgetl.stages.common.stage import Context, Stage
 
@@ -34,7 +35,7 @@ def _run(context: Context) -> None:
     from edgetl.data.table import DataTable
     from edgetl.store.arrays import write_arrays
 
-    table = DataTable.load(context.inputs["data"] / "table.json")
+    table = DataTable.load(context.inputs["data"], ("val", "test"))
     folders = networks(context)
     logits = _logits(context, table, folders)
     costs = _with_average(_costs(context, folders), logits)
@@ -48,6 +49,7 @@ def _run(context: Context) -> None:
 def _logits(context: Context, table: DataTable, folders: dict[str, Path]) -> dict[str, npt.NDArray[np.float32]]:
     import numpy as np
 
+    from edgetl.data import originals
     from edgetl.data.decode import batches
     from edgetl.models import spec
     from edgetl.stages.common.settings import preprocessing_of
@@ -55,9 +57,10 @@ def _logits(context: Context, table: DataTable, folders: dict[str, Path]) -> dic
 
     loaded: dict[str, nn.Module] = {name: spec.load(folder).eval() for name, folder in folders.items()}
     found: dict[str, list[npt.NDArray[np.float32]]] = {}
+    digests = originals.read(context.inputs["data"], "val", "test")
     for split in ("val", "test"):
         records = table.of(split)
-        for start, images in batches(context.data_root, records, preprocessing_of(context.recipe.data)):
+        for start, images in batches(context.data_root, records, preprocessing_of(context.recipe.data), digests):
             for name, network in loaded.items():
                 found.setdefault(f"{name}_{split}", []).append(predict_logits(network, images))
             context.progress.advance(f"evaluate on {split}", start + len(images), len(records))
@@ -153,6 +156,6 @@ def _write_golden(context: Context) -> None:
     np.save(golden / "tensors.npy", np.stack(tensors))
 
 
-_NEEDS = ("data/table.json", *TEACHER_NETWORKS, "distil/network", "prune/network")
+_NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, "distil/network", "prune/network")
 
 STAGE = Stage("evaluate", 1, _NEEDS, _settings, ("torch", "timm"), _run)

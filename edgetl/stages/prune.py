@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.config.recipe import Recipe
 from edgetl.stages.common import settings as slices
+from edgetl.stages.common.needs import TRAINING_DATA
 from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
@@ -112,7 +113,7 @@ def _teacher(context: Context, student: nn.Module) -> tuple[nn.Module, float, st
 STAGE = Stage(
     name="prune",
     version=1,
-    needs=("data/table.json", "data/images.npy", *TEACHER_NETWORKS, "distil/network", "distil/choice.json"),
+    needs=(*TRAINING_DATA, *TEACHER_NETWORKS, "distil/network", "distil/choice.json"),
     settings=_settings,
     tools=("accelerate", "albumentations", "timm", "torch", "torch-pruning"),
     run=_run,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgetl.backends import BACKENDS
 from edgetl.config.recipe import Format, Recipe
+from edgetl.stages.common import needs
 from edgetl.stages.common.stage import Context, Stage
 from edgetl.stages.export import SUFFIX
 
@@ -20,14 +21,14 @@ def stage(backend: Format) -> Stage:
     """The quantize stage of one format; writes `BACKEND-int8.*`."""
 
     def run(context: Context) -> None:
-        from edgetl.data.images import open_cache
+        from edgetl.data.images import open_images
         from edgetl.data.table import DataTable
         from edgetl.models import spec
 
         assert context.recipe.quantize is not None
-        table = DataTable.load(context.inputs["data"] / "table.json")
+        table = DataTable.load(context.inputs["data"], ("train",))
         rows = calibration_rows(table, context.recipe.quantize.images, context.recipe.seed)
-        images = open_cache(context.inputs["data"] / "images.npy")[rows]
+        images = open_images(context.inputs["data"], table, ("train",))[rows]
         network = spec.load(context.inputs["prune"] / "network").eval()
         exported = context.inputs[f"export.{backend}"] / f"{backend}-fp32{SUFFIX[backend]}"
         BACKENDS[backend].quantize(network, exported, images, context.folder, f"{backend}-int8")
@@ -40,8 +41,8 @@ def stage(backend: Format) -> Stage:
     def active(recipe: Recipe) -> bool:
         return backend in recipe.export and recipe.quantize is not None
 
-    needs = ("data/table.json", "data/images.npy", "prune/network", f"export.{backend}")
-    return Stage(f"quantize.{backend}", 1, needs, settings, BACKENDS[backend].TOOLS, run, active)
+    reads = (*needs.decoded("train"), "prune/network", f"export.{backend}")
+    return Stage(f"quantize.{backend}", 1, reads, settings, BACKENDS[backend].TOOLS, run, active)
 
 
 def calibration_rows(table: DataTable, images: int, seed: int) -> npt.NDArray[np.int64]:

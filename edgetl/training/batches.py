@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,19 +29,30 @@ _AHEAD = 2
 """Batches that are prepared in advance."""
 
 
+class Pictures(Protocol):
+    """uint8 RGB pictures by their rows; an array [N, H, W, 3] is one, and so is what reads them from files."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(pictures, H, W, 3)."""
+
+    def __getitem__(self, rows: Any, /) -> NDArray[np.uint8]:
+        """[H, W, 3] of one row, or [n, H, W, 3] of an integer array of rows."""
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """What a training run reads.
 
-    images: uint8 RGB [N, H, W, 3], usually memory-mapped.
-    labels: int64 [N], class indices in [0, classes).
+    images: of all rows in `train` and `val`, usually read from a file.
+    labels: int64 [N], by row: class indices in [0, classes).
     train, val: int64 rows of `images`.
     augment: (image [H, W, 3], seed, epoch, row) -> image of the same shape; None trains on the images as they are.
         Several threads call it at once.
     names: row -> the image's file, for messages; None where there are no files.
     """
 
-    images: NDArray[np.uint8]
+    images: Pictures
     labels: NDArray[np.int64]
     train: NDArray[np.int64]
     val: NDArray[np.int64]

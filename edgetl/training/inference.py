@@ -7,12 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.training.batches import as_input
+from edgetl.training.batches import Pictures, as_input
 
 
 def predict_logits(
     network: nn.Module,
-    images: NDArray[np.uint8],
+    images: Pictures,
     batch_size: int = 128,
     rows: NDArray[np.integer] | None = None,
 ) -> NDArray[np.float32]:
@@ -20,14 +20,14 @@ def predict_logits(
 
     Args:
         network: float [B, 3, H, W] in [-1, 1) -> logits [B, C]; its training mode is left as it was found.
-        images: uint8 RGB [N, H, W, 3]; may be memory-mapped, one batch is read at a time.
+        images: one batch of them is read at a time.
         batch_size: images per forward pass.
         rows: which images, in this order; None takes all.
 
     Returns:
         float32 [len(rows) or N, C].
     """
-    chosen = np.arange(len(images)) if rows is None else np.asarray(rows)
+    chosen = np.arange(images.shape[0]) if rows is None else np.asarray(rows)
     device = next(network.parameters()).device
     modes = {module: module.training for module in network.modules()}
     network.eval()

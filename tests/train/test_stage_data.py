@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -15,7 +16,8 @@ from PIL import Image
 from edgetl.config.loading import Loaded, load
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Silent
-from edgetl.data.images import open_cache
+from edgetl.data import originals
+from edgetl.data.images import Images, open_images
 from edgetl.data.records import SPLITS
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, RecipeError
@@ -64,11 +66,19 @@ def run(data_root: Path, work: Path, **data: Any) -> tuple[Path, dict[str, Any],
     return folder, json.loads((folder / "summary.json").read_text()), listener.said
 
 
+def opened(folder: Path) -> tuple[DataTable, Images]:
+    """The whole table, and all pixels."""
+    table = DataTable.load(folder)
+    return table, open_images(folder, table, SPLITS)
+
+
 def test_table_images_and_summary_agree(tmp_path: Path) -> None:
     root = two_classes(tmp_path / "data")
     folder, summary, _ = run(root, tmp_path)
-    assert sorted(path.name for path in folder.iterdir()) == ["images.npy", "summary.json", "table.json"]
-    table, images = DataTable.load(folder / "table.json"), open_cache(folder / "images.npy")
+    written = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
+    parts = ("originals.json", "pixels.npy", "records.json")
+    assert written == ["summary.json", *(f"{split}/{part}" for split in sorted(SPLITS) for part in parts)]
+    table, images = opened(folder)
     how = Preprocessing(Resize("crop", "bilinear", height=32, width=32))
     for row in (0, 7, 23):
         np.testing.assert_array_equal(images[row], preprocess(root / table.records[row].image, how))
@@ -81,7 +91,26 @@ def test_table_images_and_summary_agree(tmp_path: Path) -> None:
     for sample in summary["samples"]:
         assert table.records[sample["row"]].label == sample["label"]
         assert table.records[sample["row"]].split == "train"
-    assert not any(str(tmp_path) in path.read_text() for path in folder.glob("*.json"))
+    assert not any(str(tmp_path) in path.read_text() for path in folder.rglob("*.json"))
+
+
+def test_each_split_says_what_its_files_hold(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "data")
+    folder, _, _ = run(root, tmp_path)
+    table = DataTable.load(folder)
+    for split in SPLITS:
+        expected = {one.image: hashlib.sha256((root / one.image).read_bytes()).hexdigest() for one in table.of(split)}
+        assert originals.read(folder, split) == expected
+
+
+def test_a_changed_test_picture_leaves_what_training_reads_as_it_is(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "data")
+    folder, _, _ = run(root, tmp_path)
+    before = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+    picture(root / DataTable.load(folder).of("test")[0].image, 4711)
+    folder, _, _ = run(root, tmp_path)
+    after = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
+    assert {name for name in before if before[name] != after[name]} == {"test/pixels.npy", "test/originals.json"}
 
 
 def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
@@ -89,7 +118,7 @@ def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
     results = []
     for _ in range(2):
         folder, _, _ = run(root, tmp_path)
-        results.append({path.name: path.read_bytes() for path in folder.iterdir()})
+        results.append({path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")})
     assert results[0] == results[1]
 
 
@@ -112,7 +141,7 @@ def test_identical_files_stay_together_and_are_said(tmp_path: Path) -> None:
     assert contradiction["labels"] == ["benign", "malignant"]
     assert any("8 files are byte-identical" in caution for caution in summary["warnings"])
     assert any("contradicting labels" in caution and "contradiction.png" in caution for caution in summary["warnings"])
-    assert len(DataTable.load(folder / "table.json").records) == 30, "none is left out"
+    assert len(DataTable.load(folder).records) == 30, "none is left out"
     assert summary["has_groups"] is False, "merged copies do not make it a grouped source"
 
 
@@ -143,7 +172,7 @@ def test_labels_and_exclusions(tmp_path: Path) -> None:
     labels = {"naevus": "benign", "malignant": "mel"}
     folder, summary, _ = run(root, tmp_path, labels=labels, exclude=["benign/3.png", "gone*"])
     assert summary["classes"] == {"benign": 23, "mel": 12}
-    assert DataTable.load(folder / "table.json").classes == ("benign", "mel")
+    assert DataTable.load(folder).classes == ("benign", "mel")
     assert "data.exclude: nothing matches gone*" in summary["warnings"]
     (root / "out.txt").write_text("benign/3.png  \n# blurred:\nnaevus/*\n")
     _, summary, _ = run(root, tmp_path, exclude="out.txt")
@@ -169,7 +198,7 @@ def test_every_bad_picture_is_named_in_one_message(tmp_path: Path) -> None:
     for name in ("truncated.png", "empty.png", "page.jpg", "loop.png", "gone.png", "pipe.png", "film.gif", "float.tif"):
         assert f"benign/{name}: " in str(caught.value)
     assert "folder.png" not in str(caught.value), "a folder called so holds pictures like any other"
-    assert not list((tmp_path / "result").iterdir())
+    assert not list((tmp_path / "result").rglob("*.*"))
 
 
 def test_odd_but_good_pictures(tmp_path: Path) -> None:
@@ -187,7 +216,7 @@ def test_odd_but_good_pictures(tmp_path: Path) -> None:
         Image.new("RGB", size, "orange").save(odd / f"size_{size[0]}x{size[1]}.png")
     folder, summary, _ = run(root, tmp_path)
     assert summary["classes"]["benign"] == 12 + 12
-    table, images = DataTable.load(folder / "table.json"), open_cache(folder / "images.npy")
+    table, images = opened(folder)
     (row,) = (row for row, record in enumerate(table.records) if record.image == "benign/size_20000x1.png")
     np.testing.assert_array_equal(images[row], np.broadcast_to([255, 165, 0], (32, 32, 3)))
 
@@ -200,7 +229,7 @@ def test_a_csv_table(tmp_path: Path) -> None:
     folder, summary, _ = run(root / "all.csv", tmp_path, kind="csv", columns={"label": "befund"})
     assert summary["has_groups"] is True
     assert {split: part["groups"] for split, part in summary["splits"].items()} == {"train": 8, "val": 2, "test": 2}
-    table, images = DataTable.load(folder / "table.json"), open_cache(folder / "images.npy")
+    table, images = opened(folder)
     how = Preprocessing(Resize("crop", "bilinear", height=32, width=32))
     np.testing.assert_array_equal(images[5], preprocess(root / table.records[5].image, how))
 
@@ -292,7 +321,7 @@ def test_the_key_ignores_where_the_data_lies(tmp_path: Path) -> None:
 
 def test_real_ultrasound(busi: Path, tmp_path: Path) -> None:
     folder, summary, _ = run(busi, tmp_path, image_size=64)
-    assert open_cache(folder / "images.npy").shape[1:] == (64, 64, 3)
+    assert opened(folder)[1].shape[1:] == (64, 64, 3)
     assert set(summary["classes"]) == {"benign", "malignant", "normal"}
     assert all(summary["splits"][name]["classes"]["benign"] >= 6 for name in ("val", "test"))
 

@@ -14,7 +14,8 @@ import torch
 
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Silent
-from edgetl.data.records import Record, Split
+from edgetl.data.images import divide, open_images
+from edgetl.data.records import SPLITS, Record, Split
 from edgetl.data.table import DataTable
 from edgetl.models import prune as pruning
 from edgetl.models import spec
@@ -46,13 +47,15 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = np.repeat(generator.choice(3, 120, p=(0.5, 0.3, 0.2)), 2)
     patterns = np.kron(generator.integers(0, 256, (3, 4, 4, 3)), np.ones((1, 8, 8, 1)))
     noise = generator.normal(80, 40, (len(labels), _SIZE, _SIZE, 3))
-    np.save(folder / "images.npy", np.clip(0.5 * patterns[labels] + noise, 0, 255).astype(np.uint8))
+    np.save(folder / "all.npy", np.clip(0.5 * patterns[labels] + noise, 0, 255).astype(np.uint8))
     splits: tuple[Split, ...] = ("train", "train", "val", "train", "test")
     records = tuple(
         Record(f"{row:04d}.png", "abc"[label], group=f"lesion{row // 2}", split=splits[row // 2 % 5])
         for row, label in enumerate(labels)
     )
-    DataTable(("a", "b", "c"), records, "folder", True).save(folder / "table.json")
+    table = DataTable(("a", "b", "c"), records, "folder", True)
+    table.save(folder)
+    divide(folder / "all.npy", table, folder)
     return folder
 
 
@@ -111,8 +114,8 @@ def test_each_stage_writes_a_network_that_loads_and_says_what_it_costs(built: di
 
 
 def test_the_saved_network_has_the_scores_that_are_written(built: dict[str, Path], data_folder: Path) -> None:
-    table = DataTable.load(data_folder / "table.json")
-    images = np.load(data_folder / "images.npy")
+    table = DataTable.load(data_folder)
+    images = open_images(data_folder, table, SPLITS)
     logits = predict_logits(spec.load(built["teach"] / "network"), images, rows=table.rows("val"))
     labels = table.labels("val")
     recall = np.mean([(logits.argmax(1) == labels)[labels == label].mean() for label in range(3)])

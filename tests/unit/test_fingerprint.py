@@ -45,7 +45,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = files.sha256_of
 
-    def watched(path: str) -> str:
+    def watched(path: str | Path) -> str:
         seen.append(Path(path).name)
         return real(path)
 

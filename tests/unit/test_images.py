@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from edgetl.console.progress import Silent
-from edgetl.data.images import cache, open_cache
+from edgetl.data.images import cache, divide, open_cache, open_images
 from edgetl.data.records import SPLITS, Record
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, EnvironmentFault, IntegrityError
@@ -47,9 +47,24 @@ def write_pictures(table: DataTable, root: Path) -> None:
 class TestTable:
     def test_saved_and_loaded(self, tmp_path: Path) -> None:
         table = table_of(12)
-        table.save(tmp_path / "table.json")
-        assert DataTable.load(tmp_path / "table.json") == table
-        assert str(tmp_path) not in (tmp_path / "table.json").read_text()
+        table.save(tmp_path)
+        assert DataTable.load(tmp_path) == table
+        assert not any(str(tmp_path) in path.read_text() for path in tmp_path.rglob("*.json"))
+
+    def test_some_splits_have_the_rows_that_they_have_among_all(self, tmp_path: Path) -> None:
+        table = table_of(12)
+        table.save(tmp_path)
+        shutil.rmtree(tmp_path / "test")
+        some = DataTable.load(tmp_path, ("val", "train"))
+        for name in ("train", "val"):
+            assert some.rows(name).tolist() == table.rows(name).tolist()
+            assert some.of(name) == table.of(name)
+            assert some.labels(name).tolist() == table.labels(name).tolist()
+        assert [some.record(row) for row in some.rows("val")] == table.of("val")
+        assert len(some.rows("test")) == 0
+        assert list(some.records) == [record for record in table.records if record.split != "test"]
+        with pytest.raises(IntegrityError, match=r"test/records\.json"):
+            DataTable.load(tmp_path)
 
     def test_splits_partition_the_rows(self) -> None:
         table = table_of(12)
@@ -71,16 +86,18 @@ class TestTable:
             "",
             "[]",
             "{}",
-            '{"schema": 2}',
-            '{"schema": 1, "classes": [], "records": [{}], "source": "", "has_groups": true}',
-            '{"schema": 1, "source": "", "has_groups": true, "classes": [], "records": [\n',
-            '{"schema": 1, "source": "", "has_groups": true, "classes": [], "records": [\n{"image": "a"',
+            '{"schema": 1, "source": "", "has_groups": true, "classes": [], "records": [\n\n]}\n',
+            '{"schema": 2, "classes": [], "records": [{}], "source": "", "has_groups": true}',
+            '{"schema": 2, "source": "", "has_groups": true, "classes": [], "records": [\n',
+            '{"schema": 2, "source": "", "has_groups": true, "classes": [], "records": [\n{"image": "a"',
+            '{"schema": 2, "source": "", "has_groups": true, "classes": ["c"], "records": [\n\n]}\n',
         ],
     )
     def test_a_damaged_file_is_refused(self, text: str, tmp_path: Path) -> None:
-        (tmp_path / "table.json").write_text(text)
-        with pytest.raises(IntegrityError, match=r"table\.json"):
-            DataTable.load(tmp_path / "table.json")
+        table_of(12).save(tmp_path)
+        (tmp_path / "val" / "records.json").write_text(text)
+        with pytest.raises(IntegrityError, match=r"val/records\.json|different data sets"):
+            DataTable.load(tmp_path)
 
 
 class TestCache:
@@ -120,6 +137,34 @@ class TestCache:
             images[7]
         with pytest.raises(IndexError):
             images[np.array([0, -8])]
+
+    def test_divided_pictures_keep_their_rows_and_no_other_row_is_there(self, tmp_path: Path) -> None:
+        table = table_of(12)
+        write_pictures(table, tmp_path)
+        cache(table, tmp_path, PREPROCESSING, tmp_path / "all.npy", Silent())
+        plain = np.load(tmp_path / "all.npy")
+        divide(tmp_path / "all.npy", table, tmp_path)
+        assert not (tmp_path / "all.npy").exists()
+        images = open_images(tmp_path, table, ("val", "train"))
+        rows = np.concatenate([table.rows("train"), table.rows("val")])[::-1]
+        np.testing.assert_array_equal(images[rows], plain[rows])
+        np.testing.assert_array_equal(images[int(rows[0])], plain[rows[0]])
+        np.testing.assert_array_equal(images[table.rows("train")], plain[table.rows("train")])
+        assert images.shape == (len(rows), 32, 40, 3)
+        for row in (*table.rows("test").tolist(), -1, 12):
+            with pytest.raises(IndexError, match=f"row {row} is in none of the splits"):
+                images[np.array([rows[0], row])]
+        np.testing.assert_array_equal(
+            open_images(tmp_path, table, ("test",))[table.rows("test")], plain[table.rows("test")]
+        )
+
+    def test_pictures_of_another_table(self, tmp_path: Path) -> None:
+        table = table_of(7)
+        write_pictures(table, tmp_path)
+        cache(table, tmp_path, PREPROCESSING, tmp_path / "all.npy", Silent())
+        divide(tmp_path / "all.npy", table, tmp_path)
+        with pytest.raises(IntegrityError, match=r"train/pixels\.npy: got 3 pictures, the table has 4"):
+            open_images(tmp_path, table_of(8), ("train",))
 
     def test_reading_and_writing_map_nothing(self, tmp_path: Path) -> None:
         table = table_of(3)

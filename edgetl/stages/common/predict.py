@@ -28,11 +28,13 @@ def outputs(
     records: Sequence[Record],
     preprocessing: Preprocessing,
     advance: Callable[[int, int], None],
+    digests: Mapping[str, str] | None = None,
 ) -> dict[str, npt.NDArray[np.float32]]:
     """Run every session on every picture, each picture decoded once.
 
     Args:
         advance: told how many pictures of how many are done.
+        digests: as in `batches`.
 
     Returns:
         Probabilities float32 [len(records), C] by the session's name.
@@ -40,7 +42,7 @@ def outputs(
     import numpy as np
 
     found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in sessions}
-    for start, images in batches(root, records, preprocessing):
+    for start, images in batches(root, records, preprocessing, digests):
         for image in images:
             for name, session in sessions.items():
                 found[name].append(session.run(image[None])[0])

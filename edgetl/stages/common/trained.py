@@ -14,7 +14,8 @@ from torch import nn
 
 from edgetl.config.recipe import Distil
 from edgetl.data.augment import Augment
-from edgetl.data.images import open_cache
+from edgetl.data.images import open_images
+from edgetl.data.records import Split
 from edgetl.data.table import DataTable
 from edgetl.models import backbones, prune, spec
 from edgetl.models.architecture import Network
@@ -31,27 +32,28 @@ from edgetl.training.losses import DISTIL_LOSSES
 NETWORK = "network"
 TRAINING = "training.json"
 CHOICE = "choice.json"
+_SPLITS: tuple[Split, ...] = ("train", "val")
 
 
 def open_table(context: Context) -> DataTable:
-    """The data stage's table."""
-    return DataTable.load(context.inputs["data"] / "table.json")
+    """The training and validation records."""
+    return DataTable.load(context.inputs["data"], _SPLITS)
 
 
 def open_data(context: Context, table: DataTable) -> TrainingData:
-    """The data stage's images with augmentation for training."""
+    """The training and validation images, with augmentation for training."""
     strength = augmentation(context.recipe.data)
-    labels = np.full(len(table.records), -1, dtype=np.int64)
-    for split in ("train", "val"):
+    labels = np.full(1 + max(int(table.rows(split).max(initial=-1)) for split in _SPLITS), -1, dtype=np.int64)
+    for split in _SPLITS:
         labels[table.rows(split)] = table.labels(split)
     return TrainingData(
-        images=open_cache(context.inputs["data"] / "images.npy"),
+        images=open_images(context.inputs["data"], table, _SPLITS),
         labels=labels,
         train=table.rows("train"),
         val=table.rows("val"),
         classes=len(table.classes),
         augment=None if strength == "none" else Augment(context.recipe.data.image_size, strength),
-        names=lambda row: table.records[row].image,
+        names=lambda row: table.record(row).image,
     )
 
 

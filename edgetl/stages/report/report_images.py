@@ -1,4 +1,4 @@
-"""Pictures for the page: as the network sees them, from the decoded cache, as base64 of PNG.
+"""Pictures for the page: as the network sees them, from the data stage's decoded pixels, as base64 of PNG.
 
 They may be of patients: they go into the run folder, which stays with whoever holds the data, and never into the bundle.
 """
@@ -20,9 +20,10 @@ _PREDICTIONS = 14
 
 def samples(folders: Mapping[str, Path], data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The data stage's sample pictures with their labels."""
-    from edgetl.data.images import open_cache
+    from edgetl.data.images import open_images
+    from edgetl.data.table import DataTable
 
-    images = open_cache(folders["data"] / "images.npy")
+    images = open_images(folders["data"], DataTable.load(folders["data"], ("train",)), ("train",))
     return [{"image": _png(images[sample["row"]]), "label": sample["label"]} for sample in data["samples"]]
 
 
@@ -33,15 +34,15 @@ def predictions(folders: Mapping[str, Path], report: Mapping[str, Any]) -> list[
     """
     import numpy as np
 
-    from edgetl.data.images import open_cache
+    from edgetl.data.images import open_images
     from edgetl.data.table import DataTable
     from edgetl.report.view import headline
 
     artifact = headline(report)
     assert artifact is not None
-    table = DataTable.load(folders["data"] / "table.json")
+    table = DataTable.load(folders["data"], ("test",))
     outputs = np.load(folders[f"verify.{artifact['backend']}"] / "outputs.npz")[artifact["name"]]
-    images, rows, labels = open_cache(folders["data"] / "images.npy"), table.rows("test"), table.labels("test")
+    images, rows, labels = open_images(folders["data"], table, ("test",)), table.rows("test"), table.labels("test")
     right = outputs.argmax(axis=1) == labels
     chosen = [
         np.flatnonzero((labels == number) & (right == was)) for number in np.unique(labels) for was in (True, False)
