@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 from edgetl.config.loading import Loaded
 from edgetl.config.recipe import FORMATS
 from edgetl.console.progress import Progress, Silent
-from edgetl.errors import GateFailed, UsageError
+from edgetl.errors import DataError, GateFailed, UsageError
 from edgetl.errors.wording import nearest
 from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, verify
-from edgetl.stages.common import preflight, sources
-from edgetl.stages.common.stage import Context, Stage, Step
+from edgetl.stages.common import environment, files, preflight, sources
+from edgetl.stages.common.stage import SOURCE, Context, Stage, Step
 from edgetl.stages.report import report
 from edgetl.store import DamagedEntry, Dependencies, Entry, Store, writing
 from edgetl.training import distributed
@@ -67,6 +67,8 @@ def build(
     stages = _active(loaded, until)
     if fresh or not all(step.cached for step in plan(loaded, store, until)):
         preflight.check(loaded)
+        with writing(store.root):
+            files.fetch_weights(loaded, store.root)
     with writing(store.root), store.building():
         with_report = until in (None, report.NAME)
         steps = _computed(loaded, store, run, progress, stages, fresh, with_report=with_report)
@@ -102,6 +104,7 @@ def _computed(
                 if stage.trains:
                     distributed.order(stage.name, folders, draft.scratch, root)
                 stage.run(_context(loaded, draft.folder, folders, draft.scratch, root, progress))
+                _require_unchanged(stage, parts, _outside(stage, loaded, store))
             assert draft.entry is not None
             done.add(parts.key)
             progress.event("stage_end", name=stage.name, seconds=draft.entry.seconds)
@@ -145,6 +148,22 @@ def _context(
     return Context(loaded.recipe, folder, inputs, scratch, source, loaded.project, progress, networks)
 
 
+def _outside(stage: Stage, loaded: Loaded, store: Store) -> dict[str, str]:
+    """Digests of what a stage reads that is no result of another stage: the data set, and files of the user."""
+    digests = files.digests(stage.files(loaded, store.root), store.root)
+    return digests | ({SOURCE: sources.fingerprint(loaded, store)} if SOURCE in stage.needs else {})
+
+
+def _require_unchanged(stage: Stage, parts: Dependencies, now: dict[str, str]) -> None:
+    """A result is of what its key says. Raises DataError where that changed while it was computed."""
+    changed = [name for name, digest in now.items() if parts.inputs.get(name) != digest]
+    if changed:
+        what = " and ".join("the data set" if name == SOURCE else name for name in changed)
+        raise DataError(
+            f"{what} changed while {stage.name} was computed from it", hint="build again: finished stages are kept"
+        )
+
+
 def _active(loaded: Loaded, until: str | None) -> list[Stage]:
     """The recipe's stages, up to and including `until`: a stage's name, or the part of it before the dot."""
     stages = [stage for stage in STAGES if stage.active(loaded.recipe)]
@@ -171,9 +190,10 @@ def _walk(
         waits = tuple(dict.fromkeys(name for name, _, _ in needs if name not in done))
         inputs = {name: done[name] for name, _, _ in needs if name in done}
         digests = {f"{name}/{path}": inputs[name].digest(path) for name, _, path in needs if name in inputs}
-        if not needs:
-            digests = {"source": sources.fingerprint(loaded, store)}
-        parts = Dependencies.of(stage.name, stage.version, stage.settings(loaded.recipe), digests, stage.tools)
+        digests |= _outside(stage, loaded, store)
+        variables = environment.that_count(stage.tools)
+        settings = stage.settings(loaded.recipe)
+        parts = Dependencies.of(stage.name, stage.version, settings, digests, stage.tools, variables)
         if waits:
             yield Step(stage, parts, None, cached=False, waits=waits)
             continue

@@ -6,7 +6,9 @@ import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgetl.stages.common import sources
 from edgetl.store import History
+from edgetl.store.diff import DATA_CHANGED
 
 if TYPE_CHECKING:
     from edgetl.config.loading import Loaded
@@ -28,7 +30,10 @@ def stages(loaded: Loaded, store: Store, steps: Sequence[Step], *, fresh: bool) 
         elif step.damage:
             document["why"] = [f"its stored result is damaged: {step.damage}"]
         else:
-            document["why"] = history.why(step.parts, loaded.recipe.name, recipe, step.waits)
+            document["why"] = why = history.why(step.parts, loaded.recipe.name, recipe, step.waits)
+            if DATA_CHANGED in why:
+                entry = history.compared(step.parts, loaded.recipe.name, recipe, step.waits)
+                why[why.index(DATA_CHANGED)] = sources.changes(loaded, store, entry.folder) or DATA_CHANGED
         found.append(document)
     return found
 

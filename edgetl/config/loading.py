@@ -5,6 +5,7 @@ load(path, ["distil.epochs=3"]) -> Loaded(recipe, project, data_root, stand_in)
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 from edgetl.config import yaml_document
 from edgetl.config.overrides import dotted, get, override, placed
-from edgetl.config.recipe import Data, Recipe
+from edgetl.config.recipe import WEIGHTS, Data, Recipe
 from edgetl.config.validation import validate
 from edgetl.config.yaml_document import Document, Path_
 from edgetl.errors import DataError, RecipeError
@@ -78,7 +79,7 @@ def load(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, st
         raise resolved.missing[0]
     project = _project(path)
     root = _data_root(resolved.document, resolved.recipe, project)
-    return Loaded(path, resolved.recipe, project, root, resolved.stand_in)
+    return Loaded(path, _with_weights(resolved, project), project, root, resolved.stand_in)
 
 
 def resolve(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Resolved:
@@ -169,6 +170,29 @@ def _project(path: Path) -> Path:
     return folder.parent if folder.name == "recipes" else folder
 
 
+def _with_weights(resolved: Resolved, project: Path) -> Recipe:
+    """The recipe with absolute paths of the weights' files; what is no file stays as it is."""
+    document = resolved.document
+    for field in _path_fields(document):
+        text = get(document, field)
+        if field[-1] != "weights" or not isinstance(text, str) or text in WEIGHTS:
+            continue
+        with contextlib.suppress(OSError, RuntimeError, ValueError):  # whoever reads it says what is wrong with it
+            file = next((path for path in _candidates(text, project) if path.is_file()), None)
+            if file is not None:
+                document = placed(document, field, str(file.absolute()), {field: document.place(field)})
+    return resolved.recipe if document is resolved.document else validate(document, Recipe)
+
+
+def _candidates(text: str, project: Path) -> list[Path]:
+    """What the shell set is relative to where the user stands, what the recipe says to the recipe's project.
+
+    Raises OSError, RuntimeError, ValueError: no such home, no such path.
+    """
+    path = Path(text).expanduser()
+    return [path] if path.is_absolute() else [Path.cwd() / path, project / path]
+
+
 def _data_root(document: Document, recipe: Recipe, project: Path) -> Path | None:
     if recipe.data.root is None:
         return None
@@ -183,9 +207,7 @@ def _data_root(document: Document, recipe: Recipe, project: Path) -> Path | None
 def _found(data: Data, project: Path, place: str) -> Path:
     """Absolute path of a root that is there. Raises DataError when it is not."""
     assert data.root is not None
-    root = Path(data.root).expanduser()
-    # What the shell set is relative to where the user stands, what the recipe says to the recipe's project.
-    candidates = [root] if root.is_absolute() else [Path.cwd() / root, project / root]
+    candidates = _candidates(data.root, project)
     kinds = _ROOTS.get(data.kind, _FOLDER)
     for candidate in candidates:
         if any(is_right(candidate) for is_right in kinds):

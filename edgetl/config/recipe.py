@@ -18,6 +18,8 @@ Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 Format = Literal["onnx", "openvino", "tflite"]
 FORMATS: tuple[Format, ...] = ("onnx", "openvino", "tflite")
 MOST_TEACHERS = 8
+WEIGHTS = ("package", "hub", "none")
+"""What initial weights are by name; everything else is the path of a file."""
 
 
 def _whole(value: Any) -> Any:

@@ -29,15 +29,23 @@ class Target(Strict):
 
 
 def load(name: str, project: Path) -> Target:
-    """Read a target by name (`targets/NAME.yaml` of the project, then edgetl's own) or by path.
+    """Read a target, found as by `find`. Raises RecipeError."""
+    return validate(yaml_document.read(find(name, project)), Target)
+
+
+def find(name: str, project: Path) -> Path:
+    """The file of a target by name (`targets/NAME.yaml` of the project, then edgetl's own), or by path.
+
+    A path starts where the command runs, or else at the project.
 
     Raises RecipeError when there is none, naming those that there are.
     """
     folders = [project / "targets", Path(__file__).parents[1] / "_targets", Path(__file__).parents[2] / "targets"]
-    candidates = [Path(name)] if name.endswith((".yaml", ".yml")) else [folder / f"{name}.yaml" for folder in folders]
+    is_path = name.endswith((".yaml", ".yml"))
+    candidates = [Path(name), project / name] if is_path else [folder / f"{name}.yaml" for folder in folders]
     for path in candidates:
         if _is_file(path):
-            return validate(yaml_document.read(path), Target)
+            return path
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise RecipeError(
         f"no target {quoted(name)}{nearest(name, known)}", place="targets", hint="a target is a file targets/NAME.yaml"

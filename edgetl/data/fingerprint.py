@@ -43,7 +43,8 @@ _CREATE = (
 class Fingerprints:
     """sha256 of files through an index of what was hashed before.
 
-    The index is a cache: losing it costs time only, a damaged one is started again, and several builds may share it.
+    The index is a cache: losing it costs time only, a damaged one is started again, and several builds may share it. Where
+    it may not be written (a project on a read-only disk), files are hashed each time.
     """
 
     def __init__(self, index_path: Path) -> None:
@@ -107,12 +108,26 @@ class Fingerprints:
         base = f"{root.resolve()}{os.sep}"
         digests: dict[str, str] = {}
         unreadable: dict[str, str] = {}
-        self._index_path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._index_path, timeout=30)) as index, ThreadPoolExecutor(_THREADS) as pool:
-            index.execute(_CREATE)
+        with closing(self._open()) as index, ThreadPoolExecutor(_THREADS) as pool:
             for start in range(0, len(paths), _AT_ONCE):
                 _look_at(paths[start : start + _AT_ONCE], base, index, pool, digests, unreadable)
         return digests, unreadable
+
+    def _open(self) -> sqlite3.Connection:
+        """The index; one in memory where it may not be written."""
+        folder = self._index_path.parent
+        existing = [path for path in (self._index_path, folder, *folder.parents) if path.exists()]
+        if all(os.access(path, os.W_OK) for path in existing[: 1 + self._index_path.exists()]):
+            folder.mkdir(parents=True, exist_ok=True)
+            index = sqlite3.connect(self._index_path, timeout=30)
+        else:
+            index = sqlite3.connect(":memory:")
+        try:
+            index.execute(_CREATE)
+        except BaseException:
+            index.close()
+            raise
+        return index
 
 
 class _Copies(dict[str, str]):

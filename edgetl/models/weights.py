@@ -121,7 +121,7 @@ def find(backbone: str, source: str) -> Pretrained | None:
     if not path.is_file():
         raise UsageError(
             f"weights: got {source!r}, expected package, hub, none, or a file that exists",
-            hint="a path is relative to the folder the command runs in",
+            hint="a path starts where the command runs, or at the recipe's project",
         )
     return Pretrained(_read(path), "file", path.name, sha256_of(path))
 

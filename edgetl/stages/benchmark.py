@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.config.recipe import FORMATS, Recipe
 from edgetl.devices.local import machine
+from edgetl.stages.common.files import targets
 from edgetl.stages.common.networks import TEACHER_NETWORKS, networks
 from edgetl.stages.common.stage import Context, Stage
 
@@ -21,15 +22,17 @@ if TYPE_CHECKING:
 
 def _settings(recipe: Recipe) -> Any:
     # Latencies hold for one machine: another one measures again.
-    return {"targets": recipe.targets, "image_size": recipe.data.image_size, "machine": machine()}
+    about = {"image_size": recipe.data.image_size, "pruned": recipe.prune is not None}
+    return {"targets": recipe.targets, **about, "machine": machine()}
 
 
 def _run(context: Context) -> None:
-    from edgetl.config import target as targets
+    from edgetl.config import target as target_files
     from edgetl.devices import DEVICES, eager
     from edgetl.devices.latency import latency
 
-    folders = [context.inputs[f"calibrate.{backend}"] for backend in context.recipe.export]
+    finished = [f"calibrate.{backend}" for backend in FORMATS]
+    folders = [context.inputs[name] for name in finished if name in context.inputs]
     artifacts = [(folder, artifact) for folder in folders for artifact in read_artifacts(folder)]
     size = context.recipe.data.image_size
     baselines = {
@@ -37,7 +40,7 @@ def _run(context: Context) -> None:
     }
     found: dict[str, Any] = {"targets": {}, "rows": {}}
     for name in context.recipe.targets:
-        target = targets.load(name, context.project)
+        target = target_files.load(name, context.project)
         context.progress.say(f"  {target.name}: {len(artifacts)} artefacts and {len(baselines)} PyTorch networks")
         found["targets"][target.name] = DEVICES[target.kind](target).info()
         for subject, rows in latency(target, artifacts, baselines, "quick", context.progress.advance).items():
@@ -57,6 +60,6 @@ def read_artifacts(folder: Path) -> list[Artifact]:
 
 
 _NEEDS = (*TEACHER_NETWORKS, "distil/network", "prune/network", *(f"calibrate.{backend}" for backend in FORMATS))
-_TOOLS = ("torch", "onnxruntime", "openvino", "ai-edge-litert")
+_TOOLS = ("numpy", "torch", "timm", "onnxruntime", "openvino", "ai-edge-litert")
 
-STAGE = Stage("benchmark", 1, _NEEDS, _settings, _TOOLS, _run)
+STAGE = Stage("benchmark", 1, _NEEDS, _settings, _TOOLS, _run, files=targets)

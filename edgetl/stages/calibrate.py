@@ -44,7 +44,8 @@ def stage(backend: Format) -> Stage:
         (context.folder / "artifacts.json").write_text(json.dumps(finished, indent=1), encoding="utf-8")
 
     def settings(recipe: Recipe) -> object:
-        return {"image_size": recipe.data.image_size, "resize": recipe.data.resize.model_dump()}
+        preprocessing = {"image_size": recipe.data.image_size, "resize": recipe.data.resize.model_dump()}
+        return {**preprocessing, "pruned": recipe.prune is not None}
 
     reads = (*needs.originals("val"), f"export.{backend}", f"quantize.{backend}")
     return Stage(
@@ -52,7 +53,7 @@ def stage(backend: Format) -> Stage:
         1,
         reads,
         settings,
-        BACKENDS[backend].TOOLS,
+        (*needs.DECODING_TOOLS, *BACKENDS[backend].TOOLS),
         run,
         lambda recipe: backend in recipe.export,
     )

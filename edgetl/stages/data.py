@@ -25,8 +25,9 @@ from edgetl.data.unreadable import named_with
 from edgetl.errors import DataError
 from edgetl.files import sweep
 from edgetl.stages.common import sources
+from edgetl.stages.common.files import excluded
 from edgetl.stages.common.settings import preprocessing_of, split_seed
-from edgetl.stages.common.stage import Context, Stage
+from edgetl.stages.common.stage import SOURCE, Context, Stage
 
 _SAMPLES_PER_CLASS = 4
 
@@ -172,4 +173,6 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-STAGE = Stage(name="data", version=4, needs=(), settings=_settings, tools=("pillow",), run=_run)
+STAGE = Stage(
+    name="data", version=4, needs=(SOURCE,), settings=_settings, tools=("numpy", "pillow"), run=_run, files=excluded
+)

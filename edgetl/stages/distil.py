@@ -9,12 +9,15 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Part, Progress
 from edgetl.stages.common import settings as slices
-from edgetl.stages.common.needs import TRAINING_DATA
+from edgetl.stages.common.files import weights
+from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS
 from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
     from edgetl.training.loop import Fit
 
 
+def _files(loaded: Loaded, store: Path) -> dict[str, Path]:
+    return weights(loaded.recipe.student.backbone, loaded.recipe.student.weights, store)
+
+
 def _settings(recipe: Recipe) -> Any:
-    student = recipe.student.model_dump(mode="json") | {"weights": slices.weights_identity(recipe.student.weights)}
+    student = recipe.student.model_dump(mode="json") | {"weights": slices.weights_name(recipe.student.weights)}
     return {"student": student, "distil": slices.training(recipe, recipe.distil)}
 
 
@@ -129,8 +136,9 @@ STAGE = Stage(
     version=2,
     needs=(*TRAINING_DATA, *TEACHER_NETWORKS),
     settings=_settings,
-    tools=("accelerate", "albumentations", "timm", "torch"),
+    tools=TRAINING_TOOLS,
     run=_run,
+    files=_files,
     trains=True,
     network="student",
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl.config.recipe import Recipe
-from edgetl.stages.common import needs
+from edgetl.stages.common import needs, sources
 from edgetl.stages.common.networks import AVERAGE, TEACHER_NETWORKS, TEACHERS, networks
 from edgetl.stages.common.stage import Context, Stage
 
@@ -28,7 +28,9 @@ _GOLDEN_SEED = 20_260
 
 
 def _settings(recipe: Recipe) -> Any:
-    return {"image_size": recipe.data.image_size, "resize": recipe.data.resize.model_dump(), "seed": recipe.seed}
+    preprocessing = {"image_size": recipe.data.image_size, "resize": recipe.data.resize.model_dump()}
+    golden = {"phantom": sources.PHANTOM_VERSION, "images": GOLDEN_IMAGES, "seed": _GOLDEN_SEED}
+    return {**preprocessing, "seed": recipe.seed, "pruned": recipe.prune is not None, "golden": golden}
 
 
 def _run(context: Context) -> None:
@@ -158,4 +160,6 @@ def _write_golden(context: Context) -> None:
 
 _NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, "distil/network", "prune/network")
 
-STAGE = Stage("evaluate", 1, _NEEDS, _settings, ("torch", "timm"), _run)
+_TOOLS = (*needs.DECODING_TOOLS, *sources.PHANTOM_TOOLS, "timm", "torch", "torch-pruning")
+
+STAGE = Stage("evaluate", 1, _NEEDS, _settings, _TOOLS, _run)

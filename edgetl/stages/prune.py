@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.config.recipe import Recipe
 from edgetl.stages.common import settings as slices
-from edgetl.stages.common.needs import TRAINING_DATA
+from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS
 from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
@@ -115,7 +115,7 @@ STAGE = Stage(
     version=1,
     needs=(*TRAINING_DATA, *TEACHER_NETWORKS, "distil/network", "distil/choice.json"),
     settings=_settings,
-    tools=("accelerate", "albumentations", "timm", "torch", "torch-pruning"),
+    tools=(*TRAINING_TOOLS, "torch-pruning"),
     run=_run,
     trains=True,
     network="pruned",

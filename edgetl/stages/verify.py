@@ -61,9 +61,8 @@ def stage(backend: Format) -> Stage:
         }
 
     reads = (*needs.originals("test"), "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
-    return Stage(
-        f"verify.{backend}", 2, reads, settings, BACKENDS[backend].TOOLS, run, lambda recipe: backend in recipe.export
-    )
+    tools = (*needs.DECODING_TOOLS, *BACKENDS[backend].TOOLS)
+    return Stage(f"verify.{backend}", 2, reads, settings, tools, run, lambda recipe: backend in recipe.export)
 
 
 def _verified(

@@ -9,8 +9,10 @@ from typing import Any
 
 from edgetl.store.entries import DamagedEntry, Dependencies, Entry, read
 
-__all__ = ["History", "differences"]
+__all__ = ["DATA_CHANGED", "History", "differences"]
 
+DATA_CHANGED = "the data changed"
+"""How it is said that a data set is another one; which of its files, the store does not know."""
 _SHOWN = 40
 
 
@@ -45,12 +47,20 @@ class History:
         known = [entry for entry in entries if entry.parts is not None]
         if not known:
             return [*first, "unknown: what the stored results depended on was not recorded"]
-        changes = {entry.key: differences(entry.parts, parts, fields, waits) for entry in known if entry.parts}
-        own = [(self._last_use(entry.key, recipe), entry) for entry in known]
-        used, latest = max(own, key=lambda one: one[0])
-        if not used:
-            latest = min(reversed(known), key=lambda entry: (len(changes[entry.key]), _backwards(entry.made)))
-        return first + (changes[latest.key] or ([] if first else ["its result is not in the store"]))
+        changes = differences(self.compared(parts, recipe, fields, waits).parts or parts, parts, fields, waits)
+        return first + (changes or ([] if first else ["its result is not in the store"]))
+
+    def compared(self, parts: Dependencies, recipe: str, fields: Any, waits: Collection[str] = ()) -> Entry:
+        """The entry that `why` holds the stage against; there has to be one."""
+        known = [entry for entry in self._entries[parts.stage] if entry.parts is not None]
+        latest = max(known, key=lambda entry: self._last_use(entry.key, recipe))
+        if self._last_use(latest.key, recipe):
+            return latest
+
+        def distance(entry: Entry) -> tuple[int, Sequence[int]]:
+            return len(differences(entry.parts or parts, parts, fields, waits)), _backwards(entry.made)
+
+        return min(reversed(known), key=distance)
 
     def _last_use(self, key: str, recipe: str) -> float:
         try:
@@ -72,9 +82,13 @@ def differences(old: Dependencies, new: Dependencies, fields: Any = None, waits:
     for tool in _either(old.tools, new.tools):
         if old.tools.get(tool) != new.tools.get(tool):
             found.append(f"{tool}: {old.tools.get(tool, 'not used')} -> {new.tools.get(tool, 'not used')}")
+    for name in _either(old.environment, new.environment):
+        if old.environment.get(name) != new.environment.get(name):
+            before_it, now = old.environment.get(name, "not set"), new.environment.get(name, "not set")
+            found.append(f"the environment variable {name}: {before_it} -> {now}")
     for name in _either(old.inputs, new.inputs):
         if name.partition("/")[0] not in waits and old.inputs.get(name) != new.inputs.get(name):
-            found.append("the data changed" if name == "source" else f"{name} changed")
+            found.append(DATA_CHANGED if name == "source" else f"{name} changed")
     return found
 
 

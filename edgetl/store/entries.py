@@ -6,9 +6,10 @@ import datetime
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from edgetl.errors import IntegrityError
@@ -35,7 +36,7 @@ class Dependencies:
     """Everything that a stage depends on.
 
     version: of the stage's code. settings: its slice of the recipe, as JSON. inputs: digests of what it reads.
-    tools: version by distribution.
+    tools: version by distribution. environment: variables that change what those compute, where they are set.
 
     Device and thread count are provenance and no part: a model trained elsewhere is the same result.
     """
@@ -45,13 +46,21 @@ class Dependencies:
     settings: Any
     inputs: Mapping[str, str]
     tools: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, stage: str, version: int, settings: Any, inputs: Mapping[str, str], tools: Sequence[str]
+        cls,
+        stage: str,
+        version: int,
+        settings: Any,
+        inputs: Mapping[str, str],
+        tools: Sequence[str],
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Dependencies:
         """With the installed versions of `tools`."""
-        return cls(stage, version, settings, dict(inputs), {tool: metadata.version(tool) for tool in tools})
+        versions = {tool: metadata.version(tool) for tool in tools}
+        return cls(stage, version, settings, dict(inputs), versions, dict(environment))
 
     @property
     def key(self) -> str:
@@ -133,4 +142,5 @@ def read(folder: Path, stage: str = "a stage") -> Entry:
 
 def _parts(record: Mapping[str, Any]) -> Dependencies:
     inputs, tools = dict(record["inputs"]), dict(record["tools"])
-    return Dependencies(str(record["stage"]), int(record["version"]), record["settings"], inputs, tools)
+    environment = dict(record.get("environment", {}))  # entries of an older edgetl lack it
+    return Dependencies(str(record["stage"]), int(record["version"]), record["settings"], inputs, tools, environment)

@@ -15,7 +15,7 @@ from edgetl.config.loading import load
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Progress, Silent
 from edgetl.stages.common import preflight, sources
-from edgetl.stages.common.stage import Context, Stage, Step
+from edgetl.stages.common.stage import SOURCE, Context, Stage, Step
 from edgetl.store import Store
 
 RECIPE = "name: tiny\nseed: 3\ndata: {kind: folder, root: data}\nteacher: {epochs: 5}\n"
@@ -63,7 +63,7 @@ def _epochs(recipe: Recipe) -> object:
 
 
 STAGES = (
-    Stage("one", 1, (), _settings, ("numpy",), _one),
+    Stage("one", 1, (SOURCE,), _settings, ("numpy",), _one),
     Stage("two", 1, ("one/number",), _epochs, (), _two),
     Stage("three", 1, ("two/number",), lambda recipe: {}, (), _three),
 )

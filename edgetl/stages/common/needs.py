@@ -1,10 +1,10 @@
-"""What stages read of the data stage, split by split: a stage depends on no split that it does not look at."""
+"""What several stages need: of the data stage, split by split, so that none depends on what it does not look at; tools."""
 
 from __future__ import annotations
 
 from edgetl.data.records import Split
 
-__all__ = ["TRAINING_DATA", "decoded", "originals"]
+__all__ = ["DECODING_TOOLS", "TRAINING_DATA", "TRAINING_TOOLS", "decoded", "originals"]
 
 
 def decoded(*splits: Split) -> tuple[str, ...]:
@@ -18,3 +18,6 @@ def originals(*splits: Split) -> tuple[str, ...]:
 
 
 TRAINING_DATA = decoded("train", "val")
+TRAINING_TOOLS = ("accelerate", "albumentations", "numpy", "opencv-python-headless", "timm", "torch")
+DECODING_TOOLS = ("numpy", "pillow")
+"""What original files are decoded and resized with."""

@@ -1,4 +1,4 @@
-"""Slices of the recipe as stages put them into their keys: seeds resolved, a weights file by its content."""
+"""Slices of the recipe as stages put them into their keys: seeds resolved, a weights file without its folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetl.config.recipe import Data, Recipe, Training
-from edgetl.files import sha256_of
 
 if TYPE_CHECKING:
     from edgetl.runtime.preprocessing import Preprocessing
@@ -53,7 +52,6 @@ def cautions(label: str, section: Training, weights: str) -> list[str]:
     return [f"{label}: {named} would keep pretrained layers, but weights: none starts from random ones"]
 
 
-def weights_identity(weights: str) -> str:
-    """`weights` of the recipe, or the sha256 of the file that it names."""
-    path = Path(weights)
-    return sha256_of(path) if path.is_file() else weights
+def weights_name(weights: str) -> str:
+    """`weights` of the recipe; a file, whose content the stage's `files` put into the key, by its name."""
+    return Path(weights).name

@@ -6,14 +6,16 @@ The phantom's are rendered and MedMNIST's are unpacked into the store when first
 from __future__ import annotations
 
 import hashlib
-import json
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Data, Recipe
 from edgetl.console.progress import Progress
-from edgetl.errors import RecipeError
+from edgetl.data.records import SPLITS
+from edgetl.errors import IntegrityError, RecipeError
+from edgetl.errors.wording import some
 from edgetl.store import Store
 
 if TYPE_CHECKING:
@@ -21,11 +23,14 @@ if TYPE_CHECKING:
 
 # `edgetl.data.phantom.VERSION`, whose import is heavy: a test holds the two together.
 PHANTOM_VERSION = 1
+PHANTOM_TOOLS = ("numpy", "opencv-python-headless", "pillow")
+INDEX = "files.sqlite"
+_SHOWN = 5
 _PHANTOM_IMAGES = 1400
 
 
 def fingerprint(loaded: Loaded, store: Store) -> str:
-    """Digest of the content that the data stage reads, files that the recipe leaves out apart.
+    """Digest of the content of the data set, files that the recipe leaves out apart, and of what is odd about it.
 
     Raises:
         DataError: the data set is not of its kind, or the recipe names labels that it lacks.
@@ -33,16 +38,46 @@ def fingerprint(loaded: Loaded, store: Store) -> str:
     """
     data, root = loaded.recipe.data, loaded.data_root
     if root is None:
-        return f"skin_phantom {PHANTOM_VERSION} {_phantom_name(loaded.recipe)}{_excluded(data, None, loaded.project)}"
+        return f"skin_phantom {_phantom_name(loaded.recipe)}"
     if data.kind == "medmnist":
         from edgetl.data import medmnist
 
         name = medmnist.identity(root, _unpacked(store) / "files.sqlite")
-        return f"medmnist {name}{_excluded(data, root, loaded.project)}"
+        return f"medmnist {name}"
     from edgetl.data.fingerprint import fingerprint as of_files
 
     found = records(data, root, loaded.project)
-    return of_files(found.root, found.records, store.root / "files.sqlite")
+    return of_files(found.root, found.records, store.root / INDEX, found.cautions)
+
+
+def changes(loaded: Loaded, store: Store, before: Path) -> str:
+    """Which files of the data set are not what they were when the data stage wrote `before`; empty where that is not known.
+
+    Raises as `fingerprint`.
+    """
+    from edgetl.data import originals
+    from edgetl.data.fingerprint import Fingerprints
+
+    if loaded.data_root is None or loaded.recipe.data.kind == "medmnist":
+        return ""
+    try:
+        known = {split: originals.read(before, split) for split in SPLITS}
+    except IntegrityError:  # of an older edgetl
+        return ""
+    source = records(loaded.recipe.data, loaded.data_root, loaded.project)
+    digests, _ = Fingerprints(store.root / INDEX).look(source.root, [record.image for record in source.records])
+    parts = []
+    for split, files in known.items():
+        changed = [image for image, digest in files.items() if digests.get(image, digest) != digest]
+        parts += [f"{split} images changed: {', '.join(some(changed, _SHOWN))}"] if changed else []
+    gone = [image for files in known.values() for image in files if image not in digests]
+    new = [image for image in digests if not any(image in files for files in known.values())]
+    parts += [
+        f"{what}: {', '.join(some(images, _SHOWN))}"
+        for what, images in (("images are gone", gone), ("new images", new))
+        if images
+    ]
+    return "; ".join(parts)
 
 
 def root(loaded: Loaded, store: Store, progress: Progress) -> Path:
@@ -56,7 +91,7 @@ def root(loaded: Loaded, store: Store, progress: Progress) -> Path:
             folder = medmnist.unpack(loaded.data_root, _unpacked(store), progress)
         store.use(f"medmnist-{folder.name}", loaded.recipe.name)
         return folder
-    folder = store.root / "phantom" / f"{PHANTOM_VERSION}-{_phantom_name(loaded.recipe)}"
+    folder = store.root / "phantom" / _phantom_name(loaded.recipe)
     store.use(f"phantom-{folder.name}", loaded.recipe.name)
     if (folder / "metadata.csv").is_file():  # written last, so a killed rendering starts again
         return folder
@@ -85,7 +120,7 @@ def records(data: Data, root: Path, project: Path) -> Source:
 
 
 def exclusions(data: Data, root: Path | None, project: Path) -> tuple[str, ...]:
-    """The patterns of data.exclude, read from its file where it names one: beside the recipe, or below the root.
+    """The patterns of data.exclude, read from its file where it names one.
 
     Raises:
         RecipeError: there is no such file.
@@ -95,6 +130,18 @@ def exclusions(data: Data, root: Path | None, project: Path) -> tuple[str, ...]:
         return data.exclude
     from edgetl.data.selection import read_patterns
 
+    path = exclude_file(data, root, project)
+    assert path is not None
+    return read_patterns(path)
+
+
+def exclude_file(data: Data, root: Path | None, project: Path) -> Path | None:
+    """The file that data.exclude names: beside the recipe, or below the root; None where it is a list.
+
+    Raises RecipeError when there is none.
+    """
+    if not isinstance(data.exclude, str):
+        return None
     try:
         name = Path(data.exclude).expanduser()
     except RuntimeError as exc:  # ~nobody
@@ -102,19 +149,11 @@ def exclusions(data: Data, root: Path | None, project: Path) -> tuple[str, ...]:
     folders = [project] if root is None else [project, root.parent if root.is_file() else root]
     for folder in folders:
         if (folder / name).is_file():
-            return read_patterns(folder / name)
+            return folder / name
     raise RecipeError(
         f"data.exclude: there is no file {data.exclude} in {' or '.join(map(str, folders))}",
         hint=f'patterns go into a list: exclude: ["{data.exclude}"]',
     )
-
-
-def _excluded(data: Data, root: Path | None, project: Path) -> str:
-    """The recipe's key holds the name of a file of patterns: this is for what stands in it."""
-    if not isinstance(data.exclude, str):
-        return ""
-    patterns = json.dumps(exclusions(data, root, project))
-    return f" without {hashlib.sha256(patterns.encode()).hexdigest()}"
 
 
 def _unpacked(store: Store) -> Path:
@@ -131,4 +170,6 @@ def _size(recipe: Recipe) -> int:
 
 
 def _phantom_name(recipe: Recipe) -> str:
-    return f"{recipe.seed}-{_images(recipe)}-{_size(recipe)}"
+    """What decides the pictures, tools included: others draw other ones."""
+    tools = hashlib.sha256("".join(metadata.version(tool) for tool in PHANTOM_TOOLS).encode()).hexdigest()[:8]
+    return f"{PHANTOM_VERSION}-{recipe.seed}-{_images(recipe)}-{_size(recipe)}-{tools}"

@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Progress
 from edgetl.store import Dependencies, Entry
+
+SOURCE = "source"
 
 
 @dataclass(frozen=True)
@@ -48,16 +51,24 @@ def always(recipe: Recipe) -> bool:
     return True
 
 
+def none(loaded: Loaded, store: Path) -> dict[str, Path]:
+    """The `files` of a stage that reads none."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Stage:
     """One step of the pipeline.
 
     version: raised by hand when the code computes something else from the same inputs.
     needs: what it reads of earlier stages, as STAGE/FILE or STAGE/FOLDER: only a change of that recomputes it. Stages
-        that the recipe leaves out are left out here too.
+        that the recipe leaves out are left out here too. SOURCE is the whole data set, as its user keeps it.
     settings: the slice of the recipe that it depends on, as JSON.
-    tools: distributions whose version is part of the key.
+    tools: distributions whose version is part of the key, and with it the environment variables that change what they
+        compute (`environment.VARIABLES`).
     active: whether the recipe has this stage at all.
+    files: what else it reads that its user keeps, by what messages call it: their content is part of the key. Its second
+        argument is the store's folder.
     trains: whether a launcher's other processes join it; they wait while the first one computes the rest.
     network: what report.json calls the network that it writes into `network/`; None where it writes none.
     """
@@ -69,6 +80,7 @@ class Stage:
     tools: tuple[str, ...]
     run: Callable[[Context], None]
     active: Callable[[Recipe], bool] = always
+    files: Callable[[Loaded, Path], Mapping[str, Path]] = none
     trains: bool = False
     network: str | None = None
 

@@ -97,8 +97,8 @@ def render_again(run: Path) -> Path:
 
 def _key(loaded: Loaded, steps: Sequence[Step]) -> str:
     digests = {step.stage.name: step.entry.digest() for step in steps if step.entry}
-    recipe = loaded.recipe.model_dump(mode="json", exclude={"data": {"root"}})
-    parts = {"version": VERSION, "edgetl": __version__, "recipe": recipe, "stages": digests}
+    parts = {"version": VERSION, "edgetl": __version__, "recipe": _without_paths(loaded.recipe), "stages": digests}
+    parts["environment"] = _environment()
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -1,0 +1,71 @@
+"""Files of the user that stages read beside the data set: initial weights, targets, patterns of what to leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgetl.config import target
+from edgetl.config.loading import Loaded
+from edgetl.data.fingerprint import Fingerprints
+from edgetl.files import write_whole
+from edgetl.stages.common import sources
+
+__all__ = ["digests", "excluded", "fetch_weights", "targets", "weights"]
+
+
+def digests(paths: Mapping[str, Path], store: Path) -> dict[str, str]:
+    """sha256 of files by their names, through the store's index. Raises DataError for one that cannot be read."""
+    index = Fingerprints(store / sources.INDEX)
+    return {name: index.digest(path.parent, [path.name])[path.name] for name, path in paths.items()}
+
+
+def weights(backbone: str, source: str, store: Path) -> dict[str, Path]:
+    """The file that a network starts from, where the recipe names one or the hub has given it.
+
+    An installed package's is known by the sha256 that `edgetl.models.weights` demands of it.
+    """
+    if source != "hub":
+        path = Path(source)  # a file's is absolute since the recipe was loaded; the others are words
+        return {path.name: path} if path.is_absolute() and path.is_file() else {}
+    note = _note(store, backbone)
+    path = Path(note.read_text(encoding="utf-8")) if note.is_file() else note
+    return {f"the hub's {backbone}": path} if note.is_file() and path.is_file() else {}
+
+
+def fetch_weights(loaded: Loaded, store: Path) -> None:
+    """Have the hub's weights here, and note where, before keys are computed from their content.
+
+    Raises:
+        UsageError: timm has none for a backbone.
+        EnvironmentFault: they are not here, and the hub cannot be reached.
+    """
+    recipe = loaded.recipe
+    pairs = [
+        (recipe.student.backbone, recipe.student.weights),
+        *((one.backbone, one.weights) for one in recipe.teachers),
+    ]
+    for backbone in dict.fromkeys(backbone for backbone, source in pairs if source == "hub"):
+        from edgetl.models import hub
+
+        path, _ = hub.fetch(backbone)
+        note = _note(store, backbone)
+        note.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(note, str(path))
+
+
+def _note(store: Path, backbone: str) -> Path:
+    """What keeps where the hub's client put a backbone's weights: asking it takes seconds, and a build of results none."""
+    return store / "hub" / backbone.replace("/", "_")
+
+
+def targets(loaded: Loaded, store: Path) -> dict[str, Path]:
+    """The recipe's target files. Raises RecipeError for one that is not there."""
+    paths = [target.find(name, loaded.project) for name in loaded.recipe.targets]
+    return {f"targets/{path.name}": path for path in paths}
+
+
+def excluded(loaded: Loaded, store: Path) -> dict[str, Path]:
+    """The file of patterns that data.exclude names. Raises RecipeError when it is not there."""
+    path = sources.exclude_file(loaded.recipe.data, loaded.data_root, loaded.project)
+    return {path.name: path} if path else {}
