@@ -1,0 +1,263 @@
+"""Which stage depends on what, held against a table: every recipe field, file and environment variable in turn.
+
+A stage that depends on the change has another key, each other one the same. The tables are written by hand.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Set
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tiny_project
+from pydantic import BaseModel
+from tiny_project import keys, picture
+
+from edgetl import models
+from edgetl.config.fields import fields, section
+from edgetl.config.recipe import Recipe
+from edgetl.stages.common.environment import VARIABLES
+from edgetl.stages.common.files import fetch_weights
+
+FORMATS = ("onnx", "openvino", "tflite")
+EXPORT, QUANTIZE, CALIBRATE, VERIFY = (
+    {f"{stage}.{name}" for name in FORMATS} for stage in ("export", "quantize", "calibrate", "verify")
+)
+AFTER_CALIBRATE = {*CALIBRATE, *VERIFY, "benchmark"}
+AFTER_QUANTIZE = {*QUANTIZE, *AFTER_CALIBRATE}
+AFTER_PRUNE = {"prune", "evaluate", *EXPORT, *AFTER_QUANTIZE}
+AFTER_DISTIL = {"distil", *AFTER_PRUNE}
+AFTER_TEACH = {"teach", *AFTER_DISTIL}
+ALL = {"data", *AFTER_TEACH}
+OF_TFLITE = {f"{stage}.tflite" for stage in ("export", "quantize", "calibrate", "verify")} | {"benchmark"}
+OF_OPENVINO = {f"{stage}.openvino" for stage in ("export", "quantize", "calibrate", "verify")} | {"benchmark"}
+
+_TRAINING: dict[str, Any] = {
+    "epochs": 2,
+    "batch_size": 16,
+    "learning_rate": 0.01,
+    "weight_decay": 0.1,
+    "warmup_epochs": 0.5,
+    "layer_decay": 0.5,
+    "freeze_epochs": 1,
+    "patience": 3,
+    "ema": 0.5,
+    "imbalance": "weights",
+    "label_smoothing": 0.1,
+    "mixup": 0.2,
+    "cutmix": 0.2,
+    "precision": "bf16",
+    "seed": 5,
+}
+_PHANTOM = {"data": {"kind": "skin_phantom", "image_size": 32}}
+
+# Field of the recipe -> what is changed, and the stages that depend on it.
+CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
+    "name": ({"name": "other"}, set()),
+    "seed": ({"seed": 2}, ALL),
+    "data.kind": ({"data": {"kind": "folder", "root": "data", "exclude": "out.txt", "image_size": 32}}, ALL),
+    "data.root": ({"data.root": "moved/table.csv"}, set()),
+    "data.stand_in": ({"data.stand_in": "skin_phantom"}, set()),
+    "data.columns": ({"data.columns": None}, ALL),
+    **{
+        f"data.columns.{role}": ({f"data.columns.{role}": column}, ALL)
+        for role, column in (
+            ("path", "image2"),
+            ("label", "label2"),
+            ("group", "patient2"),
+            ("mask", "mask2"),
+            ("split", "split2"),
+        )
+    },
+    "data.labels": ({"data.labels": {"a": "other"}}, ALL),
+    "data.exclude": ({"data.exclude": ["images/23.png"]}, ALL),
+    "data.image_size": ({"data.image_size": 40}, ALL),
+    "data.resize.mode": ({"data.resize.mode": "pad"}, ALL),
+    "data.resize.kernel": ({"data.resize.kernel": "bicubic"}, ALL),
+    "data.augment": ({"data.augment": "standard"}, AFTER_TEACH),
+    "data.split.val": ({"data.split.val": 0.2}, ALL),
+    "data.split.test": ({"data.split.test": 0.2}, ALL),
+    "data.split.seed": ({"data.split.seed": 9}, ALL),
+    "data.images": ({**_PHANTOM, "data.images": 80}, ALL),
+    "teacher": ({"teacher": None}, AFTER_TEACH),
+    "teacher.backbone": ({"teacher.backbone": "mobilenetv3_small_075"}, AFTER_TEACH),
+    "teacher.weights": ({"teacher.weights": "none"}, AFTER_TEACH),
+    **{f"teacher.{name}": ({f"teacher.{name}": value}, AFTER_TEACH) for name, value in _TRAINING.items()},
+    "student.backbone": ({"student.backbone": "mobilenetv3_small_075"}, AFTER_DISTIL),
+    "student.weights": ({"student.weights": "other.pth"}, AFTER_DISTIL),
+    "student.attention": ({"student.attention": "se"}, AFTER_DISTIL),
+    "student.activation": ({"student.activation": "relu6"}, AFTER_DISTIL),
+    "distil.loss": ({"distil.loss": "kd"}, AFTER_DISTIL),
+    "distil.weights": ({"distil.weights": [1.0]}, AFTER_DISTIL),
+    "distil.temperature": ({"distil.temperature": 3.0}, AFTER_DISTIL),
+    **{f"distil.{name}": ({f"distil.{name}": value}, AFTER_DISTIL) for name, value in _TRAINING.items()},
+    "prune": ({"prune": None}, AFTER_PRUNE),
+    "prune.macs": ({"prune.macs": 0.5}, AFTER_PRUNE),
+    "prune.round_to": ({"prune.round_to": 4}, AFTER_PRUNE),
+    **{f"prune.{name}": ({f"prune.{name}": value}, AFTER_PRUNE) for name, value in _TRAINING.items()},
+    "quantize": ({"quantize": None}, AFTER_CALIBRATE),
+    "quantize.max_drop": ({"quantize.max_drop": 0.5}, VERIFY),
+    "quantize.images": ({"quantize.images": 9}, AFTER_QUANTIZE),
+    "export": ({"export": ["tflite", "onnx"]}, {"benchmark"}),
+    "targets": ({"targets": ["other"]}, {"benchmark"}),
+}
+_ONE_VALUE = {"schema", "quantize.scheme"}
+
+
+def _fields(model: type[BaseModel] = Recipe, path: str = "") -> Iterator[str]:
+    """Dotted paths of all fields; of a section its own path too where it can be left out."""
+    for field in fields(model):
+        inner = section(field.info.annotation)
+        if inner is None or field.takes_null:
+            yield f"{path}{field.name}"
+        if inner is not None:
+            yield from _fields(inner, f"{path}{field.name}.")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    project = tiny_project.write(tmp_path_factory.mktemp("keys"))
+    shutil.copytree(project / "data", project / "moved")
+    return project
+
+
+@pytest.fixture(scope="module")
+def before(project: Path) -> dict[str, str]:
+    return keys(project)
+
+
+def _changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """Stages in both with another key."""
+    return {name for name in before.keys() & after.keys() if before[name] != after[name]}
+
+
+def test_every_field_of_the_recipe_is_in_the_table() -> None:
+    assert set(_fields()) == CHANGES.keys() | _ONE_VALUE
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_changed_field(project: Path, before: dict[str, str], field: str) -> None:
+    changes, expected = CHANGES[field]
+    reference = keys(project, _PHANTOM) if field == "data.images" else before
+    shown = {"report"} if field != "data.root" else set()
+    assert _changed(reference, keys(project, changes)) == expected | shown
+
+
+def test_another_teacher_leaves_the_first_one_as_it_is(project: Path, before: dict[str, str]) -> None:
+    teacher = tiny_project.RECIPE["teacher"]
+    several = keys(project, {"teacher": [teacher, {**teacher, "seed": 3}]})
+    assert _changed(before, several) == AFTER_DISTIL | {"report"}
+    assert "teach.2" in several
+
+
+def test_a_recipe_that_is_read_from_elsewhere(
+    project: Path, before: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert keys(project) == before
+    (tmp_path / "student.pth").write_text("what the command finds where it runs comes first")
+    assert _changed(before, keys(project)) == AFTER_DISTIL | {"report"}
+
+
+_Change = Callable[[Path], object]
+
+
+def _in_table(before: str, after: str) -> _Change:
+    def change(project: Path) -> None:
+        table = project / "data" / "table.csv"
+        assert before in table.read_text()
+        table.write_text(table.read_text().replace(before, after))
+
+    return change
+
+
+def _image(number: int, **how: Any) -> _Change:
+    return lambda project: picture(project / "data" / "images" / f"{number:02}.png", **how)
+
+
+# Pictures 0 to 3 are for training, 4 for validation, 5 for the test; file of the user -> what is changed, and the stages.
+FILES: dict[str, tuple[_Change, Set[str]]] = {
+    "a training picture": (_image(0, seed=99), ALL),
+    "a validation picture": (_image(4, seed=99), ALL),
+    "a test picture": (_image(5, seed=99), {"data", "evaluate", *VERIFY}),
+    "a training picture saved again": (_image(0, seed=0, compress=0), {"data"}),
+    "a validation picture saved again": (_image(4, seed=4, compress=0), {"data", "evaluate", *AFTER_CALIBRATE}),
+    "a test picture saved again": (_image(5, seed=5, compress=0), {"data", "evaluate", *VERIFY}),
+    "a mask": (lambda project: picture(project / "data" / "masks" / "00.png", 99), {"data"}),
+    "a picture that is left out": (_image(23, seed=99), set()),
+    "the patient of a training picture": (_in_table(",P0,", ",P900,"), ALL),
+    "the patient of a test picture": (_in_table(",P5,", ",P905,"), {"data", "evaluate", *VERIFY}),
+    "the label of a test picture": (
+        _in_table("images/05.png,a,P5", "images/05.png,b,P5"),
+        {"data", "evaluate", *VERIFY},
+    ),
+    "a further column, which records keep": (_in_table("split2", "split3"), ALL),
+    "a remark among the patterns": (lambda project: (project / "out.txt").write_text("# x\nimages/23.png\n"), {"data"}),
+    "the target": (lambda project: (project / "targets" / "mine.yaml").write_text("{name: mine}"), {"benchmark"}),
+    "another target": (lambda project: (project / "targets" / "other.yaml").write_text("{name: x}"), set()),
+    "the teacher's weights": (lambda project: (project / "teacher.pth").write_text("new"), AFTER_TEACH),
+    "the student's weights": (lambda project: (project / "student.pth").write_text("new"), AFTER_DISTIL),
+    "other weights": (lambda project: (project / "other.pth").write_text("new"), set()),
+    "a file that is none of ours": (lambda project: (project / "notes.txt").write_text("new"), set()),
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_changed_file(file: str, tmp_path: Path) -> None:
+    project = tiny_project.write(tmp_path)
+    before = keys(project, real_data=True)
+    change, expected = FILES[file]
+    change(project)
+    assert _changed(before, keys(project, real_data=True)) - {"report"} == expected
+
+
+_BY_TOOL = {
+    "litert-torch": OF_TFLITE,
+    "numpy": ALL,
+    "opencv-python-headless": AFTER_TEACH,
+    "openvino": OF_OPENVINO,
+    "timm": AFTER_TEACH,
+    "torch": AFTER_TEACH,
+}
+_VARIABLES = {
+    name: set().union(*(_BY_TOOL[tool] for tool in VARIABLES if name in VARIABLES[tool]))
+    for names in VARIABLES.values()
+    for name in names
+}
+
+
+@pytest.mark.parametrize("name", _VARIABLES)
+def test_a_variable_that_changes_what_a_tool_computes(
+    project: Path, before: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "")
+    assert keys(project) == before, "set to nothing is not set"
+    monkeypatch.setenv(name, "1")
+    assert _changed(before, keys(project)) - {"report"} == _VARIABLES[name]
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "KMP_BLOCKTIME", "CUDA_VISIBLE_DEVICES", "EDGETL_QUIET"])
+def test_a_variable_that_changes_no_number(
+    project: Path, before: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, os.environ.get(name, "") + "1")
+    assert keys(project) == before
+
+
+def test_the_hubs_weights_are_keyed_by_their_content_once_they_are_here(
+    project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    changes = {"student.weights": "hub"}
+    unknown = keys(project, changes)
+    fake = SimpleNamespace(fetch=lambda backbone: (tmp_path / "model.safetensors", "timm/x"))
+    monkeypatch.setattr(models, "hub", fake, raising=False)  # the real one imports timm, for seconds
+    found = []
+    for content in ("one", "two"):
+        (tmp_path / "model.safetensors").write_text(content)
+        fetch_weights(tiny_project.read(project, changes), project / ".edgetl")
+        found.append(keys(project, changes))
+    assert _changed(unknown, found[0]) == _changed(found[0], found[1]) == AFTER_DISTIL | {"report"}
