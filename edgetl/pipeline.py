@@ -150,7 +150,7 @@ def _context(
 
 def _outside(stage: Stage, loaded: Loaded, store: Store) -> dict[str, str]:
     """Digests of what a stage reads that is no result of another stage: the data set, and files of the user."""
-    digests = files.digests(stage.files(loaded, store.root), store.root)
+    digests = files.digests(stage.files(loaded, store.root))
     return digests | ({SOURCE: sources.fingerprint(loaded, store)} if SOURCE in stage.needs else {})
 
 

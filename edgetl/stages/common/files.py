@@ -7,17 +7,19 @@ from pathlib import Path
 
 from edgetl.config import target
 from edgetl.config.loading import Loaded
-from edgetl.data.fingerprint import Fingerprints
-from edgetl.files import write_whole
+from edgetl.errors import DataError
+from edgetl.files import sha256_of, write_whole
 from edgetl.stages.common import sources
 
 __all__ = ["digests", "excluded", "fetch_weights", "targets", "weights"]
 
 
-def digests(paths: Mapping[str, Path], store: Path) -> dict[str, str]:
-    """sha256 of files by their names, through the store's index. Raises DataError for one that cannot be read."""
-    index = Fingerprints(store / sources.INDEX)
-    return {name: index.digest(path.parent, [path.name])[path.name] for name, path in paths.items()}
+def digests(paths: Mapping[str, Path]) -> dict[str, str]:
+    """sha256 of files, by the same names. Raises DataError for one that cannot be read."""
+    try:
+        return {name: sha256_of(path) for name, path in paths.items()}
+    except OSError as exc:
+        raise DataError(f"cannot be read: {exc.strerror}", place=str(exc.filename)) from exc
 
 
 def weights(backbone: str, source: str, store: Path) -> dict[str, Path]:
