@@ -44,7 +44,6 @@ class Checkpoints:
         self._folder = folder
         self._identity = identity
         folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
 
     def load(self) -> Snapshot | None:
         """The last state that was saved, or None when there is none or it belongs to another run.
@@ -83,6 +82,7 @@ class Checkpoints:
         return _read(self._folder / _best(epoch))[0]
 
     def _write(self, name: str, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
+        sweep(self._folder)  # here, not when opened: of several processes only the first one writes
         path = self._folder / name
         content = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
         try:

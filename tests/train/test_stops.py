@@ -86,11 +86,13 @@ def test_a_killed_process_goes_on_in_the_middle_of_its_epoch(tmp_path: Path, uns
                 process.kill()
                 break
     assert process.wait() == -signal.SIGKILL
+    (tmp_path / f".{_LAST}.1.partial").write_bytes(b"half of a checkpoint, if the kill fell there")
     network, progress = tiny_network(99), _At()
     train(network, tmp_path, progress)
     assert "going on in epoch 2 of 4, after batch " in progress.said[0]
     assert progress.steps < 4 * STEPS - STEPS
     assert same(network, unstopped)
+    assert not list(tmp_path.glob(".*"))
 
 
 @pytest.mark.parametrize("step", [1, STEPS + 2, 2 * STEPS])
