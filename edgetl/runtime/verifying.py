@@ -51,26 +51,23 @@ def verify(bundle: Path, threads: int = 1) -> list[Check]:
         IntegrityError: `bundle.json` itself cannot be used, so there is nothing to check against.
     """
     manifest = Manifest.read(bundle)
-    files = _files(bundle, manifest)
-    if not all(check.passed for check in files):  # what follows would only restate it, on files nobody vouches for
-        return files
+    if faults := _file_faults(bundle, manifest):  # what follows would only restate them, on files nobody vouches for
+        return [Check(None, "files", False, fault) for fault in faults]
+    files = Check(None, "files", True, f"{len(manifest.files)} files have their sha256, none is unlisted")
     outputs = [_outputs(bundle, manifest, artifact, threads) for artifact in manifest.artifacts]
-    return [*files, *_labels(bundle, manifest), _preprocessing(bundle, manifest), *outputs]
+    return [files, *_labels(bundle, manifest), _preprocessing(bundle, manifest), *outputs]
 
 
-def _files(bundle: Path, manifest: Manifest) -> list[Check]:
-    problems = []
+def _file_faults(bundle: Path, manifest: Manifest) -> list[str]:
+    faults = []
     for path, expected in manifest.files.items():
         try:
             if digest(plain_file(bundle, path)) != expected:
-                problems.append(f"{path}: its sha256 is not the manifest's")
+                faults.append(f"{path}: its sha256 is not the manifest's")
         except IntegrityError as exc:
-            problems.append(f"{path}: {exc.message}")
+            faults.append(f"{path}: {exc.message}")
     unlisted = sorted(set(contents(bundle)) - set(manifest.files) - {NAME})
-    problems += [f"{path}: is not listed in {NAME}" for path in unlisted]
-    if problems:
-        return [Check(None, "files", False, problem) for problem in problems]
-    return [Check(None, "files", True, f"{len(manifest.files)} files have their sha256, none is unlisted")]
+    return faults + [f"{path}: is not listed in {NAME}" for path in unlisted]
 
 
 def _labels(bundle: Path, manifest: Manifest) -> list[Check]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -328,6 +330,29 @@ class TestGolden:
         change(bundle, f"golden/{artifact}.npy", (1, 2), np.float32(share * tolerance))
         failed = [check.artifact for check in verify(bundle) if check.passed is False]
         assert failed == ([] if passes else [artifact])
+
+    def test_no_tolerance_asks_for_equality(self, bundle: Path) -> None:
+        edit(bundle, lambda content: content["golden"]["tolerance"].update(int8=0.0))
+        assert failures(bundle) == []
+
+    @pytest.mark.parametrize("threads", [1, 3])
+    def test_threads_are_the_runtimes(self, bundle: Path, opened: list[FakeSession], threads: int) -> None:
+        verify(bundle) if threads == 1 else verify(bundle, threads)
+        assert [session.given[1] for session in opened] == [threads, threads]
+
+    def test_without_pillow_pictures_are_skipped_and_tensors_still_checked(
+        self, bundle: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "PIL", None)
+        checks = {check.check: check for check in verify(bundle)}
+        assert checks["preprocessing"].passed is None
+        assert checks["preprocessing"].detail.startswith("skipped: decoding a picture needs Pillow")
+        assert checks["outputs"].passed
+
+    def test_a_pickle_is_not_loaded_even_of_the_right_tensors(self, bundle: Path) -> None:
+        tensors = np.load(bundle / "golden/tensors.npy")
+        (bundle / "golden/tensors.npy").write_bytes(pickle.dumps(tensors))
+        assert len(failures(rehash(bundle, "golden/tensors.npy"))) == 3
 
     def test_nan_is_no_agreement(self, bundle: Path) -> None:
         change(bundle, "golden/red.npy", (0, 0), np.float32("nan"))
