@@ -5,7 +5,6 @@ Understands str, int, float, bool, Any, Literal, X | None, tuple[X, ...], Mappin
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -70,7 +69,7 @@ def _dataclass(kind: type, content: object, place: str) -> Any:
 
 def _plain(kind: Any, content: object, place: str) -> Any:
     if kind is float and isinstance(content, int | float) and not isinstance(content, bool):
-        if abs(content) < math.inf and abs(content) <= _LARGEST:  # also whole numbers beyond any float
+        if abs(content) <= _LARGEST:  # neither infinite, nor NaN, nor a whole number beyond any float
             return float(content)
     elif type(content) is kind:  # bool is an int for isinstance, not here
         return content

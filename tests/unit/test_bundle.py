@@ -291,7 +291,11 @@ class TestArtifact:
 
     def test_it_is_given_its_options(self, bundle: Path, opened: list[FakeSession]) -> None:
         open_predictor(bundle, "blue", threads=3)
-        assert opened[0].given == (bundle / "models/blue.json", 3, {"hint": "blue"})
+        open_predictor(bundle)
+        assert [session.given for session in opened] == [
+            (bundle / "models/blue.json", 3, {"hint": "blue"}),
+            (bundle / "models/red.json", 1, {"hint": "red"}),
+        ]
 
     @pytest.mark.parametrize(
         "content", ['{"bias": [1, 0]}', '{"bias": [1, 0, 0, 0]}', '{"bias": [1, 0, 0], "size": 5}']

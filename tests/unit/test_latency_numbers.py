@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,14 @@ QUICK = Effort(rounds=10, runs=100, seconds=0.2, limit_s=8.0, warm_up_s=0.0)
 
 
 class FakeRunning:
-    """A worker whose runs take what `times` says, in ms, one after the other; counts what it is asked for."""
+    """A worker whose command is the times of its runs in ms, the last one for ever; counts what it is asked for."""
 
     log: list[tuple[str, int]]
 
-    def __init__(self, worker: Worker, times: Iterator[float] | None = None) -> None:
+    def __init__(self, worker: Worker) -> None:
         self.worker, self.asked = worker, list[int]()
-        self._times = times or itertools.repeat(float(worker.argv[0]))
+        *first, last = map(float, worker.argv)
+        self._times = itertools.chain(first, itertools.repeat(last))
 
     def __enter__(self) -> FakeRunning:
         return self
@@ -51,13 +51,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "Running", FakeRunning)
 
 
-def takes(milliseconds: float) -> FakeRunning:
-    return FakeRunning(Worker("fake", (str(milliseconds),)))
-
-
 def warmed(milliseconds: float, effort: Effort) -> tuple[int, list[int]]:
     """Runs in each turn, and what was run to find that out."""
-    running = takes(milliseconds)
+    running = FakeRunning(Worker("fake", (str(milliseconds),)))
     return measuring._warm_up(running, effort), running.asked  # type: ignore[arg-type]
 
 
@@ -98,7 +94,7 @@ def test_a_model_is_warmed_up_in_pieces_of_a_tenth_of_a_second(
 
 @pytest.mark.parametrize(("count", "settling"), [(1, 0), (2, 1), (9, 1), (10, 2), (19, 2), (20, 3), (100, 11)])
 def test_the_first_runs_of_a_turn_are_not_counted(count: int, settling: int) -> None:
-    running = FakeRunning(Worker("fake", ()), map(float, itertools.count()))
+    running = FakeRunning(Worker("fake", tuple(map(str, range(1000)))))
     times = measuring._turn(running, count)  # type: ignore[arg-type]
     assert running.asked == [settling + count]
     assert times == list(map(float, range(settling, settling + count)))
@@ -121,17 +117,17 @@ def test_both_the_runs_and_the_time_are_wanted(rounds: list[list[float]], enough
 
 
 def test_workers_start_one_after_the_other_and_run_in_rounds() -> None:
-    told: list[tuple[str, int, int]] = []
+    advanced: list[tuple[str, int, int]] = []
     effort = Effort(rounds=3, runs=6, seconds=0.0, limit_s=8.0, warm_up_s=0.0)
     plan = [Worker("a", ("1",)), Worker("b", ("4",), threads=2, batch=3), Worker("c", ("1",))]
-    results = measure(plan, "quick", seed=0, advance=lambda *words: told.append(words), effort=effort)
+    results = measure(plan, "quick", seed=0, advance=lambda *words: advanced.append(words), effort=effort)
     starts = [(f"{name} ready", 0) for name in "abc"] + [(name, 2) for name in "abc"]
     assert FakeRunning.log[:6] == starts
     turns = [name for name, count in FakeRunning.log[6:] if count]
     assert [sorted(turns[place : place + 3]) for place in (0, 3, 6)] == [["a", "b", "c"]] * 3
     assert len(turns) == 9
     assert {name for name, count in FakeRunning.log if not count and "closed" in name} == {f"{n} closed" for n in "abc"}
-    assert told == [("measuring", 1, 3), ("measuring", 2, 3), ("measuring", 3, 3)]
+    assert advanced == [("measuring", 1, 3), ("measuring", 2, 3), ("measuring", 3, 3)]
     assert [result.name for result in results] == ["a", "b", "c"]
     assert results[1] == Measurement(
         name="b",
@@ -155,15 +151,14 @@ def test_workers_start_one_after_the_other_and_run_in_rounds() -> None:
     assert "described" not in content
 
 
-def test_rounds_go_on_until_the_slowest_to_fill_has_its_time() -> None:
-    told: list[int] = []
+def test_rounds_go_on_until_each_worker_has_its_time() -> None:
+    advanced: list[int] = []
     effort = Effort(rounds=2, runs=2, seconds=0.01, limit_s=math.inf, warm_up_s=0.0)
-    plan = [Worker("steady", ("1",)), Worker("faster once warm", ("9",))]
-    fast, _ = measure(plan, effort=effort, advance=lambda label, done, total: told.append(done))
-    assert fast.runs == 10
-    assert told == [1, 2]
-    hurried = FakeRunning(Worker("x", ()), itertools.chain([5.0] * 2, itertools.repeat(1.0)))
-    assert measuring._warm_up(hurried, effort) == 1  # type: ignore[arg-type]
+    plan = [Worker("steady", ("1",)), Worker("faster once warm", ("5", "5", "1"))]
+    steady, faster = measure(plan, effort=effort, advance=lambda label, done, total: advanced.append(done))
+    assert (len(faster.round_ms), faster.runs) == (10, 10)
+    assert (len(steady.round_ms), steady.runs) == (10, 50)
+    assert advanced == [1, *[2] * 9]
 
 
 def test_each_mode_has_its_effort(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,9 +174,13 @@ def test_seeds_are_orders() -> None:
         measure([Worker(name, ("10",)) for name in "abcd"], seed=seed, effort=QUICK)
         orders.add(tuple(name for name, count in FakeRunning.log if count))
     assert len(orders) == 4
-    FakeRunning.log = []
-    measure([Worker(name, ("10",)) for name in "abcd"], effort=QUICK)
-    assert tuple(name for name, count in FakeRunning.log if count) in orders
+    without = []
+    plan = [Worker(name, ("10",)) for name in "abcd"]
+    for start in (lambda: measure(plan, seed=0, effort=QUICK), lambda: measure(plan, effort=QUICK)):
+        FakeRunning.log = []
+        start()
+        without.append(FakeRunning.log)
+    assert without[0] == without[1]
 
 
 def test_percentiles_are_over_all_runs_and_medians_over_each_round() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,7 @@ ALLOWED: dict[str, Callable[[dict[str, Any]], None]] = {
     "exact": put("golden", "tolerance", "fp32", value=0),
     "nearly anything": put("golden", "tolerance", "fp32", value=1 - 1e-9),
     "one byte": put("artifacts", 0, "bytes", value=1),
+    "hottest": put("artifacts", 0, "temperature", value=sys.float_info.max),
     "cold": put("artifacts", 0, "temperature", value=1e-9),
     "a note": put("files", "models.txt", value=DIGEST),
     "as first written": lambda content: content["files"].pop("golden/labels.txt"),
@@ -242,6 +244,33 @@ def test_the_last_value_that_is_right_is_allowed(change: Callable[[dict[str, Any
     content = copy.deepcopy(manifest().to_json())
     change(content)
     assert Manifest.from_json(content).to_json() == content
+
+
+def places(content: Any, *path: str | int) -> list[tuple[str | int, ...]]:
+    """The path of each value in JSON, those of `provenance` left out, which may hold anything."""
+    inner = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    paths = [path] if path else []
+    for key, value in inner:
+        paths += [] if path == ("provenance",) else places(value, *path, key)
+    return paths
+
+
+OTHERS: tuple[Any, ...] = (None, True, 7, 1.5, "x", [], {}, [None], {"x": None})
+
+
+@pytest.mark.parametrize("place", places(manifest().to_json()), ids=lambda place: ".".join(map(str, place)))
+def test_a_value_of_another_type_is_named(place: tuple[str | int, ...]) -> None:
+    original: Any = manifest().to_json()
+    for key in place:
+        original = original[key]
+    for other in OTHERS:
+        kinds = (type(original), *((int,) if isinstance(original, float) else ()))
+        if type(other) in kinds or (other is None and place == ("stand_in",)):
+            continue
+        content = copy.deepcopy(manifest().to_json())
+        put(*place, value=other)(content)
+        with pytest.raises(IntegrityError, match=rf"{place[0]}.*(got|expected|is not)"):
+            Manifest.from_json(content)
 
 
 @pytest.mark.parametrize(
