@@ -69,7 +69,6 @@ class Running:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
-                text=True,
                 encoding="utf-8",
                 errors="replace",
                 env={**os.environ, **worker.env},
@@ -79,9 +78,9 @@ class Running:
             raise WorkerError(f"cannot start {worker.argv[0]}: {exc.strerror}", place=worker.name) from exc
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._stdin = self._process.stdin
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=_read_lines, args=(self._process.stdout, self._lines), daemon=True)
+        self._reader = threading.Thread(target=_read_lines, args=(self._stdout, self._lines), daemon=True)
         self._reader.start()
 
     def __enter__(self) -> Running:
@@ -95,8 +94,8 @@ class Running:
         self._process.kill()
         self._process.wait()
         self._reader.join(LEAVE_TIMEOUT_S)
-        if not self._reader.is_alive() and self._process.stdout is not None:
-            self._process.stdout.close()
+        if not self._reader.is_alive():
+            self._stdout.close()
         self._errors.close()
 
     def ready(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 
 import edgetl
 from edgetl.runtime.errors import WorkerError
-from edgetl.runtime.measuring import EFFORTS, Effort, Measurement, _enough, _noise, measure
+from edgetl.runtime.measuring import Effort, Measurement, measure
 from edgetl.runtime.workers import Running, Worker
 
 ROOT = str(Path(edgetl.__file__).parent.parent)
@@ -128,45 +128,11 @@ def test_a_worker_that_fails_is_named_with_its_last_words(code: str, message: st
     assert caught.value.exit_code == 4
 
 
-def test_a_command_that_does_not_exist() -> None:
-    with pytest.raises(WorkerError, match="cannot start no-such-program"):
-        measure([Worker("tiny", ("no-such-program",))])
-
-
-def test_a_worker_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgetl.runtime.workers.START_TIMEOUT_S", 0.5)
-    with pytest.raises(WorkerError, match="did not answer for"):
-        measure([python("tiny", "import time; time.sleep(60)")])
-
-
 def test_a_missing_model_says_so_through_the_worker(tmp_path: Path) -> None:
     model = str(tmp_path / "none.onnx")
     argv = (sys.executable, "-m", "edgetl.runtime", "worker", "--path", model, "--backend", "onnx")
     with pytest.raises(WorkerError, match=r"exit code 5; its last line: .*none\.onnx: cannot be read"):
         measure([Worker("tiny", argv, env={"PYTHONPATH": ROOT})])
-
-
-def test_full_mode_asks_for_a_minute_and_1024_runs() -> None:
-    assert (EFFORTS["full"].runs, EFFORTS["full"].seconds) == (1024, 60.0)
-    assert EFFORTS["quick"].limit_s + EFFORTS["quick"].warm_up_s < 10
-
-
-def test_full_mode_goes_on_until_it_has_its_runs_and_its_time() -> None:
-    effort = Effort(rounds=3, runs=30, seconds=0.2, limit_s=float("inf"), warm_up_s=0.0)
-    assert _enough([[10.0] * 20, [10.0] * 10], effort)
-    assert not _enough([[10.0] * 29], effort), "too few runs"
-    assert not _enough([[1.0] * 100], effort), "too little time"
-
-
-def test_quick_mode_stops_after_its_rounds_however_slow_the_model_is() -> None:
-    assert _enough([[5000.0]], EFFORTS["quick"])
-
-
-def test_noise_is_spread_or_drift() -> None:
-    quiet = np.tile([9.9, 10.0, 10.1], 40)
-    assert _noise(quiet, (10.0, 10.1, 9.9, 10.0)) == ""
-    assert "middle half" in _noise(np.tile([8.0, 10.0, 13.0], 40), (10.0, 10.0))
-    assert "halves of the rounds" in _noise(quiet, (9.0, 9.0, 11.0, 11.0))
 
 
 def test_a_measurement_is_one_flat_json_object(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,8 +90,12 @@ def test_it_is_gone_once_the_block_ends() -> None:
         one.ready()
     assert one._process.returncode is not None
     assert not one._reader.is_alive()
-    assert one._process.stdout is not None
-    assert one._process.stdout.closed
+    assert one._stdout.closed
+
+
+def test_a_command_that_does_not_exist_is_named() -> None:
+    with pytest.raises(WorkerError, match=r"^tiny: cannot start no-such-program: No such file"):
+        Running(Worker("tiny", ("no-such-program",)))
 
 
 @pytest.mark.parametrize("moment", ["START_TIMEOUT_S", "ANSWER_TIMEOUT_S"])
@@ -127,6 +132,10 @@ def test_a_local_worker_opens_the_file_with_its_options(tmp_path: Path, monkeypa
         "--options": '{"HINT": "f32"}',
     }
     assert (worker.name, worker.threads, worker.batch) == ("x", 3, 1)
+    assert local_worker(tmp_path, artifact) == replace(
+        worker, argv=(*worker.argv[:9], "1", *worker.argv[10:]), threads=1
+    )
+    assert (Worker("x", ()).threads, Worker("x", ()).batch) == (1, 1)
     root, before = worker.env["PYTHONPATH"].split(":")
     assert (Path(root) / "edgetl/runtime/workers.py").is_file()
     assert before == "/elsewhere"
