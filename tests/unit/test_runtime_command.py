@@ -13,7 +13,7 @@ from tiny_bundle import FakeSession
 
 from edgetl.runtime import __main__ as command
 from edgetl.runtime.cores import usable_cores
-from edgetl.runtime.errors import IntegrityError, MissingRuntime
+from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
 from edgetl.runtime.sessions import SESSIONS, Runtime
 from edgetl.runtime.workers import Worker
 
@@ -95,6 +95,25 @@ def test_an_error_goes_to_stderr_with_its_exit_code(bundle: Path, capsys: pytest
     assert "has no artefact 'green'\n  hint: it has: red, blue" in printed.err
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(EdgetlError, 1), (UnreadableImage, 2), (MissingRuntime, 3), (WorkerError, 4), (IntegrityError, 5)],
+)
+def test_each_error_has_its_exit_code(
+    bundle: Path,
+    error: type[EdgetlError],
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error("what is wrong", place="bundle.json", hint="what to do")
+
+    monkeypatch.setattr(command, "verify", fail)
+    assert command.main(["verify", str(bundle)]) == code
+    assert capsys.readouterr().err == "bundle.json: what is wrong\n  hint: what to do\n"
+
+
 def test_ctrl_c_has_its_exit_code(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -108,7 +127,7 @@ def test_ctrl_c_has_its_exit_code(bundle: Path, monkeypatch: pytest.MonkeyPatch)
     [
         ([], ["red", "blue"], "quick", 0, 1),
         (["--artifact", "blue", "--full", "--seed", "7", "--threads", "2"], ["blue"], "full", 7, 2),
-        (["--artifact", "blue", "--artifact", "red"], ["blue", "red"], "quick", 0, 1),
+        (["--artifact", "blue", "--artifact", "red", "--threads", "1"], ["blue", "red"], "quick", 0, 1),
     ],
 )
 def test_measure_asks_for_what_was_said(
@@ -142,6 +161,9 @@ def test_a_worker_is_given_its_model(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert given == [(Path("m.xml"), "openvino", 1, {}), (Path("m.xml"), "openvino", 4, {"HINT": "f32"})]
 
 
+NO_OPTIONS = ("{", "[]", '{"a": 1}', '{"a": "", "b": 1}', '"a"')
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -151,7 +173,10 @@ def test_a_worker_is_given_its_model(monkeypatch: pytest.MonkeyPatch, capsys: py
         ["worker", "--path", "x", "--backend", "none"],
         ["predict", "bundle"],
         *(["verify", "bundle", "--threads", count] for count in ("0", "-1", "two", "1.5", "")),
-        *(["worker", "--path", "x", "--backend", "onnx", "--options", text] for text in ("{", "[]", '{"a": 1}', '"a"')),
+        *(
+            ["worker", "--path", "x", "--backend", "onnx", "--options", text]
+            for text in ("{", "[]", '{"a": 1}', '{"a": "", "b": 1}', '"a"')
+        ),
     ],
 )
 def test_other_arguments_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,7 @@ def test_peak_memory_without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     fake_status(monkeypatch, tmp_path, None)
     monkeypatch.setattr(sys, "platform", "darwin")  # counts bytes
     counted = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    assert peak_rss_mb() == pytest.approx(counted, rel=0.5)
+    assert peak_rss_mb() == pytest.approx(counted, rel=0.1)
     monkeypatch.setattr(sys, "platform", "win32")
     assert peak_rss_mb() is None
 
