@@ -1,4 +1,4 @@
-"""What `edgetl check` finds: a survey of every picture, and what a build of the same data would refuse.
+"""`edgetl check`: a survey of every picture, and what a build of the same data would refuse.
 
 A build refuses files that cannot be read, groups or identical files in two splits that the source prescribes, and classes
 with too few groups for every split. Near duplicates it only warns of: that two pictures are one photograph is measured,
@@ -13,23 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgetl.config.loading import Loaded
+from edgetl.api.boundary import boundary
+from edgetl.api.paths import split_data
+from edgetl.api.project import store_of
+from edgetl.api.recipes import AnyRecipe, Loaded, Overrides, load_recipe, stand_in_warning
 from edgetl.config.recipe import Split
+from edgetl.console.capture import captured
+from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress
 from edgetl.data import leaks
 from edgetl.data.source import Source, open_source
 from edgetl.data.splits import split
 from edgetl.data.survey import Survey, survey
-from edgetl.errors import DataError
+from edgetl.errors import DataError, Interrupted, UsageError
 from edgetl.stages.common import preflight, sources
 from edgetl.stages.common.settings import split_seed
-from edgetl.store import Store
 
-__all__ = ["Check", "Survey", "check_data", "check_recipe"]
+__all__ = ["CheckResult", "Survey", "check"]
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """A checked data set.
 
     root: what the user named, or where its stand-in was rendered.
@@ -46,36 +50,68 @@ class Check:
         """The survey's, and the problems."""
         return {**self.survey.to_json(), "stand_in": self.stand_in, "problems": list(self.problems)}
 
+    def raise_on_problems(self) -> None:
+        """Raise the DataError with which a build would stop, if one would."""
+        if self.problems:
+            others = "".join(f"\n  and: {problem}" for problem in self.problems[1:])
+            raise DataError(f"a build would stop here: {self.problems[0]}{others}", place=str(self.root))
 
-def check_recipe(loaded: Loaded, store: Store, progress: Progress) -> Check:
-    """A recipe's names and data, with its labels, columns, exclusions and split.
+
+@boundary
+def check(
+    recipe: AnyRecipe | None = None,
+    *,
+    overrides: Overrides = (),
+    data: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    progress: Listener = None,
+) -> CheckResult:
+    """Look at every picture of a recipe's data, or of data alone, without training.
+
+    Args:
+        recipe: its names, labels, columns, exclusions and split are checked too. Either this or `data`.
+        overrides: fields of the recipe that get another value.
+        data: KIND:ROOT; only the splits that it prescribes itself are looked at.
+        columns: of a CSV table in `data`, as role -> column; the others are found by their name.
+        progress: what is told how far it is; nobody without it.
 
     Raises:
-        EdgetlError: what a build would raise before it looks at the first picture.
+        UsageError: both or none of the two, an unknown kind, or columns of one that has none.
+        DataError: the root is not of its kind.
+        EdgetlError: what else a build would raise before it looks at the first picture.
     """
-    recipe = loaded.recipe
+    if (recipe is None) == (data is None):
+        raise UsageError("check: expected a recipe, or --data KIND:ROOT", hint="edgetl check --help")
+    if data is not None and overrides:
+        raise UsageError("--set changes fields of a recipe, and --data has none", hint="edgetl check RECIPE --set ...")
+    if data is None and columns:
+        raise UsageError("--columns is for --data", hint="--set data.columns.label=... changes those of a recipe")
+    try:
+        with reporting_to(progress) as told, captured():  # what libtiff prints is nobody's, and helps nobody
+            if recipe is not None:
+                return _of_recipe(load_recipe(recipe, overrides), told)
+            return _of_data(*split_data(data or ""), columns or {}, told)
+    except KeyboardInterrupt as exc:
+        raise Interrupted("interrupted; a check changes nothing") from exc
+
+
+def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
+    if loaded.stand_in:
+        progress.warn(stand_in_warning(loaded))
+    recipe, store = loaded.recipe, store_of(loaded)
     preflight.check(loaded)
     root = sources.root(loaded, store, progress)
     source = sources.records(recipe.data, root, loaded.project)
     found = survey(source, store.root / "files.sqlite", progress)
     problems = _problems(found) or _unsplittable(found, source, recipe.data.split, split_seed(recipe))
-    return Check(found, loaded.data_root or root, loaded.stand_in, tuple(problems))
+    return CheckResult(found, loaded.data_root or root, loaded.stand_in, tuple(problems))
 
 
-def check_data(kind: str, root: Path, columns: Mapping[str, str], progress: Progress) -> Check:
-    """Data without a recipe: only the splits that it prescribes itself are looked at.
-
-    Args:
-        columns: of a CSV table, as role -> column; the others are found by their name.
-
-    Raises:
-        UsageError: an unknown kind, or columns of one that has none.
-        DataError: the root is not of its kind.
-    """
+def _of_data(kind: str, root: Path, columns: Mapping[str, str], progress: Progress) -> CheckResult:
     with tempfile.TemporaryDirectory() as scratch:
         source = open_source(kind, root, unpack_to=Path(scratch), columns=columns, progress=progress)
         found = survey(source, Path(scratch) / "files.sqlite", progress)
-    return Check(found, root, None, tuple(_problems(found)))
+    return CheckResult(found, root, None, tuple(_problems(found)))
 
 
 def _problems(found: Survey) -> list[str]:

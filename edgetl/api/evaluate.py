@@ -1,4 +1,4 @@
-"""A finished bundle on another labelled data set: metrics with intervals of every artefact, from the original files."""
+"""`edgetl evaluate`: metrics with intervals of every artefact of a finished bundle, on another labelled data set."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgetl.api.boundary import boundary
+from edgetl.api.paths import AnyPath, bundle_folder, split_data
+from edgetl.console.capture import captured
+from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress
 from edgetl.data import leaks
 from edgetl.data.fingerprint import Fingerprints
@@ -27,29 +31,52 @@ if TYPE_CHECKING:
     from edgetl.evidence.intervals import Interval
 
 
+@boundary
 def evaluate(
+    bundle: AnyPath,
+    data: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    artifact: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    progress: Listener = None,
+) -> dict[str, dict[str, Interval]]:
+    """Metrics of every artefact on another labelled data set, from the original files.
+
+    Args:
+        bundle: a bundle's folder.
+        data: KIND:ROOT, as in a recipe; all of its splits are used, and one class is enough.
+        columns: of a CSV table, as role -> column; the others are found by their name.
+        artifact: only this one; all without it.
+        mapping: new names of labels, for those of the data set and those of the bundle alike. Labels that get one name
+            are merged and their probabilities added, so that {"mel": "malignant", "nv": "benign", ...} holds seven
+            classes against a set of two. An empty name leaves the label's images out; the bundle may still say it of
+            others, which is then wrong.
+        progress: what is told how far it is; nobody without it.
+
+    Returns:
+        By artefact and metric, the value with its 95 % interval over groups.
+
+    Raises:
+        UsageError: there is no bundle, or `mapping` names what neither has.
+        IntegrityError: the bundle is damaged or has no such artefact.
+        DataError: the data set has labels that the bundle, after renaming, does not have, or files that cannot be read.
+    """
+    kind, root = split_data(data)
+    folder = bundle_folder(bundle)
+    with reporting_to(progress) as told, captured():
+        return _evaluate(folder, kind, root, artifact, mapping or {}, columns or {}, told)
+
+
+def _evaluate(
     bundle: Path,
     kind: str,
     root: Path,
     artifact: str | None,
     mapping: Mapping[str, str],
+    columns: Mapping[str, str],
     progress: Progress,
-    columns: Mapping[str, str] | None = None,
 ) -> dict[str, dict[str, Interval]]:
-    """Metrics by artefact.
-
-    Args:
-        kind, root, columns: of the data set, as in a recipe; all of its splits are used, and one class is enough.
-        artifact: only this one; None takes all.
-        mapping: new names of labels, for those of the data set and those of the bundle alike. Labels that get one name
-            are merged and their probabilities added, so that {"mel": "malignant", "nv": "benign", ...} holds seven
-            classes against a set of two. An empty name leaves the label's images out; the bundle may still say it of
-            others, which is then wrong.
-
-    Raises:
-        UsageError: `mapping` names what neither has.
-        DataError: the data set has labels that the bundle, after renaming, does not have, or files that cannot be read.
-    """
     from edgetl.runtime.sessions import open_artifact
     from edgetl.stages.common.predict import outputs
 
@@ -63,7 +90,7 @@ def evaluate(
         classes = tuple(dict.fromkeys(mapping.get(label) or label for label in manifest.labels))
         records, unreadable = _labelled(source, mapping, Path(scratch))
         _require_known(records, classes)
-        sessions = {one.name: open_artifact(bundle, one, threads=usable_cores()) for one in chosen}
+        sessions = {entry.name: open_artifact(bundle, entry, threads=usable_cores()) for entry in chosen}
         with named_with(unreadable, "files", source.root):
             if unreadable:  # what cannot be decoded either is only looked at to be named with them
                 sessions, records = {}, [record for record in records if record.image not in unreadable]

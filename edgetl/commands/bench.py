@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from edgetl.commands.arguments import BundleArgument, JsonOption, require_bundle, split_data
+from edgetl.commands.arguments import BundleArgument, JsonOption
 from edgetl.commands.completion import complete_target
 from edgetl.commands.pairs import ColumnsOption, columns_of
-
-if TYPE_CHECKING:
-    from edgetl.console.progress import Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -34,50 +29,22 @@ def _bench(
     as_json: JsonOption = False,
 ) -> None:
     """Measure latency on targets, all artefacts interleaved."""
+    from edgetl.api.bench import bench
     from edgetl.console.progress import Console
 
-    require_bundle(bundle)
+    chosen = targets or ["local_cpu"]
     with Console() as console:
-        found: dict[str, Any] = {"latency": _latency(bundle, targets or ["local_cpu"], quick, console)}
-        if data is not None:
-            found["metrics"] = _metrics(bundle, data, columns_of(columns), console)
+        result = bench(bundle, targets=chosen, data=data, columns=columns_of(columns), quick=quick, progress=console)
     if as_json:
-        print(json.dumps(found))
+        print(json.dumps(result.to_json()))
         return
-    for name, rows in found["latency"].items():
+    for name, rows in result.latency.items():
         for row in rows:
             noisy = f"  noisy: {row['noise']}" if row["noisy"] else ""
             print(
                 f"{name:<14} {row['target']} x{row['threads']}  p50 {row['p50_ms']:.2f}  p90 {row['p90_ms']:.2f}  "
                 f"p99 {row['p99_ms']:.2f} ms  load {row['load_ms']:.0f} ms  peak {row['peak_rss_mb'] or 0:.0f} MB{noisy}"
             )
-    for name, metrics in found.get("metrics", {}).items():
-        one = metrics["balanced_accuracy"]
-        print(f"{name:<14} balanced accuracy {one['value']:.4f} [{one['low']:.4f}, {one['high']:.4f}]")
-
-
-def _latency(bundle: Path, targets: list[str], quick: bool, progress: Progress) -> dict[str, list[dict[str, Any]]]:
-    from edgetl.config import target
-    from edgetl.devices.latency import latency
-    from edgetl.runtime.manifest import Manifest
-
-    manifest = Manifest.load(bundle)
-    for artifact in manifest.artifacts:
-        manifest.intact(bundle, artifact)
-    artifacts = [(bundle, artifact) for artifact in manifest.artifacts]
-    found: dict[str, list[dict[str, Any]]] = {}
-    for name in targets:
-        one = target.load(name, Path.cwd())
-        for subject, rows in latency(one, artifacts, {}, "quick" if quick else "full", progress.advance).items():
-            found.setdefault(subject, []).extend(rows)
-    return found
-
-
-def _metrics(
-    bundle: Path, data: str, columns: Mapping[str, str], progress: Progress
-) -> dict[str, dict[str, dict[str, float]]]:
-    from edgetl.api.evaluate import evaluate
-
-    kind, root = split_data(data)
-    results = evaluate(bundle, kind, root, None, {}, progress, columns)
-    return {name: {key: one.to_json() for key, one in found.items()} for name, found in results.items()}
+    for name, metrics in (result.metrics or {}).items():
+        accuracy = metrics["balanced_accuracy"]
+        print(f"{name:<14} balanced accuracy {accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}]")

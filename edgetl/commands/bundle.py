@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetl.commands.arguments import BundleArgument, DataOption, JsonOption, require_bundle, split_data
+from edgetl.commands.arguments import ArtifactOption, BundleArgument, JsonOption
 from edgetl.commands.pairs import ColumnsOption, columns_of, pairs
 from edgetl.console.streams import tell
-from edgetl.errors import DataError, EnvironmentFault, IntegrityError, UnreadableImage
+from edgetl.errors import UnreadableImage
 
 if TYPE_CHECKING:
     from edgetl.runtime.predicting import Prediction
 
-_Artifact = Annotated[str | None, typer.Option("--artifact", metavar="NAME", help="Only this artefact.")]
+_MAP_HINT = (
+    "for example --map mel=malignant,nv=benign,other=; nothing behind the = leaves images out; a name with a comma "
+    """stands in double quotes: --map '"melanoma, thin"=mel'"""
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -26,17 +29,11 @@ def register(app: typer.Typer) -> None:
     app.command("predict")(_predict)
 
 
-_MAP_HINT = (
-    "for example --map mel=malignant,nv=benign,other=; nothing behind the = leaves images out; a name with a comma "
-    """stands in double quotes: --map '"melanoma, thin"=mel'"""
-)
-
-
 def _evaluate(
     bundle: BundleArgument,
-    data: DataOption,
+    data: Annotated[str, typer.Option("--data", metavar="KIND:ROOT", help="A labelled data set.")],
     columns: ColumnsOption = None,
-    artifact: _Artifact = None,
+    artifact: ArtifactOption = None,
     map_: Annotated[
         str | None, typer.Option("--map", metavar="LABEL=CLASS,...", help="Rename or merge labels.")
     ] = None,
@@ -46,13 +43,12 @@ def _evaluate(
     from edgetl.api.evaluate import evaluate
     from edgetl.console.progress import Console
 
-    kind, root = split_data(data)
-    require_bundle(bundle)
     of_table, mapping = columns_of(columns), pairs("--map", map_, _MAP_HINT)
     with Console() as console:
-        results = evaluate(bundle, kind, root, artifact, mapping, console, of_table)
+        results = evaluate(bundle, data, columns=of_table, artifact=artifact, mapping=mapping, progress=console)
     if as_json:
-        print(json.dumps({name: {key: one.to_json() for key, one in found.items()} for name, found in results.items()}))
+        metrics_of = {name: {key: value.to_json() for key, value in found.items()} for name, found in results.items()}
+        print(json.dumps(metrics_of))
         return
     for name, metrics in results.items():
         print(name)
@@ -62,54 +58,42 @@ def _evaluate(
 
 def _verify(bundle: BundleArgument, as_json: JsonOption = False) -> None:
     """Check hashes, and golden vectors on every installed runtime. Exit code 5 when something differs."""
-    from edgetl.runtime.verifying import verify
+    from edgetl.api.verify import verify
 
-    require_bundle(bundle)
-    checks = verify(bundle)
+    result = verify(bundle)
     if as_json:
-        print(json.dumps([check.to_json() for check in checks]))
+        print(json.dumps(result.to_json()))
     else:
         words = {True: "ok     ", False: "FAILED ", None: "skipped"}
-        for check in checks:
+        for check in result.checks:
             print(f"{words[check.passed]}  {check.artifact or 'bundle'}  {check.check}: {check.detail}")
-    failed = [check for check in checks if check.passed is False]
-    if failed:
-        first = f"{failed[0].artifact or 'bundle'}: {failed[0].check}: {failed[0].detail}"
-        raise IntegrityError(f"{len(failed)} of {len(checks)} checks failed, the first: {first}", place=str(bundle))
-    if not any(check.passed for check in checks if check.check == "outputs"):
-        raise EnvironmentFault(
-            "no artefact could be run, so nothing was verified",
-            place=str(bundle),
-            hint="install one of onnxruntime, openvino, ai-edge-litert",
-        )
+    result.raise_on_problems()
 
 
 def _predict(
     bundle: BundleArgument,
     files: Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)],
-    artifact: _Artifact = None,
+    artifact: ArtifactOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Label pictures: the most probable label, its probability, and the operating points that are reached."""
-    from edgetl.runtime.predicting import open_predictor
+    from edgetl.api.bundle import open_bundle
+    from edgetl.api.predict import collected, predictions
 
-    require_bundle(bundle)
-    predict = open_predictor(bundle, artifact)
-    done, unreadable = [], []
-    for file in files:
-        try:
-            prediction = predict(file)
-        except UnreadableImage as exc:  # a broken picture costs its own line, not those of the others
-            unreadable.append(exc)
-            tell(f"error: {exc}")
-            continue
-        done.append(prediction)
-        if not as_json:
-            print(_line(prediction))
+    opened = open_bundle(bundle, artifact=artifact)
+    result = collected(_shown(prediction, as_json) for prediction in predictions(opened, files))
     if as_json:
-        print(json.dumps([prediction.to_json() for prediction in done]))
-    if unreadable:
-        raise DataError(f"{len(unreadable)} of {len(files)} pictures could not be read")
+        print(json.dumps([prediction.to_json() for prediction in result.predictions]))
+    result.raise_on_problems()
+
+
+def _shown(result: Prediction | UnreadableImage, as_json: bool) -> Prediction | UnreadableImage:
+    """Print one picture's result as soon as it is there; JSON comes at the end, in one piece."""
+    if isinstance(result, UnreadableImage):
+        tell(f"error: {result}")
+    elif not as_json:
+        print(_line(result))
+    return result
 
 
 def _line(prediction: Prediction) -> str:

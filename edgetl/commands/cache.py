@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edgetl.commands.arguments import JsonOption
 from edgetl.commands.completion import complete_recipe
 from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
 
 if TYPE_CHECKING:
-    from edgetl.store import Store
     from edgetl.store.maintenance import Pruned
 
 _UNITS = {"h": 3600, "d": 86400, "w": 7 * 86400}
@@ -33,7 +33,6 @@ StoreOption = Annotated[
         "--store", metavar="DIR", help="Store folder; default EDGETL_STORE, else .edgetl.", show_default=False
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -52,9 +51,10 @@ def register(app: typer.Typer) -> None:
 
 def _list(recipe: RecipeArgument = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Finished stages: size, age, the seconds they took, when builds last needed them and of which recipes."""
+    from edgetl.api.project import open_store
     from edgetl.store.maintenance import besides, items
 
-    chosen = _store(recipe, store)
+    chosen = open_store(recipe, store)
     found, others, now = items(chosen), besides(chosen), time.time()
     if as_json:
         entries = [asdict(item) for item in found]
@@ -83,9 +83,10 @@ def _prune(
 
     What a running build uses stays. Checkpoints of an interrupted training stay as long as results do.
     """
+    from edgetl.api.project import open_store
     from edgetl.store.maintenance import prune
 
-    chosen, seconds = _store(recipe, store), _seconds(older_than)
+    chosen, seconds = open_store(recipe, store), _seconds(older_than)
     found = prune(chosen, seconds, time.time(), dry_run=dry_run)
     gone, left = [one for one in found if not one.problem], [one for one in found if one.problem]
     freed = sum(one.size for one in gone)
@@ -110,9 +111,10 @@ def _rows(some: Sequence[Pruned]) -> list[dict[str, Any]]:
 
 def _verify(recipe: RecipeArgument = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """Read all results and compare their sha256. Exit code 5 when something is damaged."""
+    from edgetl.api.project import open_store
     from edgetl.store.maintenance import verify
 
-    chosen = _store(recipe, store)
+    chosen = open_store(recipe, store)
     checks = verify(chosen)
     damaged = [check for check in checks if check.problem]
     if as_json:
@@ -127,19 +129,6 @@ def _verify(recipe: RecipeArgument = None, store: StoreOption = None, as_json: J
             place=str(chosen.root),
             hint="the next build that needs them computes them again; edgetl cache prune removes them",
         )
-
-
-def _store(recipe: Path | None, folder: Path | None) -> Store:
-    """The store that is meant. Raises UsageError when there is none."""
-    from edgetl.commands.project import chosen_store, store_folder
-    from edgetl.config.loading import load
-    from edgetl.store import Store
-
-    if folder is None:
-        folder = store_folder(load(recipe)) if recipe is not None else chosen_store() or Path(".edgetl")
-    if not folder.is_dir():
-        raise UsageError("there is no store", place=str(folder), hint="name a recipe, or the folder with --store DIR")
-    return Store(folder)
 
 
 def _seconds(text: str) -> float:

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetl.commands.arguments import JsonOption, split_data
+from edgetl.commands.arguments import JsonOption, SetOption
 from edgetl.commands.completion import complete_recipe
 from edgetl.commands.pairs import ColumnsOption, columns_of
-from edgetl.commands.project import announce_stand_in, store_folder
-from edgetl.errors import DataError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from edgetl.api.check import Check, Survey
-    from edgetl.console.progress import Progress
+    from edgetl.api.check import Survey
 
 _SHOWN = 10
 
@@ -33,43 +30,17 @@ def _check(
     ] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="KIND:ROOT", help="Data without a recipe.")] = None,
     columns: ColumnsOption = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a field.")] = None,
+    set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look at a recipe and every picture of its data, without training. Exit code 2 when a build would stop."""
-    from edgetl.api import check
-    from edgetl.console.capture import captured
+    from edgetl.api.check import check
     from edgetl.console.progress import Console
 
-    if (recipe is None) == (data is None):
-        raise UsageError("check: expected a recipe, or --data KIND:ROOT", hint="edgetl check --help")
-    if data is not None and set_:
-        raise UsageError("--set changes fields of a recipe, and --data has none", hint="edgetl check RECIPE --set ...")
-    if data is None and columns:
-        raise UsageError("--columns is for --data", hint="--set data.columns.label=... changes those of a recipe")
-    try:
-        with Console() as console, captured():  # what libtiff prints is nobody's, and helps nobody
-            if recipe is not None:
-                found = _of_recipe(recipe, set_ or [], console)
-            else:
-                found = check.check_data(*split_data(data or ""), columns_of(columns), console)
-    except KeyboardInterrupt as exc:
-        raise Interrupted("interrupted; a check changes nothing") from exc
-    print(json.dumps(found.to_json()) if as_json else "\n".join(_lines(found.survey)))
-    if found.problems:
-        others = "".join(f"\n  and: {problem}" for problem in found.problems[1:])
-        raise DataError(f"a build would stop here: {found.problems[0]}{others}", place=str(found.root))
-
-
-def _of_recipe(path: Path, overrides: Sequence[str], progress: Progress) -> Check:
-    from edgetl.api import check
-    from edgetl.config.loading import load
-    from edgetl.store import Store
-
-    loaded = load(path, overrides)
-    if loaded.stand_in:
-        announce_stand_in(loaded)
-    return check.check_recipe(loaded, Store(store_folder(loaded)), progress)
+    with Console() as console:
+        result = check(recipe, overrides=set_ or (), data=data, columns=columns_of(columns), progress=console)
+    print(json.dumps(result.to_json()) if as_json else "\n".join(_lines(result.survey)))
+    result.raise_on_problems()
 
 
 def _lines(found: Survey) -> Iterator[str]:

@@ -6,13 +6,11 @@ What is printed is a recipe again, with comments: `edgetl explain a.yaml > b.yam
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgetl.commands.arguments import JsonOption
-from edgetl.commands.completion import complete_recipe
+from edgetl.commands.arguments import JsonOption, RecipeArgument, SetOption
 from edgetl.console.streams import tell
 
 
@@ -22,13 +20,11 @@ def register(app: typer.Typer) -> None:
 
 
 def _explain(
-    recipe: Annotated[
-        Path, typer.Argument(help="Recipe file (YAML).", show_default=False, autocompletion=complete_recipe)
-    ],
+    recipe: RecipeArgument,
     field: Annotated[
         str | None, typer.Argument(help="Only this field or section, such as distil.epochs.", show_default=False)
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Override a field.")] = None,
+    set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show every field of a recipe: its value, where that comes from, its default, and what it means. Needs no data."""

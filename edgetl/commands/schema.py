@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from edgetl.commands.arguments import write_text
 from edgetl.console.streams import tell
 
 
@@ -25,6 +24,7 @@ def _schema(
     ] = False,
 ) -> None:
     """Print the JSON schema of recipes, with which editors complete and check them."""
+    from edgetl.api.paths import write_text
     from edgetl.config.json_schema import json_schema
     from edgetl.config.recipe import Recipe
     from edgetl.config.target import Target

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from edgetl.config import yaml_document
-from edgetl.config.overrides import dotted, get, override, placed
+from edgetl.config import python_data, yaml_document
+from edgetl.config.overrides import Override, Overrides, dotted, get, parsed, placed
 from edgetl.config.recipe import WEIGHTS, Data, Recipe
 from edgetl.config.validation import validate
 from edgetl.config.yaml_document import Document, Path_
@@ -48,7 +48,6 @@ class Loaded:
     stand_in: name of the synthetic data set in use, whether it stands in or was asked for; None for real data.
     """
 
-    path: Path
     recipe: Recipe
     project: Path
     data_root: Path | None
@@ -69,33 +68,38 @@ class Resolved:
     missing: tuple[RecipeError, ...]
 
 
-def load(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Loaded:
+Source: TypeAlias = Path | Mapping[str, Any]
+"""A recipe's file, or its content. Content belongs to the folder that the program runs in."""
+
+
+def load(source: Source, overrides: Overrides = (), environment: Mapping[str, str] = os.environ) -> Loaded:
     """Read, override, resolve and validate a recipe.
 
     Raises RecipeError with file:line:column, UsageError for a malformed override, DataError for a root that is missing.
     """
-    resolved = resolve(path, overrides, environment)
+    resolved = resolve(source, overrides, environment)
     if resolved.missing:
         raise resolved.missing[0]
-    project = _project(path)
+    project = _project(source) if isinstance(source, Path) else Path.cwd()
     root = _data_root(resolved.document, resolved.recipe, project)
-    return Loaded(path, _with_weights(resolved, project), project, root, resolved.stand_in)
+    return Loaded(_with_weights(resolved, project), project, root, resolved.stand_in)
 
 
-def resolve(path: Path, overrides: Sequence[str] = (), environment: Mapping[str, str] = os.environ) -> Resolved:
+def resolve(source: Source, overrides: Overrides = (), environment: Mapping[str, str] = os.environ) -> Resolved:
     """As `load`, without a look at the data: whatever a recipe says can be shown on any machine."""
-    document = yaml_document.read(path)
+    document = yaml_document.read(source) if isinstance(source, Path) else python_data.document(source, "recipe")
     if not isinstance(document.value, dict):
         got = "nothing" if document.value is None else quoted(document.value)
         raise RecipeError(
             f"got {got}, expected a mapping of fields, such as `name: my_model`", place=document.place(())
         )
-    stand_in = _stand_in(document, overrides, environment)
+    changes = tuple(parsed(overrides))
+    stand_in = _stand_in(document, changes, environment)
     if stand_in:
         validate(document, Recipe)  # as it is written: a mistake in what the stand-in replaces must not stay hidden
         document = _with_stand_in(document, stand_in)
-    for text in overrides:
-        document = override(document, text)
+    for change in changes:
+        document = change.applied(document)
     missing: list[RecipeError] = []
     for field in _path_fields(document):
         try:
@@ -107,12 +111,12 @@ def resolve(path: Path, overrides: Sequence[str] = (), environment: Mapping[str,
     return Resolved(document, recipe, synthetic, tuple(missing))
 
 
-def _stand_in(document: Document, overrides: Sequence[str], environment: Mapping[str, str]) -> str | None:
+def _stand_in(document: Document, changes: Sequence[Override], environment: Mapping[str, str]) -> str | None:
     """The stand-in's name, when a variable in data.root is not set; an overridden root counts, the written does not."""
     stand_in = get(document, ("data", "stand_in"))
-    for text in overrides:
-        if text.partition("=")[0].strip() in {"data.root", "data"}:
-            document = override(document, text)
+    for change in changes:
+        if change.field in {"data.root", "data"}:
+            document = change.applied(document)
     root = get(document, ("data", "root"))
     unset = isinstance(root, str) and any(not environment.get(name) for name in _VARIABLE.findall(root))
     return str(stand_in) if unset and stand_in is not None else None

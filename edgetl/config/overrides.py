@@ -3,30 +3,63 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from edgetl.config import yaml_document
+from edgetl.config import python_data, yaml_document
 from edgetl.config.yaml_document import Document, Path_
 from edgetl.errors import RecipeError, UsageError
 from edgetl.errors.wording import quoted
 
-__all__ = ["dotted", "get", "override", "placed"]
+__all__ = ["Override", "Overrides", "dotted", "get", "parsed", "placed"]
 
 
-def override(document: Document, text: str) -> Document:
-    """Apply one `a.b=c`; the value is YAML, so `null`, `[onnx]` and `{macs: 0.5}` work."""
-    field, equals, written = text.partition("=")
-    path: Path_ = tuple(field.strip().split("."))
-    name = f"--set {text}" if text.isprintable() and len(text) <= 80 else f"--set {quoted(text)}"
-    if not equals or not all(path):
+Overrides: TypeAlias = Sequence[str] | Mapping[str, Any]
+"""["a.b=c"] as on a command line, where c is YAML, or {"a.b": c}."""
+
+
+@dataclass(frozen=True)
+class Override:
+    """One field's new value. field: dotted, as in teacher.0.epochs; name: what errors call it."""
+
+    field: str
+    value: Document
+    name: str
+
+    def applied(self, document: Document) -> Document:
+        """A copy of the document with the value in it."""
+        path = _indexed(document, tuple(self.field.split(".")), self.name)
+        places = {(*path, *inner): self.name for inner in self.value.places}
+        return placed(document, path, self.value.value, places)
+
+
+def parsed(overrides: Overrides) -> Iterator[Override]:
+    """Read overrides, one after the other.
+
+    Raises:
+        UsageError: one that has no field or no value.
+        RecipeError: a value that is no YAML, or that YAML cannot hold.
+    """
+    if isinstance(overrides, Mapping):
+        for field, value in overrides.items():
+            name = f"overrides[{field!a}]"
+            yield Override(_named(field, name), python_data.document(value, name), name)
+        return
+    for text in overrides:
+        field, equals, written = text.partition("=")
+        name = f"--set {text}" if text.isprintable() and len(text) <= 80 else f"--set {quoted(text)}"
+        field = _named(field if equals else "", name)
+        try:
+            yield Override(field, yaml_document.parse(written, name), name)
+        except RecipeError as exc:
+            raise RecipeError(exc.message, place=name, hint=exc.hint) from exc
+
+
+def _named(field: str, name: str) -> str:
+    if not all(field.strip().split(".")):
         raise UsageError("expected FIELD=VALUE", place=name, hint="for example --set distil.epochs=3")
-    try:
-        parsed = yaml_document.parse(written, name)
-    except RecipeError as exc:
-        raise RecipeError(exc.message, place=name, hint=exc.hint) from exc
-    path = _indexed(document, path, name)
-    return placed(document, path, parsed.value, {(*path, *inner): name for inner in parsed.places})
+    return field.strip()
 
 
 def _indexed(document: Document, path: Path_, place: str) -> Path_:

@@ -1,8 +1,8 @@
 """Converters print dozens of lines each, from Python and from C++: they belong in a log, not on the person's screen.
 
 `captured` works on the file descriptors, because C++ writes below `sys.stdout`. It redirects the whole process, so it
-is for the one thread that converts. A progress bar that must stay alive meanwhile writes to its own duplicate of
-descriptor 2 (`os.dup(2)`, taken before).
+is for the one thread that converts. A progress bar that must stay alive meanwhile writes to its own `duplicate`
+of stderr, taken before.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
-__all__ = ["Log", "Unharmed", "captured"]
+__all__ = ["Log", "Unharmed", "captured", "duplicate"]
 
 _around: list[Log] = []
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -99,6 +99,21 @@ def captured(log: Path | None = None) -> Iterator[Log]:
         stack.enter_context(contextlib.redirect_stderr(printed))
         stack.callback(_flush)
         yield log_so_far
+
+
+def duplicate(stream: TextIO) -> TextIO:
+    """A way of its own to where stdout or stderr leads now, whatever is redirected later; what it cannot write is lost.
+
+    `stream` itself where it stands on neither descriptor: a notebook's, a test's.
+    """
+    try:
+        if stream.fileno() not in (1, 2):
+            return stream
+        descriptor = os.dup(stream.fileno())
+    except (OSError, ValueError):
+        return stream
+    raw = io.BufferedWriter(Unharmed(descriptor, "w"))
+    return io.TextIOWrapper(raw, stream.encoding, errors="replace", line_buffering=True)
 
 
 def _hand_on(log: Log) -> None:

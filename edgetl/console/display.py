@@ -6,7 +6,6 @@ write, because the terminal is gone or the pipe closed, is lost without harm to 
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 import threading
@@ -14,7 +13,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, TextIO
 
-from edgetl.console.capture import Unharmed
+from edgetl.console.capture import duplicate
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -235,17 +234,7 @@ class Screen(Display):
 def display(quiet: bool) -> Display:
     """The display that fits stderr as it is now."""
     terminal = sys.stderr.isatty() and os.environ.get("TERM") not in (None, "", "dumb", "unknown")
-    out = _duplicate(sys.stderr)
+    out = duplicate(sys.stderr)
     if quiet:
         return Display(out)
     return Screen(out) if terminal else Lines(out)
-
-
-def _duplicate(stream: TextIO) -> TextIO:
-    """Our own way to where `stream` leads now; `stream` itself where it is no file."""
-    try:
-        descriptor = os.dup(stream.fileno())
-    except (OSError, ValueError):
-        return stream
-    raw = io.BufferedWriter(Unharmed(descriptor, "w"))
-    return io.TextIOWrapper(raw, stream.encoding, errors="replace", line_buffering=True)

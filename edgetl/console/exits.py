@@ -3,50 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import select
 import sys
 
 import typer
 
-from edgetl.errors import Bug, EdgetlError, EnvironmentFault, Interrupted, UsageError, out_of_memory
+from edgetl.errors import Bug, EdgetlError, UsageError
+from edgetl.errors.translation import one_line, refused
 
 __all__ = ["drop_output", "reader_is_gone", "translated"]
-
-# What a machine may refuse, whoever asks; other errors of files are translated where they are met.
-_REFUSALS = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENOSPC, errno.EDQUOT, errno.EIO),
-    *(errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG, errno.ENOMEM),
-}
 
 
 def translated(exc: BaseException) -> EdgetlError:
     """The error that a user is told, for anything that a command raised."""
-    if isinstance(exc, EdgetlError):
-        return exc
-    if isinstance(exc, KeyboardInterrupt):
-        return Interrupted("interrupted")
     if isinstance(exc, typer.TyperException):
         return _usage(exc)
-    if out_of_memory(exc):
-        return EnvironmentFault("out of memory", hint="lower batch_size or image_size; finished stages are kept")
-    if isinstance(exc, OSError) and exc.errno in _REFUSALS:
-        return EnvironmentFault(str(exc.strerror), place=str(exc.filename or "stdout"))
-    if isinstance(exc, ImportError) and exc.name and exc.name.partition(".")[0] != "edgetl":
-        return EnvironmentFault(
-            f"{exc.name} cannot be imported ({_line(exc)})",
-            hint="edgetl doctor shows what is broken, and how it is repaired",
-        )
+    error = refused(exc, unnamed="stdout")
+    if error is not None:
+        return error
     return Bug(
-        f"this is a bug in edgetl: {type(exc).__name__}: {_line(exc) or 'without a word'}",
+        f"this is a bug in edgetl: {type(exc).__name__}: {one_line(exc) or 'without a word'}",
         hint="run again with --debug, and report what it prints",
     )
-
-
-def _line(exc: BaseException) -> str:
-    return " ".join(str(exc).split())[:300]
 
 
 def _usage(exc: typer.TyperException) -> UsageError:

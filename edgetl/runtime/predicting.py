@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from .errors import MissingRuntime
 from .manifest import Artifact, Manifest
 from .preprocessing import preprocess
-from .sessions import SESSIONS, open_artifact
+from .sessions import SESSIONS, Session, open_artifact
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What an artefact says about one picture.
 
+    file: as it was named; None where it had no name.
     label: the most probable one. probabilities: of every label, sum 1.
     flags: "LABEL@SENSITIVITY" of each of the artefact's operating points, and whether its threshold is reached.
     """
 
-    file: str
+    file: str | None
     artifact: str
     label: str
     probabilities: dict[str, float]
@@ -32,8 +35,36 @@ class Prediction:
         return asdict(self)
 
 
-def open_predictor(bundle: Path, artifact: str | None = None, threads: int = 1) -> Callable[[Path], Prediction]:
-    """Load one artefact of a bundle; what comes back predicts one picture file a call.
+class Predictor:
+    """One artefact of a bundle, loaded: call it with a picture. Made by `open_predictor`."""
+
+    def __init__(self, manifest: Manifest, artifact: Artifact, session: Session) -> None:
+        self.artifact = artifact
+        self._manifest, self._session = manifest, session
+        self._points = [point for point in manifest.operating_points if point.artifact == artifact.name]
+
+    def __call__(self, picture: Path | str | bytes | npt.NDArray[np.uint8]) -> Prediction:
+        """Predict one picture.
+
+        Args:
+            picture: a file, the bytes of one, or decoded pixels: uint8 [H, W, 3], RGB, upright.
+
+        Raises:
+            UnreadableImage: the file is no complete picture, or the array no such pixels.
+        """
+        (row,) = self._session.run(preprocess(picture, self._manifest.preprocessing)[None])
+        probabilities = {label: float(value) for label, value in zip(self._manifest.labels, row, strict=True)}
+        return Prediction(
+            file=str(picture) if isinstance(picture, Path | str) else None,
+            artifact=self.artifact.name,
+            label=max(probabilities, key=lambda label: probabilities[label]),
+            probabilities=probabilities,
+            flags={point.flag: probabilities[point.label] >= point.threshold for point in self._points},
+        )
+
+
+def open_predictor(bundle: Path, artifact: str | None = None, threads: int = 1) -> Predictor:
+    """Load one artefact of a bundle.
 
     Args:
         bundle: the folder with `bundle.json`.
@@ -43,26 +74,10 @@ def open_predictor(bundle: Path, artifact: str | None = None, threads: int = 1) 
     Raises:
         IntegrityError: the bundle is damaged or has no such artefact.
         MissingRuntime: the artefact's runtime, or every one, is not installed.
-
-    The returned function raises UnreadableImage for a file that is no complete picture, and can be called again.
     """
     manifest = Manifest.load(bundle)
     chosen = manifest.artifact(artifact) if artifact else _first_installed(manifest)
-    session = open_artifact(bundle, chosen, threads)
-    points = [point for point in manifest.operating_points if point.artifact == chosen.name]
-
-    def predict(file: Path) -> Prediction:
-        (row,) = session.run(preprocess(file, manifest.preprocessing)[None])
-        probabilities = {label: float(value) for label, value in zip(manifest.labels, row, strict=True)}
-        return Prediction(
-            file=str(file),
-            artifact=chosen.name,
-            label=max(probabilities, key=lambda label: probabilities[label]),
-            probabilities=probabilities,
-            flags={point.flag: probabilities[point.label] >= point.threshold for point in points},
-        )
-
-    return predict
+    return Predictor(manifest, chosen, open_artifact(bundle, chosen, threads))
 
 
 def _first_installed(manifest: Manifest) -> Artifact:

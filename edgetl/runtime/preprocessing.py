@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .decoding import decode
+from .errors import UnreadableImage
 from .resizing import Resize, resize
 
 __all__ = ["DIVISOR", "OFFSET", "InsideGraph", "Preprocessing", "Resize", "decode", "preprocess", "resize"]
@@ -46,18 +47,30 @@ class Preprocessing:
     orientation: Literal["exif"] = "exif"
 
 
-def preprocess(source: Path | str | bytes, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+def preprocess(
+    source: Path | str | bytes | npt.NDArray[np.uint8], preprocessing: Preprocessing
+) -> npt.NDArray[np.uint8]:
     """Decode, turn upright and resize one picture.
 
     Args:
-        source: a path, or the bytes of the file.
+        source: a path, the bytes of the file, or what a caller decoded itself: uint8 [H, W, 3], RGB, upright.
         preprocessing: what the artefact's manifest says.
 
     Returns:
         uint8 [H, W, 3], RGB; `[None]` makes it an artefact's input.
 
     Raises:
-        UnreadableImage: the picture cannot be decoded completely and safely.
+        UnreadableImage: the picture cannot be decoded completely and safely, or the array is none.
         MissingRuntime: Pillow is not installed.
     """
-    return resize(decode(source), preprocessing.resize)
+    pixels = _checked(source) if isinstance(source, np.ndarray) else decode(source)
+    return resize(pixels, preprocessing.resize)
+
+
+def _checked(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise UnreadableImage(
+            f"got an array {pixels.dtype.name} {list(pixels.shape)}, expected uint8 [height, width, 3]",
+            hint="RGB, upright, from 0 for black to 255 for white",
+        )
+    return pixels

@@ -10,7 +10,7 @@ import pytest
 import tiny_pipeline
 from tiny_pipeline import Told, build
 
-from edgetl.commands import dry_run
+from edgetl.api.plan import planned
 from edgetl.config.loading import load
 from edgetl.errors import IntegrityError
 from edgetl.pipeline import _walk
@@ -91,7 +91,7 @@ def _why(project: Path, *overrides: str) -> dict[str, object]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edgetl.stages.common.sources.fingerprint", lambda loaded, store: "data")
         steps = list(_walk(loaded, store, tiny_pipeline.STAGES, None, fresh=False))
-    return {stage["name"]: stage.get("why") for stage in dry_run.stages(loaded, store, steps, fresh=False)}
+    return {stage.name: stage.to_json().get("why") for stage in planned(loaded, store, steps, fresh=False)}
 
 
 def test_a_plan_says_why(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from edgetl.console import display
+from edgetl.console.log import Logged
 from edgetl.console.logging import quiet_libraries
 from edgetl.console.progress import Console, Part, Silent
 
@@ -28,11 +29,12 @@ from edgetl.console.progress import Console, Part, Silent
 BUILD = """
 import os, subprocess, sys, time, warnings
 from pathlib import Path
+from edgetl.console.log import Logged
 from edgetl.console.logging import quiet_libraries
 from edgetl.console.progress import Console
 
 pause = float(sys.argv[2])
-with Console(Path(sys.argv[1])) as console, quiet_libraries(console):
+with Console() as screen, Logged(screen, Path(sys.argv[1])) as console, quiet_libraries(console):
     for number, name in enumerate(("data", "teach"), start=1):
         with console.stage(name, number, 2):
             for step in range(1, 9):
@@ -202,7 +204,7 @@ def test_a_closed_terminal_does_not_end_the_build(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_said_once_and_does_not_end_the_build(capsys: pytest.CaptureFixture[str]) -> None:
-    with Console(Path("/dev/full")) as console:
+    with Console() as screen, Logged(screen, Path("/dev/full")) as console:
         console.say("one")
         console.say("two")
         print("printed by a library")
@@ -213,7 +215,7 @@ def test_a_full_disk_is_said_once_and_does_not_end_the_build(capsys: pytest.Capt
 
 
 def test_a_log_that_cannot_be_opened_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Console(tmp_path) as console:
+    with Console() as screen, Logged(screen, tmp_path) as console:
         console.say("one")
     said = capsys.readouterr().err.splitlines()
     assert said == [f"warning: {tmp_path}: Is a directory; it is left out; the build goes on", "one"]
@@ -227,7 +229,7 @@ def test_what_a_killed_build_had_printed_is_in_the_log_of_the_next_one(tmp_path:
     terminal.process.kill()
     terminal.rest()
     assert len(list(tmp_path.iterdir())) == 2
-    with Console(log):
+    with Console() as screen, Logged(screen, log):
         pass
     (left,) = [event for event in events(log) if event["event"] == "output"]
     assert left["text"].splitlines()[0] == "NOISE of Python"
@@ -299,7 +301,7 @@ def test_the_parts_of_a_stage_count_towards_the_whole() -> None:
 def test_the_log_keeps_lines_and_events_over_several_builds(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     for number in (1, 2):
-        with Console(log) as console:
+        with Console() as screen, Logged(screen, log) as console:
             console.say("hello")
             console.event("epoch", number=number, path=tmp_path)
     said = events(log)
@@ -316,7 +318,7 @@ def test_what_libraries_say_goes_to_the_log_and_not_to_the_person(
     monkeypatch.setattr(logging.root, "level", logging.WARNING)
     logging.root.manager._clear_cache()  # type: ignore[attr-defined]
     log = tmp_path / "log.jsonl"
-    with Console(log) as console, quiet_libraries(console):
+    with Console() as screen, Logged(screen, log) as console, quiet_libraries(console):
         logging.getLogger("somebody").warning("the %s is deprecated", "moon")
         warnings.warn("so is the sun", UserWarning, stacklevel=1)
         print("and the stars")

@@ -14,9 +14,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from edgetl.api import evaluate
-from edgetl.api.evaluate import _labelled, _merge, _require_names
-from edgetl.console.progress import Silent
+from edgetl.api.evaluate import _labelled, _merge, _require_names, evaluate
 from edgetl.data.decode import batches
 from edgetl.data.records import Record
 from edgetl.data.source import Source
@@ -141,7 +139,7 @@ class TestEvaluate:
         return root
 
     def evaluate(self, root: Path, kind: str = "folder", **columns: str) -> dict[str, float]:
-        metrics = evaluate.evaluate(root, kind, root, None, {}, Silent(), columns)["fp32"]
+        metrics = evaluate(root, f"{kind}:{root}", columns=columns)["fp32"]
         return {name: interval.value for name, interval in metrics.items()}
 
     def test_a_set_of_one_class_that_the_bundle_has(self, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""Paths as a person gives them: text or Path, with ~ for home, and what they lead to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TypeAlias
+
+from edgetl.errors import EnvironmentFault, UsageError
+from edgetl.files import write_whole
+
+__all__ = ["AnyPath", "bundle_folder", "expanded", "split_data", "write_text"]
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+
+
+def expanded(path: AnyPath, before: str = "") -> Path:
+    """The path with ~ replaced; `before` it in errors stands where it is from. Raises UsageError."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as exc:  # ~nobody
+        raise UsageError(str(exc), place=f"{before}{path}", hint="name a folder") from exc
+
+
+def split_data(data: str) -> tuple[str, Path]:
+    """KIND:ROOT as its two parts. Raises UsageError."""
+    kind, colon, root = data.partition(":")
+    if not colon or not root:
+        raise UsageError(f"--data {data}: expected KIND:ROOT", hint="for example --data ham10000:path/to/HAM10000")
+    return kind, expanded(root)
+
+
+def bundle_folder(bundle: AnyPath) -> Path:
+    """The bundle's folder. Raises UsageError where there is none: one that is damaged is another thing."""
+    folder = expanded(bundle)
+    if not folder.is_dir():
+        raise UsageError("there is no bundle", place=str(folder), hint="a build writes it to runs/NAME/bundle")
+    return folder
+
+
+def write_text(path: Path, text: str) -> None:
+    """All of the file or nothing of it. Raises EnvironmentFault."""
+    try:
+        write_whole(path, text)
+    except OSError as exc:
+        raise EnvironmentFault(
+            f"cannot be written: {exc.strerror}", place=str(path), hint="name another file with --out"
+        ) from exc
