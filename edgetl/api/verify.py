@@ -56,6 +56,9 @@ class VerifyResult:
 def verify(bundle: AnyPath) -> VerifyResult:
     """Hashes of all files, golden pictures to golden tensors, golden tensors to golden outputs on every runtime.
 
+    Args:
+        bundle: a bundle's folder.
+
     Raises:
         UsageError: there is no bundle.
         IntegrityError: its `bundle.json` cannot be used, so there is nothing to check against.
