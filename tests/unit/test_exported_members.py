@@ -29,7 +29,7 @@ def test_all_is_sorted_and_has_what_notebooks_call() -> None:
 def test_what_checkers_see_is_what_there_is() -> None:
     tree = ast.parse(Path(str(edgetl.__file__)).read_text(encoding="utf-8"))
     (checked,) = [node for node in tree.body if isinstance(node, ast.If) and not isinstance(node.test, ast.UnaryOp)]
-    seen = {}
+    seen: dict[str, str | None] = {}
     for node in checked.body:
         assert isinstance(node, ast.ImportFrom)
         seen |= {alias.name: node.module for alias in node.names}
