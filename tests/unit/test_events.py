@@ -19,7 +19,6 @@ from edgetl.console.events import (
     Warned,
     reporting_to,
 )
-from edgetl.console.log import Logged
 from edgetl.console.progress import Console, Progress, Silent
 
 
@@ -78,7 +77,6 @@ import os, sys
 from pathlib import Path
 from edgetl.console.capture import captured
 from edgetl.console.events import Said, reporting_to
-from edgetl.console.log import Logged
 
 def listen(event):
     if isinstance(event, Said):
