@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import os
 import re
+import runpy
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
@@ -48,6 +49,7 @@ class Project:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder, self._patch = folder, patch
         self._done: set[Path] = set()
+        self._names: dict[Path, dict[str, Any]] = {}  # of each page: its blocks are one program
 
     def run_page(self, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """Every block of a page that can run, once."""
@@ -113,7 +115,8 @@ class Project:
             parent, _, short = name.rpartition(".")
             self._patch.setattr(importlib.import_module(parent), short, module, raising=False)
         else:
-            exec(compile(example.text, str(example), "exec"), {"__name__": str(example)})
+            names = self._names.setdefault(example.page, {"__name__": example.page.stem})
+            exec(compile(example.text, str(example), "exec"), names)
 
     def _add_to_table(self, example: Example) -> None:
         module_name, _, name = example.marks["adds to"].rpartition(".")
@@ -224,6 +227,13 @@ def _write_medmnist(path: Path, pictures: list[Path]) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(page: Path, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.run_page(page, capsys)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_an_example_runs(path: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the project of the pages, whose builds it shares."""
+    monkeypatch.chdir(project.folder)
+    runpy.run_path(str(path))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
