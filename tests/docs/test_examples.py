@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from examples import Example, examples
 from PIL import Image
 
 from edgetl import cli
 from edgetl.config import reference
 from edgetl.config.loading import load
 from edgetl.data import phantom, readers
+from examples import Example, examples
 
 ROOT = Path(__file__).parents[2]
 START = ROOT / "docs" / "getting-started.md"

@@ -42,9 +42,8 @@ def test_it_is_loaded_once_and_says_the_same_of_a_file_its_bytes_and_its_pixels(
     folder: Path, sessions: list[tiny_bundle.FakeSession]
 ) -> None:
     bundle, picture = edgetl.open_bundle(folder, artifact="red"), folder / "golden" / "0.png"
-    by_path, by_text, by_bytes, by_pixels = map(
-        bundle.predict, (picture, str(picture), picture.read_bytes(), decode(picture))
-    )
+    by_path, by_text = bundle.predict(picture), bundle.predict(str(picture))
+    by_bytes, by_pixels = bundle.predict(picture.read_bytes()), bundle.predict(decode(picture))
     assert len(sessions) == 1
     assert by_path == by_text
     assert (by_path.file, by_bytes.file, by_pixels.file) == (str(picture), None, None)

@@ -77,6 +77,7 @@ import os, sys
 from pathlib import Path
 from edgetl.console.capture import captured
 from edgetl.console.events import Said, reporting_to
+from edgetl.console.log import Logged
 
 def listen(event):
     if isinstance(event, Said):
