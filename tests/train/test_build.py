@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import edgetl
 from edgetl import pipeline
 from edgetl.config.loading import load
 from edgetl.console.progress import Silent
@@ -239,6 +240,32 @@ def test_bench_measures_every_artefact_and_says_which(project: Project) -> None:
     latency = json.loads(done.stdout)["latency"]
     assert set(latency) == {artifact.name for artifact in Manifest.load(project.bundle).artifacts}
     assert {row["compute_precision"] for row in latency["openvino-fp32"]} == {"float32"}
+
+
+def test_python_does_the_same_and_prints_nothing(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project.folder)
+    for name in [name for name in os.environ if name.startswith("EDGETL_")]:
+        monkeypatch.delenv(name)
+    events: list[edgetl.Event] = []
+    changed = {"quantize.images": 17}  # so that every converter has something to say
+    result = edgetl.build("tiny.yaml", overrides=changed, out=tmp_path / "run", progress=events.append)
+    assert result.bundle == tmp_path / "run" / "bundle"
+    assert {stage.name for stage in result.stages if not stage.cached} >= {f"quantize.{name}" for name in FORMATS}
+    ended = [event.name for event in events if isinstance(event, edgetl.StageEnded)]
+    assert ended == [*(stage.name for stage in result.stages if not stage.cached), "report"]
+    assert any(isinstance(event, edgetl.Warned) and "STAND-IN DATA" in event.message for event in events)
+    assert edgetl.verify(result.bundle).passed
+    picture = result.bundle / "golden" / "phantom_000000.png"
+    for artifact in edgetl.open_bundle(result.bundle).artifacts:
+        assert edgetl.predict(result.bundle, picture, artifact=artifact).predictions
+    pictures = tmp_path / "pictures" / "nv"
+    pictures.mkdir(parents=True)
+    shutil.copy(picture, pictures)
+    metrics = edgetl.evaluate(result.bundle, f"folder:{pictures.parent}")
+    assert set(metrics) == set(edgetl.bench(result.bundle, quick=True).latency)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_failed_gate_keeps_the_evidence_and_ships_nothing(
