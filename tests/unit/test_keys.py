@@ -15,6 +15,18 @@ from typing import Any
 import pytest
 import tiny_project
 from pydantic import BaseModel
+from recipe_changes import (
+    AFTER_CALIBRATE,
+    AFTER_DISTIL,
+    AFTER_TEACH,
+    ALL,
+    CHANGES,
+    OF_OPENVINO,
+    OF_TFLITE,
+    ONE_VALUE,
+    PHANTOM,
+    VERIFY,
+)
 from tiny_project import keys, picture
 
 from edgetl import models
@@ -22,90 +34,6 @@ from edgetl.config.fields import fields, section
 from edgetl.config.recipe import Recipe
 from edgetl.stages.common.environment import VARIABLES
 from edgetl.stages.common.files import fetch_weights
-
-FORMATS = ("onnx", "openvino", "tflite")
-EXPORT, QUANTIZE, CALIBRATE, VERIFY = (
-    {f"{stage}.{name}" for name in FORMATS} for stage in ("export", "quantize", "calibrate", "verify")
-)
-AFTER_CALIBRATE = {*CALIBRATE, *VERIFY, "benchmark"}
-AFTER_QUANTIZE = {*QUANTIZE, *AFTER_CALIBRATE}
-AFTER_PRUNE = {"prune", "evaluate", *EXPORT, *AFTER_QUANTIZE}
-AFTER_DISTIL = {"distil", *AFTER_PRUNE}
-AFTER_TEACH = {"teach", *AFTER_DISTIL}
-ALL = {"data", *AFTER_TEACH}
-OF_TFLITE = {f"{stage}.tflite" for stage in ("export", "quantize", "calibrate", "verify")} | {"benchmark"}
-OF_OPENVINO = {f"{stage}.openvino" for stage in ("export", "quantize", "calibrate", "verify")} | {"benchmark"}
-
-_TRAINING: dict[str, Any] = {
-    "epochs": 2,
-    "batch_size": 16,
-    "learning_rate": 0.01,
-    "weight_decay": 0.1,
-    "warmup_epochs": 0.5,
-    "layer_decay": 0.5,
-    "freeze_epochs": 1,
-    "patience": 3,
-    "ema": 0.5,
-    "imbalance": "weights",
-    "label_smoothing": 0.1,
-    "mixup": 0.2,
-    "cutmix": 0.2,
-    "precision": "bf16",
-    "seed": 5,
-}
-_PHANTOM = {"data": {"kind": "skin_phantom", "image_size": 32}}
-
-# Field of the recipe -> what is changed, and the stages that depend on it.
-CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
-    "name": ({"name": "other"}, set()),
-    "seed": ({"seed": 2}, ALL),
-    "data.kind": ({"data": {"kind": "folder", "root": "data", "exclude": "out.txt", "image_size": 32}}, ALL),
-    "data.root": ({"data.root": "moved/table.csv"}, set()),
-    "data.stand_in": ({"data.stand_in": "skin_phantom"}, set()),
-    "data.columns": ({"data.columns": None}, ALL),
-    **{
-        f"data.columns.{role}": ({f"data.columns.{role}": column}, ALL)
-        for role, column in (
-            ("path", "image2"),
-            ("label", "label2"),
-            ("group", "patient2"),
-            ("mask", "mask2"),
-            ("split", "split2"),
-        )
-    },
-    "data.labels": ({"data.labels": {"a": "other"}}, ALL),
-    "data.exclude": ({"data.exclude": ["images/23.png"]}, ALL),
-    "data.image_size": ({"data.image_size": 40}, ALL),
-    "data.resize.mode": ({"data.resize.mode": "pad"}, ALL),
-    "data.resize.kernel": ({"data.resize.kernel": "bicubic"}, ALL),
-    "data.augment": ({"data.augment": "standard"}, AFTER_TEACH),
-    "data.split.val": ({"data.split.val": 0.2}, ALL),
-    "data.split.test": ({"data.split.test": 0.2}, ALL),
-    "data.split.seed": ({"data.split.seed": 9}, ALL),
-    "data.images": ({**_PHANTOM, "data.images": 80}, ALL),
-    "teacher": ({"teacher": None}, AFTER_TEACH),
-    "teacher.backbone": ({"teacher.backbone": "mobilenetv3_small_075"}, AFTER_TEACH),
-    "teacher.weights": ({"teacher.weights": "none"}, AFTER_TEACH),
-    **{f"teacher.{name}": ({f"teacher.{name}": value}, AFTER_TEACH) for name, value in _TRAINING.items()},
-    "student.backbone": ({"student.backbone": "mobilenetv3_small_075"}, AFTER_DISTIL),
-    "student.weights": ({"student.weights": "other.pth"}, AFTER_DISTIL),
-    "student.attention": ({"student.attention": "se"}, AFTER_DISTIL),
-    "student.activation": ({"student.activation": "relu6"}, AFTER_DISTIL),
-    "distil.loss": ({"distil.loss": "kd"}, AFTER_DISTIL),
-    "distil.weights": ({"distil.weights": [1.0]}, AFTER_DISTIL),
-    "distil.temperature": ({"distil.temperature": 3.0}, AFTER_DISTIL),
-    **{f"distil.{name}": ({f"distil.{name}": value}, AFTER_DISTIL) for name, value in _TRAINING.items()},
-    "prune": ({"prune": None}, AFTER_PRUNE),
-    "prune.macs": ({"prune.macs": 0.5}, AFTER_PRUNE),
-    "prune.round_to": ({"prune.round_to": 4}, AFTER_PRUNE),
-    **{f"prune.{name}": ({f"prune.{name}": value}, AFTER_PRUNE) for name, value in _TRAINING.items()},
-    "quantize": ({"quantize": None}, AFTER_CALIBRATE),
-    "quantize.max_drop": ({"quantize.max_drop": 0.5}, VERIFY),
-    "quantize.images": ({"quantize.images": 9}, AFTER_QUANTIZE),
-    "export": ({"export": ["tflite", "onnx"]}, {"benchmark"}),
-    "targets": ({"targets": ["other"]}, {"benchmark"}),
-}
-_ONE_VALUE = {"schema", "quantize.scheme"}
 
 
 def _fields(model: type[BaseModel] = Recipe, path: str = "") -> Iterator[str]:
@@ -136,13 +64,13 @@ def _changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 def test_every_field_of_the_recipe_is_in_the_table() -> None:
-    assert set(_fields()) == CHANGES.keys() | _ONE_VALUE
+    assert set(_fields()) == CHANGES.keys() | ONE_VALUE
 
 
 @pytest.mark.parametrize("field", CHANGES)
 def test_a_changed_field(project: Path, before: dict[str, str], field: str) -> None:
     changes, expected = CHANGES[field]
-    reference = keys(project, _PHANTOM) if field == "data.images" else before
+    reference = keys(project, PHANTOM) if field == "data.images" else before
     shown = {"report"} if field != "data.root" else set()
     assert _changed(reference, keys(project, changes)) == expected | shown
 
