@@ -43,6 +43,8 @@ RECIPE: Mapping[str, Any] = {
     "quantize": {"images": 8, "max_drop": 1.0},
     "targets": ["mine"],
 }
+REAL_WEIGHTS = {"teacher.weights": "teacher.safetensors", "student.weights": "student.safetensors"}
+"""Changes of the recipe with which it can really be built."""
 
 
 def picture(path: Path, seed: int, compress: int = 6) -> None:
@@ -69,6 +71,21 @@ def write(project: Path) -> Path:
     (project / "targets").mkdir()
     for name in ("mine", "other"):
         (project / "targets" / f"{name}.yaml").write_text(f"{{name: {name}, threads: [1]}}\n")
+    return project
+
+
+def write_trainable(project: Path) -> Path:
+    """As `write`, with weights that fit, for `REAL_WEIGHTS`."""
+    import torch
+    from safetensors.torch import save_file
+
+    from edgetl.models import backbones
+
+    write(project)
+    torch.manual_seed(0)
+    network, _ = backbones.create("mobilenetv3_small_050", 2)
+    for name in REAL_WEIGHTS.values():
+        save_file(network.body.state_dict(), project / name)
     return project
 
 

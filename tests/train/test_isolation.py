@@ -18,6 +18,7 @@ import pytest
 import tiny_project
 from pydantic import BaseModel
 from recipe_changes import CHANGES, ONE_VALUE
+from tiny_project import REAL_WEIGHTS
 
 from edgetl import pipeline
 from edgetl.config.fields import fields, section
@@ -25,8 +26,6 @@ from edgetl.config.loading import Loaded, load
 from edgetl.config.recipe import Recipe, Strict
 from edgetl.console.progress import Silent
 from edgetl.stages.common.stage import SOURCE, Stage
-
-_CHANGES = {"teacher.weights": "teacher.safetensors", "student.weights": "student.safetensors"}
 
 # What a stage reads that its settings leave out, and the input that is another one whenever the field is.
 _COVERED = {
@@ -46,21 +45,6 @@ class Build:
     loaded: Loaded
     results: dict[str, Path] = field(default_factory=dict)
     fields: dict[str, set[str]] = field(default_factory=dict)
-
-
-def _project(folder: Path) -> Path:
-    """The tiny project with weights that fit."""
-    import torch
-    from safetensors.torch import save_file
-
-    from edgetl.models import backbones
-
-    tiny_project.write(folder)
-    torch.manual_seed(0)
-    network, _ = backbones.create("mobilenetv3_small_050", 2)
-    for name in ("teacher.safetensors", "student.safetensors"):
-        save_file(network.body.state_dict(), folder / name)
-    return folder
 
 
 def _link(path: Path, to: Path) -> None:
@@ -137,7 +121,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
     place = tmp_path_factory.mktemp("isolation")
     (place / "original").mkdir()
     (place / "empty").mkdir()
-    loaded = tiny_project.read(_project(place / "original"), _CHANGES)
+    loaded = tiny_project.read(tiny_project.write_trainable(place / "original"), REAL_WEIGHTS)
     build = Build(loaded)
     before = Path.cwd()
     os.chdir(place / "empty")
@@ -172,7 +156,7 @@ def test_a_stage_keys_each_field_that_it_reads(build: Build) -> None:
         (stage.name, path)
         for stage in pipeline.STAGES
         for path in build.fields.get(stage.name, set()) - ONE_VALUE
-        if stage.settings(recipe) == stage.settings(tiny_project.read(project, _CHANGES | CHANGES[path][0]).recipe)
+        if stage.settings(recipe) == stage.settings(tiny_project.read(project, REAL_WEIGHTS | CHANGES[path][0]).recipe)
     }
     assert unsaid == _COVERED.keys()
     stages = {stage.name: stage for stage in pipeline.STAGES}
