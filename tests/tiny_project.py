@@ -43,6 +43,7 @@ RECIPE: Mapping[str, Any] = {
     "quantize": {"images": 8, "max_drop": 1.0},
     "targets": ["mine"],
 }
+FILE = "keys.yaml"
 REAL_WEIGHTS = {"teacher.weights": "teacher.safetensors", "student.weights": "student.safetensors"}
 """Changes of the recipe with which it can really be built."""
 
@@ -98,8 +99,8 @@ def read(project: Path, changes: Mapping[str, Any]) -> Loaded:
         for section in sections:
             place = place.setdefault(section, {})
         place[name] = value
-    (project / "keys.yaml").write_text(json.dumps(document))
-    return load(project / "keys.yaml")
+    (project / FILE).write_text(json.dumps(document))
+    return load(project / FILE)
 
 
 def keys(project: Path, changes: Mapping[str, Any] | None = None, *, real_data: bool = False) -> dict[str, str]:

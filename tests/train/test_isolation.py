@@ -65,7 +65,7 @@ def _alone(stage: Stage, build: Build, folder: Path) -> tuple[Loaded, dict[str, 
             _link(build.results[name] / path, inputs[name] / path)
     project = folder / "project"
     (project / "data").mkdir(parents=True)
-    shutil.copy(build.loaded.path, project)
+    shutil.copy(build.loaded.project / tiny_project.FILE, project)
     for file in stage.files(build.loaded, folder).values():
         _link(file, project / file.relative_to(build.loaded.project))
     data = build.loaded.project / "data"
@@ -76,7 +76,7 @@ def _alone(stage: Stage, build: Build, folder: Path) -> tuple[Loaded, dict[str, 
     for listed in folder.glob("inputs/data/*/originals.json"):
         for image in json.loads(listed.read_text()):
             _link(data / image, project / "data" / image)
-    return load(project / build.loaded.path.name), inputs
+    return load(project / tiny_project.FILE), inputs
 
 
 def _paths(model: type[BaseModel] = Recipe, path: str = "") -> Iterator[tuple[type[BaseModel], str, str]]:

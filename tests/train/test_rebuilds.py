@@ -12,7 +12,7 @@ import tiny_project
 from safetensors.torch import load_file, save_file
 
 from edgetl import pipeline
-from edgetl.commands import dry_run
+from edgetl.api.plan import planned
 from edgetl.config.loading import Loaded
 from edgetl.console.progress import Silent
 from edgetl.stages.common.stage import Step
@@ -91,11 +91,11 @@ def test_a_variable_recomputes_what_its_tool_computes(
     assert all(step.cached for step in _build(project)), "what was computed without it is still there"
 
 
-def _said(project: Path) -> dict[str, list[str]]:
+def _said(project: Path) -> dict[str, tuple[str, ...]]:
     """Why each stage would run, as `--dry-run` tells."""
     loaded, store = _recipe(project), Store(project / ".edgetl")
     steps = pipeline.plan(loaded, store, "benchmark")
-    told = dry_run.stages(loaded, store, steps, fresh=False)
-    assert [stage["name"] for stage in told] == [step.stage.name for step in steps]
-    assert all(stage["cached"] != bool(stage.get("why")) for stage in told), "cached, or a reason"
-    return {stage["name"]: stage.get("why", []) for stage in told}
+    stages = planned(loaded, store, steps, fresh=False)
+    assert [stage.name for stage in stages] == [step.stage.name for step in steps]
+    assert all(stage.cached != bool(stage.why) for stage in stages), "cached, or a reason"
+    return {stage.name: stage.why or () for stage in stages}

@@ -103,6 +103,17 @@ def test_an_index_that_cannot_be_made(root: Path, index: Path) -> None:
         Fingerprints(index).digest(root, ["nevus/a.png"])
 
 
+@pytest.mark.usefixtures("settled")
+def test_an_index_that_may_not_be_written_is_done_without(
+    root: Path, index: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    digests = Fingerprints(index).digest(root, ["nevus/a.png"])
+    assert not index.parent.exists()
+    monkeypatch.undo()
+    assert Fingerprints(index).digest(root, ["nevus/a.png"]) == digests
+
+
 def test_all_files_that_cannot_be_read_are_named_at_once(root: Path, index: Path) -> None:
     (root / "loop.png").symlink_to("loop.png")
     (root / "folder.png").mkdir()

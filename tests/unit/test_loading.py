@@ -114,3 +114,32 @@ def test_targets_are_found_by_name_beside_the_recipe_first(tmp_path: Path) -> No
     assert target.load("local_cpu", tmp_path).threads == (3,)
     with pytest.raises(RecipeError, match="did you mean 'local_cpu'"):
         target.load("local_gpu", tmp_path)
+
+
+def test_a_target_given_by_its_path_belongs_to_the_project(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\nthreads: [3]\n")
+    assert target.load("mine.yaml", tmp_path).threads == (3,)
+
+
+def test_files_of_weights_are_found_where_the_command_runs_or_at_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for folder in (project, elsewhere):
+        folder.mkdir()
+    (project / "recipe.yaml").write_text("name: a\ndata: {kind: skin_phantom}\nstudent: {weights: w.pth}\n")
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("HOME", str(elsewhere))
+
+    def found(*overrides: str) -> str:
+        return loading.load(project / "recipe.yaml", overrides).recipe.student.weights
+
+    assert found() == "w.pth", "no file: whoever reads it says so"
+    (project / "w.pth").touch()
+    assert found() == str(project / "w.pth")
+    (elsewhere / "w.pth").touch()
+    assert found() == str(elsewhere / "w.pth")
+    assert found("student.weights=~/w.pth") == str(elsewhere / "w.pth")
+    (elsewhere / "none").touch()
+    assert found("student.weights=none") == "none"
+    assert found("student.weights=~nobody123/w.pth") == "~nobody123/w.pth"

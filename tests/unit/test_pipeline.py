@@ -10,11 +10,12 @@ import pytest
 import tiny_pipeline
 from tiny_pipeline import Told, build
 
+from edgetl import pipeline
 from edgetl.api.plan import planned
 from edgetl.config.loading import load
-from edgetl.errors import IntegrityError
+from edgetl.errors import DataError, IntegrityError
 from edgetl.pipeline import _walk
-from edgetl.stages.common.stage import Step
+from edgetl.stages.common.stage import SOURCE, Stage, Step
 from edgetl.store import Store
 
 
@@ -77,6 +78,22 @@ def test_a_disk_that_damages_at_once_ends_the_build(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(Store, "find", rotten)
     with pytest.raises(IntegrityError, match="the stored result of"):
         build(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["the data set", "w.pth"])
+def test_what_changes_while_a_stage_reads_it_ends_the_build(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = iter(["before", "before", "after"])  # when it is planned, when the build begins, when the stage has ended
+
+    def outside(stage: Stage, loaded: object, store: object) -> dict[str, str]:
+        name = SOURCE if what == "the data set" else what
+        return {name: next(content)} if stage.name == "one" else {}
+
+    monkeypatch.setattr(pipeline, "_outside", outside)
+    with pytest.raises(DataError, match=f"{what} changed while one was computed from it"):
+        build(tmp_path)
+    assert not list((tmp_path / ".edgetl" / "entries").glob("*"))
 
 
 def test_fresh_computes_everything_once(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from edgetl.data.records import Record
 from edgetl.data.source import Source
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, EdgetlError, UsageError
+from edgetl.files import sha256_of
 from edgetl.runtime import sessions
 from edgetl.runtime.manifest import Manifest
 from edgetl.runtime.preprocessing import Preprocessing, Resize
@@ -177,6 +178,19 @@ def test_pictures_that_became_unreadable_are_named_in_one_error(tmp_path: Path) 
         list(batches(tmp_path, records, preprocessing))
     assert "070.png" in caught.value.message
     assert "149.png" in caught.value.message
+
+
+def test_pictures_that_changed_since_they_were_hashed_are_named_in_one_error(tmp_path: Path) -> None:
+    records = [Record(f"{number:03}.png", "nv") for number in range(80)]
+    for number, record in enumerate(records):
+        Image.new("RGB", (40, 30), (number, 0, 0)).save(tmp_path / record.image)
+    preprocessing = Preprocessing(Resize("crop", "bilinear", 16, 16))
+    digests = {record.image: sha256_of(tmp_path / record.image) for record in records}
+    assert sum(len(images) for _, images in batches(tmp_path, records, preprocessing, digests)) == 80
+    for name in ("003.png", "079.png"):
+        Image.new("RGB", (40, 30), "red").save(tmp_path / name)
+    with pytest.raises(DataError, match=r"2 images changed while the build ran:\n  003\.png\n  079\.png"):
+        list(batches(tmp_path, records, preprocessing, digests))
 
 
 def test_merged_labels_add_their_probabilities() -> None:
