@@ -36,7 +36,10 @@ RESULT = Path(__file__).parent / "results" / "kill.json"
 IN_EPOCHS = 10
 _SEED = 20_261
 # The epochs are too short for a checkpoint every 45 seconds.
-_OFTEN = "from edgetl.training import pace; pace.SAVE_SECONDS, pace._LARGEST_SHARE = 0.1, 1.0"
+_OFTEN = """
+from edgetl.training import checkpoint_schedule
+checkpoint_schedule.SAVE_SECONDS, checkpoint_schedule._LARGEST_SHARE = 0.1, 1.0
+"""
 _SETTINGS: dict[str, Any] = {"images": 560, "size": 64, "epochs": 3, "formats": FORMATS}
 
 

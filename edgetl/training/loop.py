@@ -2,8 +2,9 @@
 
 AdamW with warm-up and cosine; an average of the weights is what is validated and kept; the best epoch wins. Device and
 mixed precision are Hugging Face accelerate's. After every epoch, and within it about every 45 seconds and on Ctrl-C, the
-whole state is on the disk, and a run that is taken up again computes what it would have computed without the stop (bit for
-bit on the CPU of one machine with the same threads; a GPU's kernels may add in another order each time).
+whole state is on the disk, and a run that is taken up again computes what it would have computed without the stop: bit for
+bit on the CPU of one machine, unless a person set another number of threads in between (`threads`), and whatever else the
+machine did meanwhile (`waiting`). A GPU's kernels may add in another order each time.
 
 Started by a launcher in several processes, each takes its share of every batch: `batch_size` is that of all together.
 What looks at a whole batch (BatchNorm, the intra-class term of DIST, mixup) then sees a process's share of it.
@@ -28,7 +29,9 @@ from edgetl.training.checkpoint_schedule import CheckpointSchedule
 from edgetl.training.checkpoints import Checkpoints, Snapshot
 from edgetl.training.diagnostics import naming_memory
 from edgetl.training.inference import predict_logits
-from edgetl.training.run import Distillation, Run
+from edgetl.training.job import Distillation, Job
+from edgetl.training.run import Run
+from edgetl.training.waiting import Noting, Waiting
 
 __all__ = ["Distillation", "Fit", "fit", "predict_logits"]
 
@@ -82,37 +85,57 @@ def fit(
     keep_freed_memory()
     accelerator = make_accelerator(settings.precision)
     progress = progress if accelerator.is_main_process else Silent()
+    job = Job(network, data, settings, distillation, seed, label)
     cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda), naming_memory(label, lambda: "the training"):
-        run = Run(network, data, settings, distillation, seed, accelerator, progress, label)
-        store, pace = Checkpoints(checkpoints, run.identity()), CheckpointSchedule()
-        history: list[dict[str, float]] = []
-        if (snapshot := _loaded(store, progress, label)) is not None:
-            history = run.restore(snapshot)
-            progress.say(f"{label}: going on {run.where(history)}")
-
-        def keep() -> None:
-            if not accelerator.is_main_process:
-                return
-            began, best = time.monotonic(), _best_epoch(history) if history else 0
-            store.save(len(history), run.state.tensors(), {"history": history, **run.state.counters()}, best)
-            pace.saved(began)
-
+        run, store = Run(job, accelerator), Checkpoints(checkpoints, job.identity())
+        history = _taken_up(run, store, progress)
         resumed_after = len(history)
-        while len(history) < settings.epochs and not _waited(history, settings.patience):
-            epoch = len(history) + 1
-            history.append(run.epoch(epoch, keep, pace))
-            best = _best_epoch(history)
-            with run.processes.together():
-                if best == epoch and accelerator.is_main_process:
-                    store.save_best(epoch, run.state.judged().state_dict())
-                keep()
-            _tell(progress, label, history[-1], settings.epochs, best)
+        with run.state.threads.used(), Waiting(run.state.threads.count, progress) as waiting:
+            _epochs(run, store, history, Noting(progress, waiting), first=accelerator.is_main_process)
         best = _best_epoch(history)
         run.release(store.load_best(best))
         run.processes.wait()  # until all have read what the first one is going to delete
     scores = {name: history[best - 1][f"val_{name}"] for name in ("balanced_accuracy", "auroc", "score")}
     return Fit(history, best, scores, sum(entry["seconds"] for entry in history), resumed_after)
+
+
+def _taken_up(run: Run, store: Checkpoints, progress: Progress) -> list[dict[str, float]]:
+    """Take up what the store has of this run; the history until then."""
+    snapshot = _loaded(store, progress, run.job.label)
+    if snapshot is None:
+        return []
+    history = run.restore(snapshot)
+    progress.say(f"{run.job.label}: going on {run.where(history)}")
+    before, run.state.threads = run.state.threads, run.state.threads.to_go_on_with()
+    if run.state.threads.count != before.count:
+        progress.say(
+            f"{run.job.label}: threads until here {before.count}, from here on {run.state.threads.count} "
+            f"({run.state.threads.source}): not to the bit what it would have become in one go"
+        )
+    return history
+
+
+def _epochs(run: Run, store: Checkpoints, history: list[dict[str, float]], progress: Progress, first: bool) -> None:
+    """Train the epochs that are left, and keep their checkpoints, in the first process; `history` grows by their numbers."""
+    schedule, settings = CheckpointSchedule(), run.job.settings
+
+    def keep() -> None:
+        if not first:
+            return
+        began, best = time.monotonic(), _best_epoch(history) if history else 0
+        store.save(len(history), run.state.tensors(), {"history": history, **run.state.counters()}, best)
+        schedule.saved(began)
+
+    while len(history) < settings.epochs and not _waited(history, settings.patience):
+        epoch = len(history) + 1
+        history.append(run.epoch(epoch, keep, schedule, progress))
+        best = _best_epoch(history)
+        with run.processes.together():
+            if best == epoch and first:
+                store.save_best(epoch, run.state.judged().state_dict())
+            keep()
+        _tell(progress, run.job.label, history[-1], settings.epochs, best)
 
 
 def _loaded(store: Checkpoints, progress: Progress, label: str) -> Snapshot | None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from edgetl.training.checkpoint_schedule import SoFar
 from edgetl.training.checkpoints import Snapshot, optimizer_tensors, restore_optimizer
 from edgetl.training.ema import WeightAverage
+from edgetl.training.threads import ThreadCount
 
 
 @dataclass
@@ -20,7 +21,8 @@ class State:
 
     average: None where the recipe wants none.
     scaler: of gradients, with fp16 alone.
-    so_far: how far the epoch is. Generators are no part of it: every step is seeded by its number.
+    so_far: how far the epoch is.
+    threads: that compute it; they decide the bits. Generators are no part of it: every step is seeded by its number.
     """
 
     network: nn.Module
@@ -28,6 +30,7 @@ class State:
     optimizer: torch.optim.Optimizer
     scaler: Any
     so_far: SoFar
+    threads: ThreadCount
 
     def judged(self) -> nn.Module:
         """The network that is validated and kept: the average where there is one."""
@@ -46,6 +49,7 @@ class State:
             "updates": 0 if self.average is None else self.average.updates,
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
             "so_far": asdict(self.so_far),
+            "threads": asdict(self.threads),
         }
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -59,6 +63,8 @@ class State:
             self.scaler.load_state_dict(snapshot.notes["scaler"])
         if "so_far" in snapshot.notes:
             self.so_far = SoFar(**snapshot.notes["so_far"])
+        if "threads" in snapshot.notes:
+            self.threads = ThreadCount(**snapshot.notes["threads"])
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

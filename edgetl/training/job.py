@@ -1,0 +1,67 @@
+"""What one training is: everything that decides its result."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from edgetl.config.recipe import Training
+from edgetl.training.batches import TrainingData, batch_size_for
+from edgetl.training.losses import DistilLoss
+from edgetl.training.schedules import warmup_cosine
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """The teacher's part of the loss: label loss + weight * loss(student, teacher, temperature), on the same crop."""
+
+    teacher: nn.Module
+    loss: DistilLoss
+    weight: float
+    temperature: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training; `loop.fit` says what its arguments are."""
+
+    network: nn.Module
+    data: TrainingData
+    settings: Training
+    distillation: Distillation | None
+    seed: int
+    label: str
+
+    @property
+    def batch_size(self) -> int:
+        """Images of a batch, those of all processes together."""
+        return batch_size_for(self.data, self.settings.batch_size)
+
+    @property
+    def batches(self) -> int:
+        """Of an epoch."""
+        return len(self.data.train) // self.batch_size
+
+    def learning_rate(self, epoch: int, batch: int) -> float:
+        """Of a step, before the factors of the layers; epochs count from 1, batches from 0."""
+        step, warmup = (epoch - 1) * self.batches + batch, round(self.settings.warmup_epochs * self.batches)
+        return self.settings.learning_rate * warmup_cosine(step, self.settings.epochs * self.batches, warmup)
+
+    def freezes(self, epoch: int) -> bool:
+        """Whether the backbone stays as it is in this epoch, its BatchNorm included."""
+        return epoch <= self.settings.freeze_epochs
+
+    def identity(self) -> str:
+        """What a checkpoint must agree on to be taken up: settings, seed, loss, data and the network's shape."""
+        distillation = self.distillation
+        parts: list[object] = [self.settings.model_dump_json(), self.seed]
+        if distillation is not None:
+            parts += [getattr(distillation.loss, "__name__", ""), distillation.weight, distillation.temperature]
+        parts += [(name, tuple(value.shape)) for name, value in self.network.state_dict().items()]
+        digest = hashlib.sha256(repr(parts).encode())
+        for array in (self.data.labels, self.data.train, self.data.val):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
