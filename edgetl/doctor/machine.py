@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +19,7 @@ PYTHON = (3, 11)
 # What a build of the main recipe took, rounded up: the store 2 GB, the training processes 3 GB.
 DISK_GB, MEMORY_GB = 5.0, 4.0
 LEAST_DISK_GB = 0.5
+_LOOK_SECONDS = 0.5
 
 # Instructions that decide how fast int8 is: without a dot product of bytes it is often no faster than fp32.
 _DOT_PRODUCTS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "sve2")
@@ -31,11 +33,12 @@ _TOOLS = {
 
 
 def findings() -> Iterator[Finding]:
-    """Python, processor, memory and disk."""
+    """Python, processor, who else uses it, memory and disk."""
     yield _python()
     yield Finding("python", "edgetl", "ok", f"{__version__} in {Path(__file__).parents[1]}")
     yield Finding("machine", "system", "ok", f"{platform.system()} {platform.release()} {platform.machine()}")
     yield _processor()
+    yield _neighbours()
     yield _memory()
     yield _disk()
 
@@ -85,6 +88,29 @@ def _flags() -> set[str]:
         if line.startswith(("flags", "Features")):
             return set(line.partition(":")[2].split())
     return set()
+
+
+def _neighbours() -> Finding:
+    """What others use of the cores right now."""
+    from edgetl.runtime.cores import usable_cores
+    from edgetl.training.contention import SHARED, OtherLoad
+
+    try:
+        load = OtherLoad()
+        time.sleep(_LOOK_SECONDS)
+        others = load.cores()
+    except OSError as exc:
+        return Finding("machine", "others", "absent", f"the system does not say what they use: {exc.strerror}")
+    detail = f"use {others:.1f} of {usable_cores()} cores"
+    if others < SHARED:
+        return Finding("machine", "others", "ok", detail)
+    return Finding(
+        "machine",
+        "others",
+        "warning",
+        f"{detail}: trainings take longer, and latencies measured now are too long",
+        "stop other programs before a build that measures latencies",
+    )
 
 
 def _memory() -> Finding:

@@ -10,7 +10,10 @@ import psutil
 
 from edgetl.runtime.cores import usable_cores
 
-__all__ = ["OtherLoad", "Reading", "excess"]
+__all__ = ["SHARED", "OtherLoad", "Reading", "excess"]
+
+SHARED = 0.25
+"""Cores that are missing, from which on a machine counts as shared."""
 
 _WORKING = ("user", "nice", "system", "irq", "softirq", "steal")
 """What psutil counts apart from idling; steal is what a hypervisor gave to others. Not every system has each of them."""

@@ -27,17 +27,17 @@ import torch
 
 from edgetl.console.progress import Progress
 from edgetl.runtime.cores import usable_cores
-from edgetl.training.contention import OtherLoad, excess
+from edgetl.training.contention import SHARED, OtherLoad, excess
 
 __all__ = ["Noting", "Sharing", "Waiting", "sleeping"]
 
 _SETTINGS = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 """Who sets one of these has decided how threads wait."""
 _LOOK_SECONDS = 0.5
-_SHARED, _ALONE = 0.25, 0.1
-"""Cores too few, from which on a machine counts as shared, and below which it does not any more."""
+_ALONE = 0.1
+"""Missing cores below which a machine is not shared any more."""
 _QUIET_LOOKS = 6
-"""As many looks in a row must find it so: a build pauses to read and to link."""
+"""As many looks in a row must find it so: other programs pause too."""
 _PARALLEL = 2**17
 """Elements that PyTorch fills with several threads, not with one."""
 
@@ -80,7 +80,7 @@ class Sharing:
         """Take up how many cores others used since the last call; whether the machine is shared now."""
         missing = excess(others, self._threads)
         self._quiet = self._quiet + 1 if missing < _ALONE else 0
-        self._shared = missing >= _SHARED or (self._shared and self._quiet < _QUIET_LOOKS)
+        self._shared = missing >= SHARED or (self._shared and self._quiet < _QUIET_LOOKS)
         return self._shared
 
 

@@ -15,6 +15,8 @@ from edgetl.commands import doctor as command
 from edgetl.doctor import Finding, machine, packages, probing
 from edgetl.doctor.probing import Probe
 from edgetl.errors import EnvironmentFault
+from edgetl.runtime.cores import usable_cores
+from edgetl.training import contention
 
 OPENCV = Probe("training", "opencv", "opencv-python-headless")
 
@@ -121,6 +123,16 @@ def test_variables_and_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all(one.fix for one in found.values() if one.state in ("warning", "broken"))
     monkeypatch.setenv("EDGETL_STORE", str(tmp_path / "new" / "store"))
     assert {one.name: one.state for one in machine.findings()}["store"] != "broken"
+
+
+@pytest.mark.parametrize(("cores", "state"), [(0.24, "ok"), (0.25, "warning")])
+def test_who_else_uses_the_machine(monkeypatch: pytest.MonkeyPatch, cores: float, state: str) -> None:
+    monkeypatch.setattr(contention.OtherLoad, "cores", lambda _: cores)
+    monkeypatch.setattr(machine, "_LOOK_SECONDS", 0.0)
+    found = {one.name: one for one in machine.findings()}["others"]
+    assert found.state == state
+    assert f"use 0.2 of {usable_cores()} cores" in found.detail
+    assert bool(found.fix) == (state == "warning")
 
 
 def test_the_exit_code_is_3_when_something_needed_is_broken(
