@@ -33,6 +33,7 @@ SECTIONS = (
     "skin_mobile",
     "distillation_baseline",
     "training_overhead",
+    "shared_machine",
     "memory",
     "kill",
     "concurrent_builds",
