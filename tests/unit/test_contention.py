@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from edgetl.training import contention
@@ -19,9 +21,9 @@ class _Machine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall = self.own = 0.0
         self.cores = [dict.fromkeys(("user", "system", "idle", "steal"), 0.0) for _ in range(3)]
-        monkeypatch.setattr(contention.psutil, "cpu_times", self._times)
+        monkeypatch.setattr(psutil, "cpu_times", self._times)
         monkeypatch.setattr(contention, "usable_cores", lambda: 2)
-        monkeypatch.setattr(contention.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
         clocks = SimpleNamespace(monotonic=lambda: self.wall, process_time=lambda: self.own)
         monkeypatch.setattr(contention, "time", clocks)
 
