@@ -91,7 +91,7 @@ def fit(
         run, store = Run(job, accelerator), Checkpoints(checkpoints, job.identity())
         history = _taken_up(run, store, progress)
         resumed_after = len(history)
-        with run.state.threads.used(), Waiting(run.state.threads.count, progress) as waiting:
+        with run.state.threads.used(), Waiting(run.state.threads.count) as waiting:
             _epochs(run, store, history, Noting(progress, waiting), first=accelerator.is_main_process)
         best = _best_epoch(history)
         run.release(store.load_best(best))

@@ -88,18 +88,16 @@ class Waiting:
     """While the block runs, looks who else uses the cores, and lets the threads wait accordingly.
 
     threads: that compute; a single one waits for nobody, and nothing is switched.
-    progress: gets a `shared` event whenever that changes, with the cores that others use.
+
+    Attributes:
+        others: cores that others use on a shared machine, None on one that is not; changes between any two looks at it.
     """
 
-    def __init__(self, threads: int, progress: Progress) -> None:
-        self._threads, self._progress = threads, progress
-        self._shared, self._others = False, 0.0
+    def __init__(self, threads: int) -> None:
+        self.others: float | None = None
+        self._threads = threads
         self._ended = threading.Event()
         self._watch = threading.Thread(target=self._look, name="edgetl-waiting", daemon=True)
-
-    def note(self) -> str:
-        """What to say beside the running epoch; empty on a machine that is not shared."""
-        return f", others use {self._others:.1f} of {usable_cores()} cores" if self._shared else ""
 
     def __enter__(self) -> Waiting:
         self._watch.start()
@@ -112,32 +110,33 @@ class Waiting:
         self._watch.join()
 
     def _look(self) -> None:
-        sharing = Sharing(self._threads)
-        switched = self._threads > 1 and not any(os.environ.get(name) for name in _SETTINGS)
-        with (
-            contextlib.suppress(OSError),
-            ExitStack() as asleep,
-        ):  # a system that does not tell is taken for undisturbed
+        sharing, asleep = Sharing(self._threads), False
+        switches = self._threads > 1 and not any(os.environ.get(name) for name in _SETTINGS)
+        with contextlib.suppress(OSError), ExitStack() as teams:  # a system that does not tell is taken for undisturbed
             load = OtherLoad()
             while not self._ended.wait(_LOOK_SECONDS):
-                self._others, before = load.cores(), self._shared
-                self._shared = sharing.judge(self._others)
-                if self._shared == before:
-                    continue
-                self._progress.event("shared", shared=self._shared, others=self._others, cores=usable_cores())
-                if not self._shared:
-                    asleep.close()
-                elif switched:
-                    asleep.enter_context(sleeping(self._threads))
+                others = load.cores()
+                self.others = others if sharing.judge(others) else None
+                if self.others is None:
+                    teams.close()
+                    asleep = False
+                elif switches and not asleep:
+                    teams.enter_context(sleeping(self._threads))
+                    asleep = True
 
 
 class Noting:
-    """The same progress, whose steps also say that the machine is shared."""
+    """The same progress, whose steps also say that the machine is shared, and with a `shared` event when that changes."""
 
     def __init__(self, progress: Progress, waiting: Waiting) -> None:
-        self._progress, self._waiting = progress, waiting
+        self._progress, self._waiting, self._shared = progress, waiting, False
         self.say, self.warn, self.event, self.stage = progress.say, progress.warn, progress.event, progress.stage
 
     def advance(self, label: str, done: int, total: int) -> None:
         """Pass the step on, with what there is to say."""
-        self._progress.advance(label + self._waiting.note(), done, total)
+        others = self._waiting.others
+        if self._shared != (others is not None):
+            self._shared = others is not None
+            self._progress.event("shared", shared=self._shared, others=others, cores=usable_cores())
+        note = "" if others is None else f", others use {others:.1f} of {usable_cores()} cores"
+        self._progress.advance(label + note, done, total)

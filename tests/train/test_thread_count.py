@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from torch import nn
 
 from edgetl.console.progress import Silent
 from edgetl.training import threads, waiting
+from edgetl.training.waiting import sleeping
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -100,16 +103,19 @@ def test_how_the_threads_wait_changes_no_bit(
         def cores(self) -> float:
             return next(self._cores)
 
-    class Counting(Silent):
-        switched = 0
+    switched = []
 
-        def event(self, kind: str, **fields: object) -> None:
-            self.switched += kind == "shared"
+    @contextmanager
+    def noted(threads: int) -> Iterator[None]:
+        switched.append(threads)
+        with sleeping(threads):
+            yield
 
+    monkeypatch.setattr(waiting, "sleeping", noted)
     monkeypatch.setattr(waiting, "OtherLoad", Restless)
     monkeypatch.setattr(waiting, "_LOOK_SECONDS", 0.001)
     torch.set_num_threads(2)
-    network, progress = tiny_network(), Counting()
-    train(network, tmp_path, progress)
-    assert progress.switched > 2
+    network = tiny_network()
+    train(network, tmp_path)
+    assert len(switched) > 2
     assert same(network, two_threads)

@@ -66,17 +66,17 @@ def switches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def _watched(monkeypatch: pytest.MonkeyPatch, threads: int, *cores: float) -> _Heard:
-    """What is heard of a training of one step, the last look already taken."""
+    """What is heard of a training whose only step ends after the last look."""
     load, heard = _Scripted(*cores), _Heard()
     monkeypatch.setattr(waiting, "OtherLoad", lambda: load)
-    with Waiting(threads, heard) as watch:
+    with Waiting(threads) as watch:
         assert load.seen.wait(60)
         Noting(heard, watch).advance("epoch 1/2", 1, 2)
     return heard
 
 
 def test_a_shared_machine_is_answered_and_said(monkeypatch: pytest.MonkeyPatch, switches: list[str]) -> None:
-    heard = _watched(monkeypatch, 2, 0.0, 1.04, 1.0, 1.0)
+    heard = _watched(monkeypatch, 2, 0.0, 1.04, 1.04, 1.04)
     assert switches == ["2 asleep", "awake"]
     assert heard.events == [{"event": "shared", "shared": True, "others": 1.04, "cores": 2}]
     assert heard.labels == ["epoch 1/2, others use 1.0 of 2 cores"]
@@ -85,8 +85,17 @@ def test_a_shared_machine_is_answered_and_said(monkeypatch: pytest.MonkeyPatch, 
 def test_a_machine_that_is_left_alone_again_is_used_again(monkeypatch: pytest.MonkeyPatch, switches: list[str]) -> None:
     heard = _watched(monkeypatch, 2, 1.0, *[0.0] * 8)
     assert switches == ["2 asleep", "awake"]
-    assert [event["shared"] for event in heard.events] == [True, False]
     assert heard.labels == ["epoch 1/2"]
+
+
+def test_every_change_is_an_event_of_the_thread_that_trains() -> None:
+    heard, watch = _Heard(), Waiting(2)
+    noting = Noting(heard, watch)
+    for others in (None, 1.0, 0.5, None, None):
+        watch.others = others
+        noting.advance("epoch 1/2", 1, 2)
+    assert [(event["shared"], event["others"]) for event in heard.events] == [(True, 1.0), (False, None)]
+    assert heard.labels[2].endswith("others use 0.5 of " + f"{usable_cores()} cores")
 
 
 def test_on_an_idle_machine_nothing_happens(monkeypatch: pytest.MonkeyPatch, switches: list[str]) -> None:
@@ -115,8 +124,8 @@ def test_a_system_that_does_not_tell_is_taken_for_undisturbed(
         raise PermissionError("/proc/stat")
 
     monkeypatch.setattr(waiting, "OtherLoad", untold)
-    with Waiting(2, _Heard()) as watch:
-        assert watch.note() == ""
+    with Waiting(2) as watch:
+        assert watch.others is None
     assert switches == []
 
 
