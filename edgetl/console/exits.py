@@ -10,7 +10,8 @@ import sys
 import typer
 
 from edgetl.errors import Bug, EdgetlError, UsageError
-from edgetl.errors.translation import one_line, refused
+from edgetl.errors.translation import refused
+from edgetl.errors.wording import one_line
 
 __all__ = ["drop_output", "reader_is_gone", "translated"]
 

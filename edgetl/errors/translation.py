@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 
 from edgetl.errors import EdgetlError, EnvironmentFault, Interrupted, out_of_memory
+from edgetl.errors.wording import one_line
 
-__all__ = ["one_line", "refused"]
+__all__ = ["refused"]
 
 _REFUSALS = {
     *(errno.EACCES, errno.EPERM, errno.EROFS),
@@ -34,8 +35,3 @@ def refused(exc: BaseException, unnamed: str | None = None) -> EdgetlError | Non
             hint="edgetl doctor shows what is broken, and how it is repaired",
         )
     return None
-
-
-def one_line(exc: BaseException) -> str:
-    """What an exception says, on one line of bounded length."""
-    return " ".join(str(exc).split())[:300]

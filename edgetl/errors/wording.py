@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-__all__ = ["alike", "did_you_mean", "first_line", "indented", "nearest", "quoted", "some"]
+__all__ = ["alike", "did_you_mean", "first_line", "indented", "nearest", "one_line", "quoted", "some"]
 
 
 def alike(word: str, names: Iterable[str], most: int = 1, least: float = 0.6) -> list[str]:
@@ -51,3 +51,8 @@ def indented(entries: Sequence[str]) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error of another library that says something, or the error's name."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def one_line(error: BaseException) -> str:
+    """All that an error says, on one line of bounded length."""
+    return " ".join(str(error).split())[:300]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from edgetl.errors.wording import alike, did_you_mean, first_line, indented, nearest, quoted, some
+from edgetl.errors.wording import alike, did_you_mean, first_line, indented, nearest, one_line, quoted, some
 
 
 def test_a_misspelling_has_a_nearest_name_and_another_word_has_none() -> None:
@@ -59,3 +59,8 @@ def test_of_many_entries_the_first_and_how_many_more() -> None:
 def test_the_first_line_that_says_something() -> None:
     assert first_line(RuntimeError("\n  \n why \nwhere")) == "why"
     assert first_line(RuntimeError("")) == "RuntimeError"
+
+
+def test_all_of_it_on_one_line() -> None:
+    assert one_line(RuntimeError("\n why\n\t it failed ")) == "why it failed"
+    assert len(one_line(RuntimeError("x" * 400))) == 300
