@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,7 +25,7 @@ from edgetl.runtime.errors import IntegrityError, MissingRuntime
 from edgetl.runtime.manifest import Artifact, Golden, Manifest, OperatingPoint, Precision, TensorSpec
 from edgetl.runtime.predicting import open_predictor
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
-from edgetl.runtime.sessions import SESSIONS, Session, open_artifact
+from edgetl.runtime.sessions import SESSIONS, Session, open_artifact, tflite
 from edgetl.runtime.verifying import verify
 
 BACKENDS = sorted(SESSIONS)
@@ -104,6 +105,92 @@ class TestEverySession:
             pytest.skip("ONNX Runtime takes any session config entry")
         with pytest.raises(IntegrityError, match="NO_SUCH"):
             SESSIONS[backend].open_session(model(models, backend), 1, {"NO_SUCH": "1"})
+
+
+MODULES = {"onnx": ["onnxruntime"], "openvino": ["openvino"], "tflite": ["ai_edge_litert", "tflite_runtime"]}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_runtime_that_is_not_installed_is_named_with_the_way_to_get_it(
+    models: Path, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = model(models, backend)
+    for module in (name for part in MODULES[backend] for name in (part, f"{part}.interpreter")):
+        monkeypatch.setitem(sys.modules, module, None)
+    for ask in (SESSIONS[backend].version, lambda: SESSIONS[backend].open_session(file, 1, {})):
+        with pytest.raises(MissingRuntime, match="pip install") as caught:
+            ask()
+        assert caught.value.exit_code == 3
+
+
+QUIET = """
+import os, sys
+from pathlib import Path
+from edgetl.runtime.sessions import SESSIONS
+SESSIONS[sys.argv[1]].open_session(Path(sys.argv[2]), 1, {})
+os.write(1, b"stdout")
+os.write(2, b"stderr")
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_session_opens_silently_and_leaves_the_streams_alone(models: Path, backend: str) -> None:
+    command = [sys.executable, "-c", QUIET, backend, str(model(models, backend))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "stdout"
+    assert done.stderr.endswith("stderr")
+    assert "XNNPACK" not in done.stderr
+
+
+def test_onnx_says_that_a_file_is_quantized(tmp_path: Path, models: Path) -> None:
+    loaded = onnx.load(model(models, "onnx"))
+    (conv,) = (node for node in loaded.graph.node if node.op_type == "Conv")
+    conv.output[0] = "unrounded"
+    pair = [
+        helper.make_node("QuantizeLinear", ["unrounded", "scale", "zero"], ["rounded"]),
+        helper.make_node("DequantizeLinear", ["rounded", "scale", "zero"], ["features"]),
+    ]
+    nodes = list(loaded.graph.node)
+    place = nodes.index(conv) + 1
+    del loaded.graph.node[:]
+    loaded.graph.node.extend([*nodes[:place], *pair, *nodes[place:]])
+    onnx.save(loaded, tmp_path / "m.onnx")
+    assert (
+        SESSIONS["onnx"].open_session(tmp_path / "m.onnx", 1, {}).describe()["compute_precision"] == "int8 and float32"
+    )
+
+
+class FakeInterpreter:
+    """What LiteRT tells of a graph: a quantized convolution, one with float inputs and int8 weights, and delegates."""
+
+    def __init__(self, delegates: int) -> None:
+        names = ["CONV_2D", "CONV_2D", "SOFTMAX", *["DELEGATE"] * delegates]
+        types = [(np.int8, np.int8, np.int32), (np.float32, np.int8), (np.float32,), *[(np.float32,)] * delegates]
+        self._operators = [
+            {"op_name": name, "operand_types": list(kinds)} for name, kinds in zip(names, types, strict=True)
+        ]
+
+    def get_input_details(self) -> list[dict[str, Any]]:
+        return [{"index": 0, "dtype": np.uint8, "shape_signature": [1, 8, 8, 3]}]
+
+    def get_output_details(self) -> list[dict[str, Any]]:
+        return [{"index": 1, "dtype": np.float32, "shape_signature": [1, 3]}]
+
+    def _get_ops_details(self) -> list[dict[str, Any]]:
+        return self._operators
+
+
+@pytest.mark.parametrize(
+    ("delegates", "placement"), [(0, "reference kernels"), (1, "XNNPACK, 1 partition"), (2, "XNNPACK, 2 partitions")]
+)
+def test_tflite_says_what_its_inputs_are_computed_in_and_how_often_it_is_cut(delegates: int, placement: str) -> None:
+    described = tflite.TfliteSession(Path("m.tflite"), FakeInterpreter(delegates), "litert").describe()
+    assert (described["compute_precision"], described["placement"]) == ("int8 1, float32 1", placement)
+
+
+def test_openvino_computes_in_one_stream(models: Path) -> None:
+    compiled = SESSIONS["openvino"].open_session(model(models, "openvino"), 1, {})._compiled  # type: ignore[attr-defined]
+    assert compiled.get_property("NUM_STREAMS") == 1
 
 
 def test_openvino_says_when_it_does_not_compute_in_float32(models: Path) -> None:

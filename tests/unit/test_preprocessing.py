@@ -20,6 +20,7 @@ from PIL import Image, ImageFile, ImageOps
 
 from edgetl.runtime import decoding
 from edgetl.runtime.errors import MissingRuntime, UnreadableImage
+from edgetl.runtime.jpeg import _FILLER, lacks_data
 from edgetl.runtime.preprocessing import Preprocessing, Resize, decode, preprocess, resize
 
 Pixels = npt.NDArray[np.uint8]
@@ -389,6 +390,30 @@ class TestDecode:
         monkeypatch.setitem(sys.modules, "PIL", None)
         with pytest.raises(MissingRuntime, match="pip install pillow"):
             decode(b"anything")
+
+
+@pytest.mark.parametrize("trailer", [b"", b"\xff\xda\x00\x02more\xff\xd9"])
+def test_a_jpeg_is_asked_about_right_before_the_end_of_each_scan(trailer: bytes) -> None:
+    """Its first segment is a preview with markers of its own, which are not the picture's."""
+    preview = b"\xff\xd9\xff\xda\xff\xd9"
+    start = b"\xff\xd8\xff\xe1\x00\x08" + preview + b"\xff\xda\x00\x04xx" + b"data\xff\x00\xff\xd0more"
+    seen: list[bytes] = []
+
+    def unchanged(content: bytes) -> bool:
+        seen.append(content)
+        return True
+
+    for scans, ends in ((b"", 1), (b"\xff\xda\x00\x04yyscan", 2)):
+        seen.clear()
+        content = start + scans + b"\xff\xd9" + trailer
+        assert not lacks_data(content, [127, 128], False, unchanged)
+        pieces = seen[0].split(_FILLER)
+        assert len(pieces) == ends + 1
+        assert pieces[0] == start
+        assert b"".join(pieces) == content
+    assert lacks_data(content, [128], True, lambda changed: False)
+    assert not lacks_data(content, [1, 128], False, lambda changed: False)
+    assert lacks_data(content, [1, 128], True, lambda changed: False)
 
 
 def test_preprocess_turns_first_and_resizes_then() -> None:

@@ -41,8 +41,6 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OpenVi
         "INFERENCE_NUM_THREADS": check_threads(threads),
         **options,
     }
-    if not path.is_file():
-        raise IntegrityError("is not there", place=str(path))
     if path.suffix != ".xml":  # OpenVINO reads other formats too, which may keep weights anywhere
         raise IntegrityError("is no OpenVINO IR, expected an .xml with its .bin", place=str(path))
     try:
