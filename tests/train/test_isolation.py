@@ -29,7 +29,6 @@ from edgetl.stages.common.stage import SOURCE, Stage
 
 # What a stage reads that its settings leave out, and the input that is another one whenever the field is.
 _COVERED = {
-    ("data", "data.root"): SOURCE,
     ("teach", "data.image_size"): "data/train/pixels.npy",
     ("distil", "data.image_size"): "data/train/pixels.npy",
     ("distil", "teacher"): "teach/network",
