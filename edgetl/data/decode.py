@@ -66,8 +66,12 @@ def batches(
     if unreadable:
         raise all_unreadable(sorted(unreadable), root)
     if changed:
-        raise DataError(
-            f"{len(changed)} images changed while the build ran:{indented(sorted(changed))}",
-            place=str(root),
-            hint="build again: what depends on them is computed anew",
-        )
+        raise _all_changed(sorted(changed), root)
+
+
+def _all_changed(images: Sequence[str], root: Path) -> DataError:
+    return DataError(
+        f"{len(images)} images changed while the build ran:{indented(images)}",
+        place=str(root),
+        hint="build again: what depends on them is computed anew",
+    )
