@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from edgetl.evidence.calibration import fit_temperature, operating_points, reliability, softmax
 from edgetl.evidence.metrics import classify_metrics
@@ -49,6 +52,33 @@ def test_a_perfect_validation_split_stops_at_the_bound() -> None:
     assert fit_temperature(10 * np.eye(3), [1, 2, 0]) == pytest.approx(20.0)
 
 
+@given(seed=st.integers(0, 1000), sharpening=st.floats(0.2, 8.0))
+@settings(max_examples=20, deadline=None)
+def test_no_other_temperature_has_a_smaller_loss(seed: int, sharpening: float) -> None:
+    logits, labels = _calibrated(seed, 40)
+    rows = np.arange(len(labels))
+
+    def loss(logarithm: float) -> float:
+        return -float(np.log(softmax(sharpening * logits, np.exp(logarithm))[rows, labels]).mean())
+
+    bounds = (math.log(0.05), math.log(20.0))
+    best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
+    assert fit_temperature(sharpening * logits, labels) == pytest.approx(math.exp(best.x), rel=1e-5)
+
+
+def test_a_temperature_is_refused_for_what_is_not_one_row_of_finite_scores_for_each_label() -> None:
+    for logits, labels in (([[0.0, np.inf]], [0]), ([[0.0, 1.0]], [2]), ([[0.0, 1.0]], [0, 1])):
+        with pytest.raises(ValueError):
+            fit_temperature(logits, labels)
+
+
+def test_softmax_by_hand() -> None:
+    logits = [[0.0, math.log(3.0)], [math.log(9.0), 0.0]]
+    assert softmax(logits) == pytest.approx(np.array([[0.25, 0.75], [0.9, 0.1]]))
+    assert softmax(logits, 2.0)[1] == pytest.approx([0.75, 0.25])
+    assert softmax(np.zeros((2, 3, 4))) == pytest.approx(np.full((2, 3, 4), 0.25))
+
+
 def test_softmax_survives_large_logits() -> None:
     assert softmax([[1000.0, 0.0, -1000.0]]).tolist() == [[1.0, 0.0, 0.0]]
 
@@ -73,8 +103,43 @@ def test_a_threshold_survives_rounding() -> None:
 
 def test_a_class_without_images_has_no_threshold() -> None:
     assert set(operating_points([[0.5, 0.3, 0.2]], [0], CLASSES)) == {"a"}
+
+
+@pytest.mark.parametrize(("sensitivity", "allowed"), [(0.0, False), (1e-9, True), (1.0, True), (1.0 + 1e-9, False)])
+def test_a_wanted_sensitivity_is_a_share_above_nothing(sensitivity: float, allowed: bool) -> None:
+    if allowed:
+        assert operating_points([[0.5, 0.3, 0.2]], [0], CLASSES, sensitivity) == {"a": 0.5}
+        return
     with pytest.raises(ValueError, match=r"expected a share in \(0, 1\]"):
-        operating_points([[0.5, 0.3, 0.2]], [0], CLASSES, 0.0)
+        operating_points([[0.5, 0.3, 0.2]], [0], CLASSES, sensitivity)
+
+
+@pytest.mark.parametrize("percent", range(1, 101))
+def test_a_share_of_a_hundred_images_is_so_many_of_them(percent: int) -> None:
+    """0.07 * 100 is 7.000000000000001: rounding must not ask for one image more."""
+    scores = np.linspace(0.0, 1.0, 100)
+    points = operating_points(np.stack([1 - scores, scores], axis=1), [1] * 100, ["no", "yes"], percent / 100)
+    assert int((scores >= points["yes"]).sum()) == percent
+
+
+def test_ninety_percent_are_wanted_where_nothing_else_is_said() -> None:
+    logits, labels = _calibrated(2, 60)
+    assert operating_points(softmax(logits), labels, CLASSES) == operating_points(softmax(logits), labels, CLASSES, 0.9)
+
+
+def test_reliability_by_hand() -> None:
+    """Bins are (low, high]; what is not quite a distribution still has a bin."""
+    tops = [0.5, 0.5, 0.75, 1.0, 1.0 + 1e-12, 0.0]
+    probabilities = np.stack([np.array(tops), np.zeros(6)], axis=1)
+    points = reliability(probabilities, [0, 1, 0, 0, 1, 0], bins=4)
+    assert [[point["low"], point["high"], point["count"]] for point in points] == [
+        [0.0, 0.25, 1],
+        [0.25, 0.5, 2],
+        [0.5, 0.75, 1],
+        [0.75, 1.0, 2],
+    ]
+    assert [point["confidence"] for point in points] == pytest.approx([0.0, 0.5, 0.75, 1.0])
+    assert [point["accuracy"] for point in points] == [1.0, 0.5, 1.0, 0.5]
 
 
 def test_reliability_bins_hold_every_image_and_give_the_error() -> None:

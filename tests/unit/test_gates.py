@@ -1,13 +1,18 @@
-"""Gates decide on bounds, and their sentence carries the numbers."""
+"""Gates decide on bounds, on both sides of their limits, and their sentence carries the numbers."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from edgetl.evidence.gates import (
+    COLLAPSE,
+    FP32_AGREEMENT,
+    FP32_TOLERANCE,
     Gate,
     failed,
     fp32_parity,
@@ -20,13 +25,47 @@ from edgetl.evidence.intervals import Interval, paired_difference
 from edgetl.evidence.parity import Parity
 
 
-def test_parity_within_rounding_passes_and_bf16_does_not() -> None:
-    assert fp32_parity("onnx_fp32", Parity(4e-7, 1e-8, 1.0, ())).passed
+def _below(number: float) -> float:
+    return math.nextafter(number, -math.inf)
+
+
+def _above(number: float) -> float:
+    return math.nextafter(number, math.inf)
+
+
+def test_the_limits_are_those_of_the_documentation() -> None:
+    assert (FP32_TOLERANCE, FP32_AGREEMENT, COLLAPSE) == (1e-4, 0.999, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("difference", "agreement", "passed"),
+    [
+        (0.0, 1.0, True),
+        (1e-4, 1.0, True),
+        (_above(1e-4), 1.0, False),
+        (0.0, 0.999, True),
+        (0.0, _below(0.999), False),
+        (_above(1e-4), _below(0.999), False),
+    ],
+)
+def test_fp32_must_agree_in_probability_and_in_class(difference: float, agreement: float, passed: bool) -> None:
+    gate = fp32_parity("onnx_fp32", Parity(difference, 0.0, agreement, ()))
+    assert (gate.name, gate.subject, gate.passed, gate.severity) == ("fp32_parity", "onnx_fp32", passed, "fail")
+    assert (gate.value, gate.limit) == (difference, 1e-4)
+
+
+def test_a_tolerance_that_was_asked_for_counts() -> None:
+    assert fp32_parity("onnx_fp32", Parity(0.01, 0.0, 1.0, ()), tolerance=0.01).passed
+    gate = fp32_parity("onnx_fp32", Parity(0.01, 0.0, 1.0, ()), tolerance=0.009)
+    assert (gate.passed, gate.limit) == (False, 0.009)
+
+
+def test_the_sentence_of_parity() -> None:
     gate = fp32_parity("openvino_fp32", Parity(0.056, 4e-3, 0.99, (3,)))
-    assert not gate.passed
-    assert gate.severity == "fail"
-    assert "0.056" in gate.message
-    assert "99.00%" in gate.message
+    assert gate.message == (
+        "probabilities differ from the PyTorch network by at most 0.056 (limit 0.0001), "
+        "the same top class on 99.00% (at least 99.9%)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,10 +75,21 @@ def test_parity_within_rounding_passes_and_bf16_does_not() -> None:
         (-0.16, -0.08, 0.00, True),  # a small test split: nobody knows
         (-0.01, 0.00, 0.01, True),
         (-0.09, -0.07, -0.05, True),  # the limit itself still passes
+        (-0.09, -0.07, _below(-0.05), False),
     ],
 )
-def test_collapse_needs_certainty(low: float, value: float, high: float, passed: bool) -> None:
-    assert int8_collapse("onnx_int8", Interval(value, low, high)).passed is passed
+@pytest.mark.parametrize(
+    ("rule", "name", "severity"),
+    [(int8_collapse, "int8_collapse", "fail"), (student_vs_teacher, "student_vs_teacher", "warn")],
+)
+def test_a_collapse_needs_certainty(
+    rule: Callable[..., Gate], name: str, severity: str, low: float, value: float, high: float, passed: bool
+) -> None:
+    gate = rule("one", Interval(value, low, high))
+    assert (gate.name, gate.subject, gate.passed, gate.severity) == (name, "one", passed, severity)
+    assert (gate.value, gate.limit) == (high, -0.05), "decided is on the upper bound"
+    wider = rule("one", Interval(value, low, high), 0.2)
+    assert (wider.passed, wider.limit) == (True, -0.2)
 
 
 def test_collapse_is_seen_in_predictions() -> None:
@@ -54,23 +104,34 @@ def test_collapse_is_seen_in_predictions() -> None:
     assert int8_collapse("tflite_int8", same).passed
 
 
-def test_a_drop_beyond_the_recipe_only_warns() -> None:
-    gate = quantization_drop("onnx_int8", Interval(-0.012, -0.03, 0.01), max_drop=0.003)
-    assert not gate.passed
-    assert gate.severity == "warn"
-    assert "-1.2 points [-3.0, +1.0]" in gate.message
-    assert "a loss of 0.3 points" in gate.message
-    assert quantization_drop("onnx_int8", Interval(0.002, -0.01, 0.02), max_drop=0.003).passed
+@pytest.mark.parametrize(("value", "passed"), [(0.002, True), (-0.003, True), (_below(-0.003), False)])
+def test_a_drop_beyond_the_recipe_only_warns(value: float, passed: bool) -> None:
+    gate = quantization_drop("onnx_int8", Interval(value, -0.2, 0.2), max_drop=0.003)
+    assert (gate.name, gate.subject, gate.passed, gate.severity) == ("quantization_drop", "onnx_int8", passed, "warn")
+    assert (gate.value, gate.limit) == (value, -0.003), "decided is on the difference itself"
 
 
-def test_a_weak_student_warns() -> None:
-    assert not student_vs_teacher("student", Interval(-0.2, -0.25, -0.15)).passed
-    assert student_vs_teacher("student", Interval(0.02, -0.01, 0.05)).passed
+def test_the_sentences_of_differences_are_in_points() -> None:
+    difference = Interval(-0.012, -0.03, 0.01)
+    points = "-1.2 points [-3.0, +1.0]"
+    assert quantization_drop("onnx_int8", difference, max_drop=0.003).message == (
+        f"balanced accuracy against fp32 {points}; the recipe allows a loss of 0.3 points"
+    )
+    assert int8_collapse("onnx_int8", difference).message == (
+        f"accuracy against fp32 {points}; broken when even the upper bound is below -5.0 points"
+    )
+    assert student_vs_teacher("student", difference, teacher="the ensemble").message == (
+        f"balanced accuracy against the ensemble {points}; too weak when even the upper bound is below -5.0 points"
+    )
 
 
-def test_a_leak_fails() -> None:
-    assert no_leaks(0, 0).passed
-    assert not no_leaks(groups=2, identical=0).passed
+@pytest.mark.parametrize(("groups", "identical"), [(0, 0), (1, 0), (0, 1), (2, 3)])
+def test_one_leak_of_either_kind_fails(groups: int, identical: int) -> None:
+    gate = no_leaks(groups, identical)
+    assert (gate.name, gate.subject, gate.severity) == ("no_leaks", "data", "fail")
+    assert gate.passed is (groups + identical == 0)
+    assert (gate.value, gate.limit) == (groups + identical, 0.0)
+    assert gate.message.startswith(f"{groups} groups and {identical} sets of identical files")
 
 
 def test_only_failed_gates_of_severity_fail_forbid_shipping() -> None:

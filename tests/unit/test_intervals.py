@@ -1,7 +1,9 @@
-"""Intervals hold the truth as often as they say; groups, certainty and pairing move them the right way."""
+"""Intervals by hand and by scipy; they hold the truth as often as they say, and groups and pairing move them as they should."""
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections import Counter
 
 import numpy as np
@@ -9,9 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 
+from edgetl.evidence import intervals
 from edgetl.evidence.calibration import softmax
-from edgetl.evidence.intervals import paired_difference, wilson, with_intervals
+from edgetl.evidence.intervals import (
+    Interval,
+    bootstrap_weights,
+    group_index,
+    mean_interval,
+    paired_difference,
+    student_t,
+    wilson,
+    with_intervals,
+)
 from edgetl.evidence.metrics import classify_metrics
 
 CLASSES = ["a", "b", "c"]
@@ -30,6 +43,184 @@ def _lesions(seed: int, counts: tuple[int, ...] = (9, 12, 60), images: int = 3) 
     logits = np.sqrt(0.7) * shared + np.sqrt(0.3) * generator.normal(size=shared.shape)
     logits[np.arange(len(labels)), labels] += 1.7
     return softmax(2 * logits), labels, [f"lesion_{index}" for index in group]
+
+
+def _draws(labels: NDArray[np.int64], groups: list[str], seed: int, resamples: int) -> list[NDArray[np.int64]]:
+    """The rows of each resample, an image as often as its weight says."""
+    membership = group_index(groups, len(labels))
+    weights = np.concatenate(list(bootstrap_weights(labels, membership, seed, resamples)))
+    return [np.repeat(np.arange(len(labels)), row.astype(int)) for row in weights]
+
+
+@pytest.mark.parametrize(("hits", "images"), [(0, 7), (1, 7), (5, 9), (9, 9), (40, 1000)])
+def test_wilson_is_scipys(hits: int, images: int) -> None:
+    theirs = stats.binomtest(hits, images).proportion_ci(method="wilson")
+    ours = wilson(hits / images, images)
+    assert (ours.value, ours.low, ours.high) == pytest.approx((hits / images, theirs.low, theirs.high), abs=1e-12)
+
+
+@given(share=st.floats(0.01, 0.99), images=st.floats(0.5, 1e4), z=st.floats(0.5, 13.0))
+def test_wilsons_bounds_are_the_shares_that_lie_z_standard_errors_away(share: float, images: float, z: float) -> None:
+    interval = wilson(share, images, z)
+    for bound in (interval.low, interval.high):
+        assert abs(share - bound) == pytest.approx(z * math.sqrt(bound * (1 - bound) / images), rel=1e-6, abs=1e-9)
+    assert interval.low < share < interval.high
+
+
+def test_distances_of_a_mean_add_in_squares_and_stay_inside() -> None:
+    mean = mean_interval([Interval(0.5, 0.2, 0.56), Interval(0.7, 0.3, 0.78)])
+    assert (mean.value, mean.low, mean.high) == pytest.approx((0.6, 0.6 - 0.5 / 2, 0.6 + 0.1 / 2))
+    assert mean_interval([Interval(0.1, -0.4, 0.1)]).low == 0.0
+    assert mean_interval([Interval(0.9, 0.9, 1.4)]).high == 1.0
+
+
+def test_students_t_has_one_degree_of_freedom_at_least() -> None:
+    for freedom in (1.0, 1.5, 2.0, 30.0):
+        assert student_t(freedom) == pytest.approx(stats.t.ppf(0.975, freedom))
+    assert student_t(0.5) == student_t(0) == student_t(1)
+
+
+def test_groups_are_numbered_by_name() -> None:
+    assert group_index(["b", "a", "b", "c"], 4).tolist() == [1, 0, 1, 2]
+    assert group_index(None, 3).tolist() == [0, 1, 2]
+    for images in (3, 5):
+        with pytest.raises(ValueError, match=f"4 groups for {images} images"):
+            group_index(["b", "a", "b", "c"], images)
+
+
+def test_a_resample_draws_as_many_groups_of_each_class_as_there_are() -> None:
+    """Group 4 has images of both classes and counts to the one that most of them have."""
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 0])
+    membership = np.array([0, 1, 1, 2, 3, 3, 4, 4, 5, 4])
+    weights = np.concatenate(list(bootstrap_weights(labels, membership, 3, 400)))
+    assert weights.shape == (400, 10)
+    of_group = np.stack([weights[:, membership == group].T[0] for group in range(6)], axis=1)
+    assert np.array_equal(weights, of_group[:, membership]), "images of a group come together"
+    assert (of_group[:, :3].sum(axis=1) == 3).all()
+    assert (of_group[:, 3:].sum(axis=1) == 3).all()
+    assert of_group.mean(axis=0) == pytest.approx(np.ones(6), abs=0.15)
+    assert of_group.max() == 3
+    assert np.array_equal(weights, np.concatenate(list(bootstrap_weights(labels, membership, 3, 400))))
+    assert not np.array_equal(weights, np.concatenate(list(bootstrap_weights(labels, membership, 4, 400))))
+
+
+@pytest.mark.parametrize(("cells", "parts"), [(30, [3, 3, 1]), (29, [2, 2, 2, 1]), (9, [1] * 7), (70, [7]), (71, [7])])
+def test_resamples_are_held_a_few_at_a_time(cells: int, parts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "_CELLS_AT_ONCE", cells)
+    drawn = list(bootstrap_weights(np.zeros(10, dtype=np.int64), np.arange(10), 0, 7))
+    assert [len(part) for part in drawn] == parts
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "auroc", "specificity.b@0.90", "ece"])
+def test_a_paired_difference_is_the_bootstraps(metric: str) -> None:
+    """Each resample written out as rows; with few of them the divisor of the deviation shows too."""
+    probabilities, labels, groups = _lesions(11, counts=(3, 4, 6))
+    other = softmax(np.log(probabilities) + np.random.default_rng(0).normal(size=probabilities.shape))
+    thresholds = ({"b": 0.05}, {"b": 0.5})
+    found = paired_difference(metric, other, probabilities, labels, groups, CLASSES, thresholds, seed=2, resamples=4)
+
+    def difference(rows: NDArray[np.int64]) -> float:
+        ours, theirs = (
+            classify_metrics(scores[rows], labels[rows], CLASSES, limits)[metric]
+            for scores, limits in zip((other, probabilities), thresholds, strict=True)
+        )
+        return ours - theirs
+
+    value = difference(np.arange(len(labels)))
+    reach = stats.t.ppf(0.975, len(set(groups)) - 1) * statistics.stdev(map(difference, _draws(labels, groups, 2, 4)))
+    assert reach > 0
+    assert (found.value, found.low, found.high) == pytest.approx((value, value - reach, value + reach))
+
+
+def test_a_paired_difference_by_hand() -> None:
+    """Eight images alone, of which the candidate loses one: each bound lies t standard errors away.
+
+    A resample draws n times out of n, so the variance of its mean is that of the differences, divided by n.
+    """
+    labels = np.repeat([0, 1], [8, 8])
+    good = np.eye(2)[labels]
+    worse = good.copy()
+    worse[0] = [0.0, 1.0]
+    found = paired_difference("accuracy", worse, good, labels, None, ["a", "b"], resamples=20_000)
+    error = math.sqrt(8 * (1 / 8) * (7 / 8)) / 16
+    assert found.value == pytest.approx(-1 / 16)
+    assert found.value - found.low == pytest.approx(2.131 * error, rel=0.02)  # t with 15 degrees of freedom
+    assert found.high - found.value == pytest.approx(2.131 * error, rel=0.02)
+
+
+def test_without_a_word_about_it_a_thousand_resamples_of_seed_0_are_drawn() -> None:
+    sample = _lesions(13, counts=(3, 4, 6))
+    assert with_intervals(*sample, CLASSES) == with_intervals(*sample, CLASSES, None, 0, 1000)
+    pair = ("auroc", sample[0], _lesions(13, counts=(3, 4, 6))[0][::-1], *sample[1:], CLASSES)
+    assert paired_difference(*pair) == paired_difference(*pair, None, 0, 1000)
+
+
+def _share(hits: list[int], sizes: list[int]) -> Interval:
+    """Korn and Graubard by hand: hits and images of each group."""
+    images, count = sum(sizes), len(sizes)
+    share = sum(hits) / images
+    fewest = images**2 / sum(size**2 for size in sizes)
+    variance = count / (count - 1) * sum((h - share * n) ** 2 for h, n in zip(hits, sizes, strict=True)) / images**2
+    effective = share * (1 - share) / variance if variance else fewest
+    return wilson(share, min(max(effective, fewest), images))
+
+
+@pytest.mark.parametrize(
+    ("hits", "sizes"),
+    [
+        ([3, 0, 2, 1], [3, 3, 2, 3]),  # groups that agree with themselves: few effective images
+        ([1, 1, 1, 2], [2, 2, 2, 4]),  # each right by half: more than the images could be worth
+        ([4, 0, 0], [4, 1, 1]),  # fewer than Kish's number
+        ([2, 3, 1], [2, 3, 1]),  # all right
+        ([0, 0, 0], [5, 1, 1]),  # none
+        ([1, 0, 1, 1, 0], [1, 1, 1, 1, 1]),  # each image alone
+    ],
+)
+def test_a_shares_interval_counts_what_its_groups_are_worth(hits: list[int], sizes: list[int]) -> None:
+    correct = [index < h for h, n in zip(hits, sizes, strict=True) for index in range(n)]
+    groups = [f"g{group}" for group, n in enumerate(sizes) for _ in range(n)]
+    # Two images of another class, always right, belong to a group of their own and change nothing for class a.
+    labels = np.array([0] * len(correct) + [1, 1])
+    probabilities = np.array([[0.9, 0.1] if right else [0.1, 0.9] for right in correct] + [[0.0, 1.0]] * 2)
+    found = with_intervals(probabilities, labels, [*groups, "other", "other"], ["a", "b"], resamples=2)
+    expected = _share(hits, sizes)
+    assert found["sensitivity.a"].to_json() == pytest.approx(expected.to_json())
+    assert found["specificity.b"].to_json() == pytest.approx(expected.to_json())
+    alone = wilson(1.0, 1.0)
+    assert found["sensitivity.b"].to_json() == pytest.approx(alone.to_json()), "one group is one image"
+    assert found["balanced_accuracy"].to_json() == pytest.approx(mean_interval([expected, alone]).to_json())
+
+
+def test_the_other_intervals_come_from_the_bootstraps_mean_and_deviation() -> None:
+    probabilities, labels, groups = _lesions(14, counts=(4, 6, 9))
+    found = with_intervals(probabilities, labels, groups, CLASSES, seed=5, resamples=3)
+    values = classify_metrics(probabilities, labels, CLASSES)
+    drawn = [classify_metrics(probabilities[rows], labels[rows], CLASSES) for rows in _draws(labels, groups, 5, 3)]
+    for name in ("ece", "nll", "brier"):
+        mean, deviation = (of([one[name] for one in drawn]) for of in (statistics.mean, statistics.stdev))
+        middle, reach = 2 * values[name] - mean, stats.t.ppf(0.975, 19 - 1) * deviation
+        assert found[name].low == pytest.approx(max(0.0, min(values[name], middle - reach))), name
+        assert found[name].high == pytest.approx(max(values[name], middle + reach)), name
+    for name, count in {"auroc": 4, "auroc.a": 4, "auroc.b": 6, "auroc.c": 9}.items():
+        variance = statistics.variance([one[name] for one in drawn]) * count / (count - 1)
+        effective = max(values[name] * (1 - values[name]) / variance, count)
+        expected = wilson(values[name], effective, stats.t.ppf(0.975, count - 1))
+        assert found[name].to_json() == pytest.approx(expected.to_json()), name
+
+
+def test_a_perfect_area_is_as_sure_as_the_smaller_side_has_groups() -> None:
+    labels = np.repeat([0, 1, 2], [9, 4, 30])
+    found = with_intervals(np.eye(3)[labels], labels, None, CLASSES, resamples=5)
+    for name, groups in {"auroc": 4, "auroc.a": 9, "auroc.b": 4, "auroc.c": 13}.items():
+        reach = stats.t.ppf(0.975, groups - 1)
+        assert found[name].low == pytest.approx(groups / (groups + reach**2)), name
+        assert found[name].high == 1.0
+
+
+def test_an_error_of_zero_is_not_below_zero() -> None:
+    labels = np.repeat([0, 1], [5, 5])
+    found = with_intervals(np.eye(2)[labels], labels, None, ["a", "b"], resamples=20)
+    assert (found["brier"].low, found["brier"].value, found["brier"].high) == (0.0, 0.0, 0.0)
 
 
 def test_intervals_cover_the_truth() -> None:

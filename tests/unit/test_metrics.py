@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -97,8 +99,46 @@ def test_a_single_class_has_no_auroc() -> None:
     assert metrics["accuracy"] == 1.0
 
 
-def test_a_certain_mistake_is_a_finite_loss() -> None:
-    assert np.isfinite(classify_metrics([[1.0, 0.0]], [1], ["a", "b"])["nll"])
+def test_a_certain_mistake_costs_as_much_as_a_chance_of_a_million_millionth() -> None:
+    assert classify_metrics([[1.0, 0.0]], [1], ["a", "b"])["nll"] == pytest.approx(12 * math.log(10))
+    assert classify_metrics([[1 - 1e-11, 1e-11]], [1], ["a", "b"])["nll"] == pytest.approx(11 * math.log(10))
+
+
+def test_the_bins_of_the_calibration_error_are_fifteen_and_open_below() -> None:
+    """Two images in one bin: one too sure, one not sure enough, so that their gaps cancel. In two bins they add up."""
+
+    def error(*tops: float) -> float:
+        probabilities = np.array([[top, 1 - top] for top in tops])
+        return classify_metrics(probabilities, [0, 1], ["a", "b"])["ece"]
+
+    apart = 0.5 * (1 - 0.6) + 0.5 * 0.61
+    assert error(9 / 15, 0.61) == pytest.approx(apart), "the upper edge of a bin belongs to it"
+    assert error(9 / 15 + 1e-9, 10 / 15) == pytest.approx(abs(0.5 * 0.4 - 0.5 * 10 / 15))
+    assert error(14 / 15 + 1e-9, 1.0 + 1e-12) == pytest.approx(abs(0.5 / 15 - 0.5)), "more than all is in the last bin"
+    nothing = classify_metrics([[0.0, 0.0], [0.05, 0.0]], [0, 1], ["a", "b"])["ece"]
+    assert nothing == pytest.approx(abs(-0.5 * 1.0 + 0.5 * 0.05)), "no probability at all is in the first bin"
+
+
+def test_each_weighting_has_its_own_row_and_one_without_a_class_no_answer_about_it() -> None:
+    probabilities, labels = _predictions(2, images=40)
+    weights = np.random.default_rng(0).integers(1, 4, (2, 40)).astype(np.float64)
+    weights = np.concatenate([weights, np.where(labels == 1, 0.0, 1.0)[None]])
+    together = weighted_metrics(probabilities, labels, CLASSES, None, weights)
+    for row in range(3):
+        alone = weighted_metrics(probabilities, labels, CLASSES, None, weights[row : row + 1])
+        assert {name: of[0] for name, of in alone.items()} == pytest.approx(
+            {name: of[row] for name, of in together.items()}, nan_ok=True
+        )
+    missing = {name for name, of in together.items() if np.isnan(of[2])}
+    assert missing == {"sensitivity.bcc", "balanced_accuracy", "auroc.bcc", "auroc"}
+    none = weighted_metrics(probabilities, labels, CLASSES, None, np.zeros((1, 40)))
+    assert all(np.isnan(of).all() for of in none.values())
+
+
+def test_thresholds_name_classes() -> None:
+    probabilities, labels = _predictions(3)
+    with pytest.raises(ValueError, match=r"thresholds name \['nevus'\], expected some of \['akiec'"):
+        classify_metrics(probabilities, labels, CLASSES, {"nevus": 0.5, "mel": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -106,8 +146,11 @@ def test_a_certain_mistake_is_a_finite_loss() -> None:
     [
         ([[0.5, 0.5]], [0, 1], "expected 1 integers"),
         ([[0.5, 0.25, 0.25]], [0], r"expected \[N > 0, 2\]"),
-        ([[0.5, 0.5]], [2], r"expected \[0, 1\]"),
-        ([[np.nan, 0.5]], [0], "not finite"),
+        ([[0.5, 0.5]], [2], r"labels lie in \[2, 2\], expected \[0, 1\]"),
+        ([[0.5, 0.5]], [-1], r"labels lie in \[-1, -1\], expected \[0, 1\]"),
+        ([[0.5, 0.5], [np.nan, np.inf], [0.5, -np.inf]], [0, 1, 1], "2 rows of probabilities are not finite"),
+        ([0.5, 0.5], [0, 1], r"shape \(2,\)"),
+        ([[0.5, 0.5]], [[0]], r"int64 \(1, 1\)"),
         ([[0.5, 0.5]], [0.0], "float64"),
         (np.zeros((0, 2)), np.zeros(0, dtype=int), r"N > 0"),
     ],
@@ -123,6 +166,7 @@ def test_parity_lists_the_widest_disagreement_first() -> None:
     parity = compare(ours, theirs)
     assert parity.disagreements == (2, 1)
     assert parity.max_abs_diff == pytest.approx(0.7)
+    assert parity.mean_abs_diff == pytest.approx((0.1 + 0.7) / 3)
     assert parity.top1_agreement == pytest.approx(1 / 3)
     assert compare(ours, ours).to_json() == {
         "max_abs_diff": 0.0,
@@ -132,8 +176,17 @@ def test_parity_lists_the_widest_disagreement_first() -> None:
     }
 
 
+def test_parity_lists_twenty_disagreements() -> None:
+    ours, theirs = np.tile([0.6, 0.4], (30, 1)), np.tile([0.4, 0.6], (30, 1))
+    parity = compare(ours, theirs)
+    assert (parity.disagreements, parity.top1_agreement) == (tuple(range(20)), 0.0)
+
+
 def test_parity_refuses_broken_outputs() -> None:
-    with pytest.raises(ValueError, match="not finite"):
-        compare([[np.nan, 1.0]], [[0.5, 0.5]])
-    with pytest.raises(ValueError, match="shapes"):
-        compare([[0.5, 0.5]], [[0.5, 0.25, 0.25]])
+    for broken in ([[np.nan, 1.0]], [[0.5, np.inf]]):
+        for pair in ((broken, [[0.5, 0.5]]), ([[0.5, 0.5]], broken)):
+            with pytest.raises(ValueError, match="not finite"):
+                compare(*pair)
+    for ours, theirs in (([[0.5, 0.5]], [[0.5, 0.25, 0.25]]), ([0.5], [0.5]), (np.zeros((0, 2)), np.zeros((0, 2)))):
+        with pytest.raises(ValueError, match="shapes"):
+            compare(ours, theirs)
