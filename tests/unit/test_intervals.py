@@ -169,6 +169,7 @@ def _share(hits: list[int], sizes: list[int]) -> Interval:
     ("hits", "sizes"),
     [
         ([3, 0, 2, 1], [3, 3, 2, 3]),  # groups that agree with themselves: few effective images
+        ([2, 3, 1, 1, 2, 3], [3, 3, 3, 2, 4, 3]),  # between the number of groups and that of images
         ([1, 1, 1, 2], [2, 2, 2, 4]),  # each right by half: more than the images could be worth
         ([4, 0, 0], [4, 1, 1]),  # fewer than Kish's number
         ([2, 3, 1], [2, 3, 1]),  # all right
@@ -192,16 +193,16 @@ def test_a_shares_interval_counts_what_its_groups_are_worth(hits: list[int], siz
 
 
 def test_the_other_intervals_come_from_the_bootstraps_mean_and_deviation() -> None:
-    probabilities, labels, groups = _lesions(14, counts=(4, 6, 9))
+    probabilities, labels, groups = _lesions(15, counts=(6, 9, 14))
     found = with_intervals(probabilities, labels, groups, CLASSES, seed=5, resamples=3)
     values = classify_metrics(probabilities, labels, CLASSES)
     drawn = [classify_metrics(probabilities[rows], labels[rows], CLASSES) for rows in _draws(labels, groups, 5, 3)]
     for name in ("ece", "nll", "brier"):
         mean, deviation = (of([one[name] for one in drawn]) for of in (statistics.mean, statistics.stdev))
-        middle, reach = 2 * values[name] - mean, stats.t.ppf(0.975, 19 - 1) * deviation
+        middle, reach = 2 * values[name] - mean, stats.t.ppf(0.975, 29 - 1) * deviation
         assert found[name].low == pytest.approx(max(0.0, min(values[name], middle - reach))), name
         assert found[name].high == pytest.approx(max(values[name], middle + reach)), name
-    for name, count in {"auroc": 4, "auroc.a": 4, "auroc.b": 6, "auroc.c": 9}.items():
+    for name, count in {"auroc": 6, "auroc.a": 6, "auroc.b": 9, "auroc.c": 14}.items():
         variance = statistics.variance([one[name] for one in drawn]) * count / (count - 1)
         effective = max(values[name] * (1 - values[name]) / variance, count)
         expected = wilson(values[name], effective, stats.t.ppf(0.975, count - 1))
@@ -301,6 +302,11 @@ def test_a_difference_of_an_unknown_metric_names_the_known() -> None:
     probabilities, labels, groups = _lesions(8)
     with pytest.raises(ValueError, match=r"'f1' is not defined here, expected one of \['accuracy'"):
         paired_difference("f1", probabilities, probabilities, labels, groups, CLASSES)
+    for thresholds in (({"b": 0.5}, {}), ({}, {"b": 0.5})):
+        with pytest.raises(ValueError, match=r"'specificity.b@0.90' is not defined here"):
+            paired_difference(
+                "specificity.b@0.90", probabilities, probabilities, labels, groups, CLASSES, thresholds, resamples=2
+            )
 
 
 def test_groups_must_fit_the_images() -> None:

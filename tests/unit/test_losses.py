@@ -65,6 +65,15 @@ def test_standardized_kd_ignores_shift_and_size_of_the_logits() -> None:
     assert kd(teacher * 0.3 + 4.0, teacher, 2.0).item() > 0.1
 
 
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_standardized_kd_is_kd_of_z_scores(temperature: float) -> None:
+    student, teacher = _logits(6), _logits(7)
+    scores = [(x - x.mean(1, keepdim=True)) / x.std(1, correction=1, keepdim=True) for x in (student, teacher)]
+    p, q = (torch.softmax(x / temperature, 1) for x in reversed(scores))
+    expected = temperature**2 * (p * (p / q).log()).sum(1).mean()
+    torch.testing.assert_close(kd_standardized(student, teacher, temperature), expected)
+
+
 def test_dist_is_one_minus_pearson_within_images_and_within_classes() -> None:
     a, b = _logits(4), _logits(5)
     p, q = torch.softmax(a / 4, 1).numpy(), torch.softmax(b / 4, 1).numpy()

@@ -115,8 +115,9 @@ def test_the_bins_of_the_calibration_error_are_fifteen_and_open_below() -> None:
     assert error(9 / 15, 0.61) == pytest.approx(apart), "the upper edge of a bin belongs to it"
     assert error(9 / 15 + 1e-9, 10 / 15) == pytest.approx(abs(0.5 * 0.4 - 0.5 * 10 / 15))
     assert error(14 / 15 + 1e-9, 1.0 + 1e-12) == pytest.approx(abs(0.5 / 15 - 0.5)), "more than all is in the last bin"
-    nothing = classify_metrics([[0.0, 0.0], [0.05, 0.0]], [0, 1], ["a", "b"])["ece"]
-    assert nothing == pytest.approx(abs(-0.5 * 1.0 + 0.5 * 0.05)), "no probability at all is in the first bin"
+    for top, together in ((0.05, abs(-0.5 + 0.5 * 0.05)), (0.1, 0.5 + 0.5 * 0.1)):
+        nothing = classify_metrics([[0.0, 0.0], [top, 0.0]], [0, 1], ["a", "b"])["ece"]
+        assert nothing == pytest.approx(together), "no probability at all is in the first bin"
 
 
 def test_each_weighting_has_its_own_row_and_one_without_a_class_no_answer_about_it() -> None:
@@ -147,7 +148,8 @@ def test_thresholds_name_classes() -> None:
         ([[0.5, 0.5]], [0, 1], "expected 1 integers"),
         ([[0.5, 0.25, 0.25]], [0], r"expected \[N > 0, 2\]"),
         ([[0.5, 0.5]], [2], r"labels lie in \[2, 2\], expected \[0, 1\]"),
-        ([[0.5, 0.5]], [-1], r"labels lie in \[-1, -1\], expected \[0, 1\]"),
+        ([[0.5, 0.5]] * 2, [2, 0], r"labels lie in \[0, 2\]"),
+        ([[0.5, 0.5]] * 2, [1, -1], r"labels lie in \[-1, 1\]"),
         ([[0.5, 0.5], [np.nan, np.inf], [0.5, -np.inf]], [0, 1, 1], "2 rows of probabilities are not finite"),
         ([0.5, 0.5], [0, 1], r"shape \(2,\)"),
         ([[0.5, 0.5]], [[0]], r"int64 \(1, 1\)"),

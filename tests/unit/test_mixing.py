@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from edgetl.config.recipe import Training
-from edgetl.training.mixing import mixed
+from edgetl.training.mixing import mixed  # before torchvision, which it makes importable
+
+from torchvision.transforms import v2  # isort: skip
 
 _CLASSES = 3
 
@@ -60,11 +63,31 @@ def test_with_both_a_batch_draws_one_of_them() -> None:
     assert 15 < pasted < 45
 
 
+@pytest.mark.parametrize("index", range(6))
 @pytest.mark.parametrize(("kind", "pasted"), [("mixup", False), ("cutmix", True)])
-def test_each_is_what_it_is_called(kind: str, pasted: bool) -> None:
+def test_each_is_what_it_is_called(kind: str, pasted: bool, index: int) -> None:
     images, labels = _batch(8)
-    blended, _ = mixed(images, labels, _CLASSES, Training.model_validate({kind: 1.0}), 0, 1, 0)
+    blended, _ = mixed(images, labels, _CLASSES, Training.model_validate({kind: 1.0}), 0, 1, index)
     assert bool(((blended == 0) | (blended == 1)).all()) is pasted
+
+
+@pytest.mark.parametrize("alpha", [1e-5, 0.2, 1.0, 8.0])
+def test_the_share_is_drawn_from_a_beta_distribution(alpha: float) -> None:
+    """Its variance is 1 / (4 (2 alpha + 1)), its mean a half."""
+    images, labels = torch.zeros(2, 3, 1, 1), torch.tensor([0, 1])
+    rows = [mixed(images, labels, 2, Training(mixup=alpha), 0, 1, index)[1][0, 0].item() for index in range(400)]
+    assert np.mean(rows) == pytest.approx(0.5, abs=0.08)
+    assert np.var(rows) == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.2)
+
+
+@pytest.mark.parametrize(("kind", "blend"), [("mixup", v2.MixUp), ("cutmix", v2.CutMix)])
+def test_a_batch_is_blended_as_it_always_was(kind: str, blend: type) -> None:
+    """A release that draws otherwise would make another network of the same recipe."""
+    images, labels = _batch(6)
+    ours = mixed(images, labels, _CLASSES, Training.model_validate({kind: 0.7}), 7, 3, 11)
+    torch.manual_seed(int(np.random.SeedSequence((7, 3, 11, 1)).generate_state(1)[0]))
+    theirs = v2.RandomChoice([blend(alpha=0.7, num_classes=_CLASSES)])(images, labels)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def test_without_either_the_batch_stays() -> None:

@@ -89,3 +89,30 @@ def test_a_plain_module_has_its_last_layer_as_classifier() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2), nn.Softmax(1))
     hold_backbone(network.train(), True)
     assert [name for name, parameter in network.named_parameters() if parameter.requires_grad] == ["3.weight", "3.bias"]
+
+
+def test_a_group_without_parameters_is_none() -> None:
+    without_bias = nn.Linear(4, 2, bias=False)
+    assert [group["weight_decay"] for group in parameter_groups(without_bias, Training(weight_decay=0.1))] == [0.1]
+    assert [group["weight_decay"] for group in parameter_groups(nn.BatchNorm1d(4), Training(weight_decay=0.1))] == [0.0]
+
+
+def test_the_peak_rate_and_the_frozen_parameters_are_those_of_the_settings() -> None:
+    network = nn.Linear(4, 2)
+    network.bias.requires_grad_(False)
+    optimizer = adamw(network, Training(learning_rate=0.3))
+    assert [group["lr"] for group in optimizer.param_groups] == [0.3]
+    assert [group["lr_scale"] for group in optimizer.param_groups] == [1.0]
+    assert [parameter for group in optimizer.param_groups for parameter in group["params"]] == [network.weight]
+
+
+def test_a_held_network_is_in_inference_mode_but_for_its_classifier() -> None:
+    network = _network().train()
+    hold_backbone(network, True)
+    assert {name for name, module in network.named_modules() if module.training} == {"body.classifier"}
+    plain = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 4), nn.Linear(4, 2), nn.Dropout(0.5)).train()
+    hold_backbone(plain, True)
+    assert [module.training for module in plain] == [False, False, True, False]
+    hold_backbone(plain, False)
+    assert all(parameter.requires_grad for parameter in plain.parameters())
+    assert [module.training for module in plain] == [False, False, True, False], "train() is the caller's"

@@ -30,3 +30,16 @@ def test_a_warmup_longer_than_the_run_still_comes_down() -> None:
     factors = [warmup_cosine(step, 20, 1000) for step in range(20)]
     assert factors[9] == 1.0
     assert factors[-1] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("steps", "warmup", "factors"),
+    [
+        (5, 9, [0.5, 1.0, 1.0, 0.75, 0.25]),  # the warm-up is cut to two steps: half of five, rounded down
+        (6, 3, [1 / 3, 2 / 3, 1.0, 1.0, 0.75, 0.25]),
+        (3, 0, [1.0, 0.75, 0.25]),
+        (1, 1, [1.0]),
+    ],
+)
+def test_factors_by_hand(steps: int, warmup: int, factors: list[float]) -> None:
+    assert [warmup_cosine(step, steps, warmup) for step in range(steps)] == pytest.approx(factors)
