@@ -12,6 +12,7 @@ from edgetl.training.checkpoint_schedule import SoFar
 from edgetl.training.checkpoints import Snapshot
 from edgetl.training.ema import WeightAverage
 from edgetl.training.state import State
+from edgetl.training.threads import ThreadCount
 
 
 class _Scaler:
@@ -34,6 +35,7 @@ def _state(seed: int, *, average: bool, scaler: bool, steps: int = 0) -> State:
         optimizer=torch.optim.AdamW(network.parameters()),
         scaler=_Scaler(float(seed)) if scaler else None,
         so_far=SoFar(4, batches=steps, label_loss=0.5, distil_loss=0.25, seconds=9.0, data_wait_seconds=1.0),
+        threads=ThreadCount(seed, f"{seed} cores"),
     )
     for _ in range(steps):
         network(torch.ones(1, 3)).sum().backward()
@@ -58,7 +60,7 @@ def test_everything_that_changed_comes_back(average: bool, scaler: bool) -> None
     assert other.tensors().keys() == snapshot.tensors.keys()
     assert all(torch.equal(value, snapshot.tensors[name]) for name, value in other.tensors().items())
     assert other.counters() == state.counters()
-    assert other.so_far == state.so_far
+    assert (other.so_far, other.threads) == (state.so_far, ThreadCount(1, "1 cores"))
     kinds = {name.partition(".")[0] for name in snapshot.tensors}
     assert kinds == {"network", "optimizer", *(["average"] if average else [])}
     if average:
@@ -85,3 +87,11 @@ def test_a_scaler_keeps_its_scale_where_the_checkpoint_has_none() -> None:
     plain = _state(2, average=False, scaler=False)
     plain.restore(scaled)
     assert plain.scaler is None
+
+
+def test_a_checkpoint_that_says_nothing_about_them_leaves_progress_and_threads() -> None:
+    snapshot = _snapshot(_state(1, average=False, scaler=False, steps=3))
+    older = Snapshot(snapshot.tensors, {"updates": 0, "scaler": None})
+    other = _state(2, average=False, scaler=False)
+    other.restore(older)
+    assert (other.so_far.batches, other.threads.count) == (0, 2)
