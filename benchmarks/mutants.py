@@ -2,11 +2,11 @@
 
     python -m benchmarks.mutants [--room evidence] [--module gates] [--count 60] [--seed 0]
 
-Of each room's changes (`benchmarks.mutations`) a seeded sample is drawn. Each is written into a copy of the checkout, where
-pytest runs until the first failure, in a process forked from one that has loaded torch and its like already: a second or
-two instead of ten. An answer is kept in .edgetl/mutants/ under the content of the module and its tests: a stop loses
-one, and after an edit only what it concerns runs again. Once each room is answered, benchmarks/results/mutants.json is
-written. Survivors that change nothing have their reason in benchmarks/equivalent_mutants.json.
+Of each room's changes (`mutations`) a seeded sample is drawn. Each is written into a copy of the checkout, where pytest
+runs the module's tests (`nearest_tests`) until one fails, in a process forked from one that has loaded torch and its like
+already: a second or two instead of ten. An answer is kept in .edgetl/mutants/ under the content of the module and its
+tests: a stop loses one, and after an edit only what it concerns runs again. Once each room is answered,
+benchmarks/results/mutants.json is written; survivors that change nothing have their reason in equivalent_mutants.json.
 
 Why not a library: mutmut 3 draws no sample and leaves the constants of a module alone; cosmic-ray 8 changes files in
 place, has one test command for all modules, and starts a process, so loads torch, for each change.
@@ -15,7 +15,6 @@ place, has one test command for all modules, and starts a process, so loads torc
 from __future__ import annotations
 
 import argparse
-import ast
 import hashlib
 import importlib
 import json
@@ -27,92 +26,30 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from benchmarks.markdown import made_by, table
 from benchmarks.mutations import Mutation, mutations
+from benchmarks.nearest_tests import ROOT, nearest_tests, python_files
 
-ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "mutants.json"
 EQUIVALENT = ROOT / "benchmarks" / "equivalent_mutants.json"
 ANSWERS = ROOT / ".edgetl" / "mutants"
-ROOMS = ("evidence", "data", "runtime", "training")
-LEFT_OUT = "phantom"  # renders the stand-in's images, which no test can hold against a right answer
 LOG = ANSWERS / "last.log"
+ROOMS = ("evidence", "data", "runtime", "training")
 BAR = 0.90
-_LOADED_BEFORE = (
-    "pytest",
-    "hypothesis.extra.numpy",
-    "scipy.stats",
-    "edgetl.models",
-    "timm",
-    "accelerate",
-    "sklearn.metrics",
-)
+_LEFT_OUT = "phantom"  # renders the stand-in's images, which no test can hold against a right answer
+_LOADED_BEFORE = ("pytest", "hypothesis", "scipy.stats", "edgetl.models", "timm", "accelerate", "sklearn.metrics")
 _TIMES_SLOWER, _EXTRA_SECONDS = 5, 20
-
-# Modules whose tests import them in a way that `tests_of` does not see, or whose nearest tests take minutes.
-TESTS = {
-    "edgetl/training/loop.py": ["tests/train/test_loop.py"],
-    "edgetl/training/distributed.py": ["tests/train/test_processes.py"],
-}
-
-
-def tests_of(module: str) -> list[str]:
-    """The test file named after a module; else the files of tests/unit and tests/device that import it.
-
-    Where none does, those of the modules that import it, and so on.
-
-    Args:
-        module: path from the root, `edgetl/evidence/gates.py`.
-    """
-    if module in TESTS:
-        return TESTS[module]
-    wanted, seen = {_dotted(module)}, set[str]()
-    while wanted - seen:
-        importing = {path for path in _files("tests") if _imports(path) & wanted}
-        helpers = {Path(path).stem for path in importing}
-        importing |= {path for path in _files("tests") if _imports(path) & helpers}
-        chosen = [path for path in importing if path.startswith(("tests/unit/test_", "tests/device/test_"))]
-        if chosen:
-            own = [path for path in chosen if Path(path).stem == f"test_{Path(module).stem}"]
-            return own or sorted(chosen)
-        seen |= wanted
-        wanted = {_dotted(path) for path in _files("edgetl") if _imports(path) & wanted}
-    return []
-
-
-@cache
-def _files(folder: str) -> tuple[str, ...]:
-    return tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / folder).rglob("*.py")))
-
-
-def _dotted(path: str) -> str:
-    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-@cache
-def _imports(path: str) -> frozenset[str]:
-    """Dotted names of all that a file imports."""
-    package = path.split("/")[:-1]
-    names = set[str]()
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *filter(None, [node.module])])
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    return frozenset(names)
+_FOLDERS = ("edgetl", "tests", "targets", "recipes", "docs", "benchmarks")
 
 
 def sample(room: str, count: int, seed: int, module: str | None) -> list[tuple[str, Mutation]]:
-    """`count` changes of a room with the files they are in; what is drawn of one file depends on no other file."""
+    """`count` changes of a room with the files they are in; what is drawn of a file depends on no other file."""
     ranked = []
-    for path in _files(f"edgetl/{room}"):
-        if LEFT_OUT in Path(path).parts or module not in (None, Path(path).stem):
+    for path in python_files(f"edgetl/{room}"):
+        if _LEFT_OUT in Path(path).parts or module not in (None, Path(path).stem):
             continue
         for mutation in mutations((ROOT / path).read_text(encoding="utf-8")):
             name = f"{seed} {path} {mutation.source} {mutation.change} {mutation.nth}"
@@ -126,7 +63,7 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for part in ("edgetl", "tests", "targets", "recipes", "docs", "benchmarks"):
+        for part in _FOLDERS:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "results"))
         for path in (*ROOT.glob("*.toml"), *ROOT.glob("*.md")):
             shutil.copy(path, folder)
@@ -136,7 +73,7 @@ class Copy:
         self._seconds: dict[tuple[str, ...], float] = {}
 
     def key(self, mutation: Mutation, tests: Sequence[str]) -> str:
-        """What an answer depends on: the changed module and its tests."""
+        """Names what an answer depends on: the changed module and its tests."""
         digest = hashlib.sha256(mutation.text.encode())
         for test in tests:
             digest.update((self.folder / test).read_bytes())
@@ -151,7 +88,7 @@ class Copy:
         for compiled in (target.parent / "__pycache__").glob(f"{target.stem}.*"):
             compiled.unlink()  # Python would take it for the changed file's: same size, same second
         try:
-            code = self._run(tests, limit, _dotted(path))
+            code = self._run(tests, limit)
         finally:
             target.write_text(original, encoding="utf-8")
         return {None: "too slow", 0: "survived"}.get(code, "killed")
@@ -160,15 +97,15 @@ class Copy:
         """Seconds that the tests take when nothing is changed. Exits when they fail."""
         if tests not in self._seconds:
             began = time.monotonic()
-            if (code := self._run(tests, 900, None)) != 0:
+            if (code := self._run(tests, 900)) != 0:
                 sys.exit(f"{' '.join(tests)} fail without any change ({code}): see {LOG}")
             self._seconds[tests] = time.monotonic() - began
         return self._seconds[tests]
 
-    def _run(self, tests: Sequence[str], seconds: float, changed: str | None) -> int | None:
+    def _run(self, tests: Sequence[str], seconds: float) -> int | None:
         """pytest's exit code; None when it took longer than that."""
         if (child := os.fork()) == 0:
-            self._in_child(tests, changed)
+            self._in_child(tests)
         descriptor = os.pidfd_open(child)
         ended, _, _ = select.select([descriptor], [], [], seconds)
         os.close(descriptor)
@@ -177,7 +114,7 @@ class Copy:
         status = os.waitpid(child, 0)[1]
         return os.waitstatus_to_exitcode(status) if ended else None
 
-    def _in_child(self, tests: Sequence[str], changed: str | None) -> None:
+    def _in_child(self, tests: Sequence[str]) -> NoReturn:
         import pytest
         from hypothesis import Phase, settings
 
@@ -185,28 +122,18 @@ class Copy:
         try:
             os.setsid()
             os.chdir(self.folder)
-            os.environ["PYTHONPATH"] = str(self.folder)
-            if changed is not None:
-                sys.dont_write_bytecode = True
-                os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-                assert changed not in sys.modules, f"{changed} is loaded already, unchanged"
+            sys.dont_write_bytecode = True
+            os.environ |= {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+            loaded = [name for name in sys.modules if name.startswith(tuple(f"edgetl.{room}" for room in ROOMS))]
+            assert not loaded, f"{loaded} would stay unchanged"
             log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(log, 1)
             os.dup2(log, 2)
             # No shrinking, and the same examples for each change.
             phases = (Phase.explicit, Phase.generate)
             settings.register_profile("mutants", deadline=None, derandomize=True, database=None, phases=phases)
-            options = [
-                "-x",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                "--hypothesis-profile=mutants",
-                "--tb=line",
-                "-W",
-                "ignore::pytest.PytestAssertRewriteWarning",
-            ]
-            code = int(pytest.main([*options, *tests]))
+            options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
+            code = int(pytest.main([*options, "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests]))
         finally:
             os._exit(code)
 
@@ -215,28 +142,33 @@ def answered(copy: Copy, room: str, drawn: Sequence[tuple[str, Mutation]]) -> li
     """Each change with what became of it, out of the kept answers where there is one."""
     rows = []
     for number, (path, mutation) in enumerate(drawn, 1):
-        tests = tests_of(path)
+        tests = nearest_tests(path)
         kept = ANSWERS / f"{copy.key(mutation, tests)}.json"
         if not kept.is_file():
             began = time.monotonic()
-            answer = copy.answer(path, mutation, tests) if tests else "survived"
-            row = {"file": path, "line": mutation.line, "source": mutation.source, "change": mutation.change}
-            row |= {"nth": mutation.nth, "answer": answer, "seconds": round(time.monotonic() - began, 1)}
+            row: dict[str, Any] = {"answer": copy.answer(path, mutation, tests) if tests else "survived"}
+            row["seconds"] = round(time.monotonic() - began, 1)
             kept.with_suffix(".partial").write_text(json.dumps(row), encoding="utf-8")
             kept.with_suffix(".partial").replace(kept)
-            print(f"{room} {number}/{len(drawn)} {path}:{row['line']} {row['change']}: {answer}", file=sys.stderr)
-        rows.append(json.loads(kept.read_text(encoding="utf-8")))
+            place = f"{path}:{mutation.line}"
+            print(f"{room} {number}/{len(drawn)} {place} {mutation.change}: {row['answer']}", file=sys.stderr)
+        what = {"file": path, "line": mutation.line, "source": mutation.source, "change": mutation.change}
+        rows.append({**what, "nth": mutation.nth, **json.loads(kept.read_text(encoding="utf-8"))})
     return rows
 
 
 def summary(rows: Sequence[Mapping[str, Any]], reasons: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A room's numbers: how many changes, how many were noticed, and those that were not, with the reason if there is one."""
+    """A room's numbers, and what was not noticed, with the reason where there is one.
+
+    Args:
+        rows: of `answered`.
+        reasons: each a `reason`, and the fields of the rows that it is for.
+    """
     survivors = []
     for row in (row for row in rows if row["answer"] == "survived"):
         why = [entry["reason"] for entry in reasons if all(row[key] == entry[key] for key in entry if key != "reason")]
-        survivors.append(
-            {**{key: row[key] for key in ("file", "line", "source", "change")}, "reason": next(iter(why), None)}
-        )
+        what = {key: row[key] for key in ("file", "line", "source", "change", "nth")}
+        survivors.append({**what, "reason": next(iter(why), None)})
     return {
         "mutants": len(rows),
         "killed": len(rows) - len(survivors),
@@ -252,7 +184,7 @@ def main() -> None:
         prog="python -m benchmarks.mutants", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("--room", choices=ROOMS, action="append")
-    parser.add_argument("--module", help="only the file of this name; nothing is written")
+    parser.add_argument("--module", help="only files of this name")
     parser.add_argument("--count", type=int, default=60, help="of each room")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
@@ -264,8 +196,9 @@ def main() -> None:
         for room in asked.room or ROOMS:
             drawn = sample(room, asked.count, asked.seed, asked.module)
             rooms[room] = summary(answered(copy, room, drawn), reasons)
-        from benchmarks.provenance import provenance  # loads rooms that are to be changed
-    result = {**provenance("benchmarks.mutants"), "seed": asked.seed, "bar": BAR, "rooms": rooms}
+        from benchmarks.provenance import provenance  # not before: it loads rooms that are to be changed
+
+        result = {**provenance("benchmarks.mutants"), "seed": asked.seed, "bar": BAR, "rooms": rooms}
     if tuple(rooms) == ROOMS and asked.module is None:
         RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(render(result))
@@ -274,22 +207,22 @@ def main() -> None:
 def render(result: Mapping[str, Any]) -> str:
     """The section for docs/results.md."""
     rows = [
-        [room, str(told["mutants"]), f"{told['killed']} ({told['killed'] / max(told['mutants'], 1):.0%})"]
-        for room, told in result["rooms"].items()
+        [room, f"{numbers['mutants']}", f"{numbers['killed']} ({numbers['killed'] / max(numbers['mutants'], 1):.0%})"]
+        for room, numbers in result["rooms"].items()
     ]
     survivors = [
-        [f"`{one['file']}:{one['line']}`", f"`{one['source']}`", f"`{one['change']}`", one["reason"] or "a hole"]
-        for told in result["rooms"].values()
-        for one in told["survivors"]
+        [f"`{row['file']}:{row['line']}`", f"`{row['source']}`", f"`{row['change']}`", row["reason"] or "a hole"]
+        for numbers in result["rooms"].values()
+        for row in numbers["survivors"]
     ]
-    cell = [[part.replace("|", "\\|") for part in row] for row in survivors]
+    cells = [[part.replace("|", "\\|") for part in row] for row in survivors]
     return (
         "## Mutants\n\n"
         + made_by(result)
         + "\nOne comparison, operator, constant, condition, return or raise is changed at a time, drawn with seed "
-        f"{result['seed']}, and the unit tests of that module run; at least {result['bar']:.0%} must fail.\n\n"
+        f"{result['seed']}, and the unit tests of its module run; at least {result['bar']:.0%} must be noticed.\n\n"
         + table(["room", "changed", "noticed"], rows)
-        + ("\nNot noticed:\n\n" + table(["place", "line", "change", "why"], cell) if cell else "")
+        + ("\nNot noticed:\n\n" + table(["place", "line", "change", "why"], cells) if cells else "")
     )
 
 

@@ -44,6 +44,7 @@ SECTIONS = (
     "allocator",
     "phantom_difficulty",
     "phantom_speed",
+    "mutants",
 )
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sklearn import metrics as reference
 
 from edgetl.evidence.metrics import classify_metrics, weighted_metrics
-from edgetl.evidence.parity import compare
 
 CLASSES = ["akiec", "bcc", "mel", "nv"]
 
@@ -160,35 +159,3 @@ def test_thresholds_name_classes() -> None:
 def test_refuses_what_does_not_fit(probabilities: object, labels: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         classify_metrics(probabilities, labels, ["a", "b"])  # type: ignore[arg-type]
-
-
-def test_parity_lists_the_widest_disagreement_first() -> None:
-    ours = np.array([[0.6, 0.4], [0.45, 0.55], [0.1, 0.9]])
-    theirs = np.array([[0.6, 0.4], [0.55, 0.45], [0.8, 0.2]])
-    parity = compare(ours, theirs)
-    assert parity.disagreements == (2, 1)
-    assert parity.max_abs_diff == pytest.approx(0.7)
-    assert parity.mean_abs_diff == pytest.approx((0.1 + 0.7) / 3)
-    assert parity.top1_agreement == pytest.approx(1 / 3)
-    assert compare(ours, ours).to_json() == {
-        "max_abs_diff": 0.0,
-        "mean_abs_diff": 0.0,
-        "top1_agreement": 1.0,
-        "disagreements": [],
-    }
-
-
-def test_parity_lists_twenty_disagreements() -> None:
-    ours, theirs = np.tile([0.6, 0.4], (30, 1)), np.tile([0.4, 0.6], (30, 1))
-    parity = compare(ours, theirs)
-    assert (parity.disagreements, parity.top1_agreement) == (tuple(range(20)), 0.0)
-
-
-def test_parity_refuses_broken_outputs() -> None:
-    for broken in ([[np.nan, 1.0]], [[0.5, np.inf]]):
-        for pair in ((broken, [[0.5, 0.5]]), ([[0.5, 0.5]], broken)):
-            with pytest.raises(ValueError, match="not finite"):
-                compare(*pair)
-    for ours, theirs in (([[0.5, 0.5]], [[0.5, 0.25, 0.25]]), ([0.5], [0.5]), (np.zeros((0, 2)), np.zeros((0, 2)))):
-        with pytest.raises(ValueError, match="shapes"):
-            compare(ours, theirs)
