@@ -192,17 +192,26 @@ def test_a_shares_interval_counts_what_its_groups_are_worth(hits: list[int], siz
     assert found["balanced_accuracy"].to_json() == pytest.approx(mean_interval([expected, alone]).to_json())
 
 
-def test_the_other_intervals_come_from_the_bootstraps_mean_and_deviation() -> None:
-    probabilities, labels, groups = _lesions(15, counts=(6, 9, 14))
+@pytest.mark.parametrize(("seed", "counts"), [(15, (6, 9, 14)), (17, (2, 9, 14))])
+def test_the_other_intervals_come_from_the_bootstraps_mean_and_deviation(
+    seed: int, counts: tuple[int, int, int]
+) -> None:
+    probabilities, labels, groups = _lesions(seed, counts=counts)
     found = with_intervals(probabilities, labels, groups, CLASSES, seed=5, resamples=3)
     values = classify_metrics(probabilities, labels, CLASSES)
     drawn = [classify_metrics(probabilities[rows], labels[rows], CLASSES) for rows in _draws(labels, groups, 5, 3)]
     for name in ("ece", "nll", "brier"):
         mean, deviation = (of([one[name] for one in drawn]) for of in (statistics.mean, statistics.stdev))
-        middle, reach = 2 * values[name] - mean, stats.t.ppf(0.975, 29 - 1) * deviation
+        middle, reach = 2 * values[name] - mean, stats.t.ppf(0.975, sum(counts) - 1) * deviation
         assert found[name].low == pytest.approx(max(0.0, min(values[name], middle - reach))), name
         assert found[name].high == pytest.approx(max(values[name], middle + reach)), name
-    for name, count in {"auroc": 6, "auroc.a": 6, "auroc.b": 9, "auroc.c": 14}.items():
+    smaller = {
+        "auroc": counts[0],
+        "auroc.a": counts[0],
+        "auroc.b": counts[1],
+        "auroc.c": min(counts[2], sum(counts[:2])),
+    }
+    for name, count in smaller.items():
         variance = statistics.variance([one[name] for one in drawn]) * count / (count - 1)
         effective = max(values[name] * (1 - values[name]) / variance, count)
         expected = wilson(values[name], effective, stats.t.ppf(0.975, count - 1))
@@ -302,7 +311,8 @@ def test_a_difference_of_an_unknown_metric_names_the_known() -> None:
     probabilities, labels, groups = _lesions(8)
     with pytest.raises(ValueError, match=r"'f1' is not defined here, expected one of \['accuracy'"):
         paired_difference("f1", probabilities, probabilities, labels, groups, CLASSES)
-    for thresholds in (({"b": 0.5}, {}), ({}, {"b": 0.5})):
+    one_sided: list[tuple[dict[str, float], dict[str, float]]] = [({"b": 0.5}, {}), ({}, {"b": 0.5})]
+    for thresholds in one_sided:
         with pytest.raises(ValueError, match=r"'specificity.b@0.90' is not defined here"):
             paired_difference(
                 "specificity.b@0.90", probabilities, probabilities, labels, groups, CLASSES, thresholds, resamples=2
