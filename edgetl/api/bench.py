@@ -76,10 +76,12 @@ def bench(
         manifest.intact(folder, artifact)
     artifacts = [(folder, artifact) for artifact in manifest.artifacts]
     rows: dict[str, list[dict[str, Any]]] = {}
-    with reporting_to(progress) as told:
+    with reporting_to(progress) as reporter:
         for name in targets:
             chosen = target.load(name, Path.cwd())
-            for subject, measured in latency(chosen, artifacts, {}, "quick" if quick else "full", told.advance).items():
+            for subject, measured in latency(
+                chosen, artifacts, {}, "quick" if quick else "full", reporter.advance
+            ).items():
                 rows.setdefault(subject, []).extend(measured)
-        metrics = None if data is None else evaluate(folder, data, columns=columns, progress=told)
+        metrics = None if data is None else evaluate(folder, data, columns=columns, progress=reporter)
     return BenchResult(rows, metrics)

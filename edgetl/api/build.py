@@ -92,16 +92,16 @@ def build(
             raise SystemExit
         pipeline.follow(loaded)
     store, run = store_of(loaded), expanded(out) if out is not None else Path("runs") / loaded.recipe.name
-    with reporting_to(progress) as told:
+    with reporting_to(progress) as reporter:
         if loaded.stand_in:
-            told.warn(stand_in_warning(loaded))
+            reporter.warn(stand_in_warning(loaded))
         if dry_run:
             steps = pipeline.plan(loaded, store, until, fresh=fresh)
             return BuildResult(run, store.root, loaded.stand_in, planned(loaded, store, steps, fresh=fresh))
         with distributed.leading():
             _protect_real_run(run, loaded)
             pipeline.plan(loaded, store, until)  # a wrong `until` or folder is an error before anything is written
-            steps = _build_alone(loaded, store, run, told, until, fresh)
+            steps = _build_alone(loaded, store, run, reporter, until, fresh)
     stages = tuple(StageResult(step.stage.name, step.key, step.cached) for step in steps)
     if until not in (None, _REPORT):
         return BuildResult(run, store.root, loaded.stand_in, stages)

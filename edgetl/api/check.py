@@ -87,10 +87,10 @@ def check(
     if data is None and columns:
         raise UsageError("--columns is for --data", hint="--set data.columns.label=... changes those of a recipe")
     try:
-        with reporting_to(progress) as told, captured():  # what libtiff prints is nobody's, and helps nobody
+        with reporting_to(progress) as reporter, captured():  # what libtiff prints is nobody's, and helps nobody
             if recipe is not None:
-                return _of_recipe(load_recipe(recipe, overrides), told)
-            return _of_data(*split_data(data or ""), columns or {}, told)
+                return _of_recipe(load_recipe(recipe, overrides), reporter)
+            return _of_data(*split_data(data or ""), columns or {}, reporter)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; a check changes nothing") from exc
 
@@ -102,31 +102,31 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
     preflight.check(loaded)
     root = sources.root(loaded, store, progress)
     source = sources.records(recipe.data, root, loaded.project)
-    found = survey(source, store.root / "files.sqlite", progress)
-    problems = _problems(found) or _unsplittable(found, source, recipe.data.split, split_seed(recipe))
-    return CheckResult(found, loaded.data_root or root, loaded.stand_in, tuple(problems))
+    surveyed = survey(source, store.root / "files.sqlite", progress)
+    problems = _problems(surveyed) or _unsplittable(surveyed, source, recipe.data.split, split_seed(recipe))
+    return CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems))
 
 
 def _of_data(kind: str, root: Path, columns: Mapping[str, str], progress: Progress) -> CheckResult:
     with tempfile.TemporaryDirectory() as scratch:
         source = open_source(kind, root, unpack_to=Path(scratch), columns=columns, progress=progress)
-        found = survey(source, Path(scratch) / "files.sqlite", progress)
-    return CheckResult(found, root, None, tuple(_problems(found)))
+        surveyed = survey(source, Path(scratch) / "files.sqlite", progress)
+    return CheckResult(surveyed, root, None, tuple(_problems(surveyed)))
 
 
-def _problems(found: Survey) -> list[str]:
+def _problems(surveyed: Survey) -> list[str]:
     parts = (
-        (found.unreadable, "files that cannot be read"),
-        (found.leaks.groups, "groups in two prescribed splits"),
-        (found.leaks.across, "sets of identical files in two prescribed splits"),
+        (surveyed.unreadable, "files that cannot be read"),
+        (surveyed.leaks.groups, "groups in two prescribed splits"),
+        (surveyed.leaks.across, "sets of identical files in two prescribed splits"),
     )
     return [f"{what}: {len(some)}" for some, what in parts if some]
 
 
-def _unsplittable(found: Survey, source: Source, shares: Split, seed: int) -> list[str]:
+def _unsplittable(surveyed: Survey, source: Source, shares: Split, seed: int) -> list[str]:
     """What the split itself would refuse: a class with too few groups, groups that identical files tie together."""
     by_image = {record.image: record for record in source.records}
-    same = [[by_image[image] for image in one.images] for one in found.leaks.identical]
+    same = [[by_image[image] for image in copies.images] for copies in surveyed.leaks.identical]
     try:
         split(leaks.merge(source.records, same), shares.val, shares.test, seed)
     except DataError as exc:

@@ -64,8 +64,8 @@ def evaluate(
     """
     kind, root = split_data(data)
     folder = bundle_folder(bundle)
-    with reporting_to(progress) as told, captured():
-        return _evaluate(folder, kind, root, artifact, mapping or {}, columns or {}, told)
+    with reporting_to(progress) as reporter, captured():
+        return _evaluate(folder, kind, root, artifact, mapping or {}, columns or {}, reporter)
 
 
 def _evaluate(

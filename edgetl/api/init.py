@@ -51,8 +51,8 @@ def init(data: AnyPath, *, out: AnyPath = "recipe.yaml", force: bool = False, pr
     if not recipe.parent.is_dir():
         raise UsageError("is no folder", place=str(recipe.parent), hint="make it, or name another file with --out")
     try:
-        with reporting_to(progress) as told, tempfile.TemporaryDirectory() as scratch:
-            start = decide(discover(expanded(data), Path(scratch), told), recipe)
+        with reporting_to(progress) as reporter, tempfile.TemporaryDirectory() as scratch:
+            start = decide(discover(expanded(data), Path(scratch), reporter), recipe)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; nothing was written") from exc
     write_text(recipe, text(start))

@@ -64,13 +64,13 @@ class Start:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
-def decide(found: Discovery, out: Path) -> Start:
+def decide(discovered: Discovery, out: Path) -> Start:
     """Decisions for the recipe that will be written to `out`.
 
     Raises:
         DataError: fewer than two classes have enough groups, or a path that a recipe cannot hold.
     """
-    records = found.source.records
+    records = discovered.source.records
     classes = Counter(record.label for record in records)
     by_class = Counter(label for label, _ in {(record.label, group_of(record)) for record in records})
     known = all(record.group is not None for record in records)
@@ -80,23 +80,23 @@ def decide(found: Discovery, out: Path) -> Start:
         counts = ", ".join(f"{name} {by_class[name]}" for name in sorted(by_class))
         raise DataError(
             f"got groups of pictures per class: {counts}; expected at least {_FEWEST_GROUPS} of two classes",
-            place=str(found.root),
+            place=str(discovered.root),
             hint="each class has to be in training, validation and test",
         )
-    short, long = (min(found.size), max(found.size)) if found.size else (_USUAL_SIZE, _USUAL_SIZE)
+    short, long = (min(discovered.size), max(discovered.size)) if discovered.size else (_USUAL_SIZE, _USUAL_SIZE)
     batch_size = 64 if kept >= 2000 else 32 if kept >= 500 else 16
     steps = max(1, int(kept * 0.7) // batch_size)
     return Start(
-        name=_name(found.root),
-        kind=found.kind,
-        root=_root(found.root, out),
+        name=_name(discovered.root),
+        kind=discovered.kind,
+        root=_root(discovered.root, out),
         images=len(records),
         classes=dict(sorted(classes.items())),
         groups={name: by_class[name] for name in sorted(by_class)} if known else None,
         prescribed=any(record.split is not None for record in records),
         left_out=left_out,
         few=tuple(sorted(name for name in classes if _FEWEST_GROUPS <= by_class[name] < _FEW_GROUPS)),
-        size=found.size,
+        size=discovered.size,
         image_size=min(_USUAL_SIZE, max(32, short // 8 * 8)),
         resize="pad" if long > _SQUARE * short else "crop",
         batch_size=batch_size,

@@ -47,8 +47,8 @@ def _evaluate(
     with Console() as console:
         results = evaluate(bundle, data, columns=of_table, artifact=artifact, mapping=mapping, progress=console)
     if as_json:
-        metrics_of = {name: {key: value.to_json() for key, value in found.items()} for name, found in results.items()}
-        print(json.dumps(metrics_of))
+        rows = {name: {key: value.to_json() for key, value in metrics.items()} for name, metrics in results.items()}
+        print(json.dumps(rows))
         return
     for name, metrics in results.items():
         print(name)

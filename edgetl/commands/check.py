@@ -43,48 +43,50 @@ def _check(
     result.raise_on_problems()
 
 
-def _lines(found: Survey) -> Iterator[str]:
+def _lines(survey: Survey) -> Iterator[str]:
     """The result for a person."""
-    known = f"{found.groups} groups" if found.has_groups else "groups unknown"
-    yield f"{found.images} images, {known}, {len(found.classes)} classes"
-    width = max(map(len, found.classes))
-    for name, one in found.classes.items():
-        groups = f"  {one.groups:>7} groups" if found.has_groups else ""
-        yield f"  {name:<{width}}  {one.images:>7} images{groups}"
-    if found.splits:
-        yield f"prescribed splits: {', '.join(f'{name} {count}' for name, count in found.splits.items())}"
-    yield from _unreadable(found)
-    yield from _leaks(found)
-    yield from (f"warning: {caution}" for caution in found.cautions)
-    if not found.has_groups:
+    known = f"{survey.groups} groups" if survey.has_groups else "groups unknown"
+    yield f"{survey.images} images, {known}, {len(survey.classes)} classes"
+    width = max(map(len, survey.classes))
+    for name, count in survey.classes.items():
+        groups = f"  {count.groups:>7} groups" if survey.has_groups else ""
+        yield f"  {name:<{width}}  {count.images:>7} images{groups}"
+    if survey.splits:
+        yield f"prescribed splits: {', '.join(f'{name} {count}' for name, count in survey.splits.items())}"
+    yield from _unreadable(survey)
+    yield from _leaks(survey)
+    yield from (f"warning: {caution}" for caution in survey.cautions)
+    if not survey.has_groups:
         yield (
             "warning: nothing says which images show the same lesion or patient: they may be in training and test, and "
             "every metric is then optimistic"
         )
 
 
-def _unreadable(found: Survey) -> Iterator[str]:
-    if found.unreadable:
-        yield f"{_count(len(found.unreadable), 'file')} cannot be read; repair or remove them:"
-        yield from (f"  {one.image}: {one.reason}" for one in found.unreadable)
+def _unreadable(survey: Survey) -> Iterator[str]:
+    if survey.unreadable:
+        yield f"{_count(len(survey.unreadable), 'file')} cannot be read; repair or remove them:"
+        yield from (f"  {file.image}: {file.reason}" for file in survey.unreadable)
 
 
-def _leaks(found: Survey) -> Iterator[str]:
-    if found.leaks.groups:
-        yield f"{_count(len(found.leaks.groups), 'group')} in two prescribed splits; move each to one side:"
-        yield from _some([f"{one.group}: {', '.join(one.splits)}: {_few(one.images)}" for one in found.leaks.groups])
-    if found.leaks.identical:
-        apart = found.splits and found.leaks.across
-        what = "remove all but one" if apart else "a build keeps each set in one split"
-        yield f"{_count(len(found.leaks.identical), 'set')} of byte-identical files; {what}:"
-        yield from _some([_set(one.images, one.labels, one.splits) for one in found.leaks.identical])
-    if found.leaks.near:
-        what = (
-            "leave out those in training or in test" if found.leaks.near_across else "a build keeps each in one split"
+def _leaks(survey: Survey) -> Iterator[str]:
+    if survey.leaks.groups:
+        yield f"{_count(len(survey.leaks.groups), 'group')} in two prescribed splits; move each to one side:"
+        yield from _some(
+            [f"{leak.group}: {', '.join(leak.splits)}: {_few(leak.images)}" for leak in survey.leaks.groups]
         )
-        sets = _count(len(found.leaks.near), "set")
+    if survey.leaks.identical:
+        apart = survey.splits and survey.leaks.across
+        what = "remove all but one" if apart else "a build keeps each set in one split"
+        yield f"{_count(len(survey.leaks.identical), 'set')} of byte-identical files; {what}:"
+        yield from _some([_set(leak.images, leak.labels, leak.splits) for leak in survey.leaks.identical])
+    if survey.leaks.near:
+        what = (
+            "leave out those in training or in test" if survey.leaks.near_across else "a build keeps each in one split"
+        )
+        sets = _count(len(survey.leaks.near), "set")
         yield f"{sets} of pictures from different groups that look like one photograph saved again; {what}:"
-        yield from _some([_set(one.images, one.labels, one.splits) for one in found.leaks.near])
+        yield from _some([_set(leak.images, leak.labels, leak.splits) for leak in survey.leaks.near])
 
 
 def _set(images: Sequence[str], labels: Sequence[str], splits: Sequence[str]) -> str:

@@ -104,11 +104,11 @@ def reporting_to(listener: Listener) -> Iterator[Progress]:
         yield listener
     else:
         with _streams_as_now() as streams:
-            yield _Told(listener, streams)
+            yield _Reporter(listener, streams)
 
 
-class _Told:
-    """Turns reports into events; `streams` are stdout and stderr for whom they are told to."""
+class _Reporter:
+    """Turns reports into events; `streams` are what stdout and stderr are while it listens."""
 
     def __init__(self, listener: Callable[[Event], None], streams: tuple[TextIO, TextIO]) -> None:
         self._listener, self._streams = listener, streams

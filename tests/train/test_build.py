@@ -17,6 +17,7 @@ import pytest
 
 import edgetl
 from edgetl import pipeline
+from edgetl.api.report import render_report
 from edgetl.config.loading import load
 from edgetl.console.progress import Silent
 from edgetl.errors import GateFailed
@@ -265,6 +266,7 @@ def test_python_does_the_same_and_prints_nothing(
     shutil.copy(picture, pictures)
     metrics = edgetl.evaluate(result.bundle, f"folder:{pictures.parent}")
     assert set(metrics) == set(edgetl.bench(result.bundle, quick=True).latency)
+    assert render_report(tmp_path / "run") == result.page
     assert capfd.readouterr() == ("", "")
 
 
