@@ -7,16 +7,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgetl.evidence.metrics import CALIBRATION_BINS, TARGET_SENSITIVITY, checked
 
-__all__ = ["fit_temperature", "operating_points", "reliability", "softmax"]
+__all__ = ["Bin", "fit_temperature", "operating_points", "reliability", "softmax"]
 
 # Outside of this range a fit says that validation is tiny or the network broken; the bound keeps it usable.
 _LOWEST, _HIGHEST = 0.05, 20.0
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions whose top probability is above `low` and at most `high`: mean confidence, share right, how many."""
+
+    low: float
+    high: float
+    confidence: float
+    accuracy: float
+    count: int
 
 
 def softmax(logits: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
@@ -89,28 +101,21 @@ def operating_points(
     return points
 
 
-def reliability(
-    probabilities: ArrayLike, labels: ArrayLike, bins: int = CALIBRATION_BINS
-) -> list[dict[str, float | int]]:
+def reliability(probabilities: ArrayLike, labels: ArrayLike, bins: int = CALIBRATION_BINS) -> tuple[Bin, ...]:
     """The points of a reliability diagram: per non-empty bin of the top probability, how sure and how right.
 
-    Returns:
-        Dicts with `low`, `high` (the bin's edges), `confidence` and `accuracy` (means in the bin) and `count`.
+    Args:
+        probabilities: [N, C].
+        labels: integers [N].
     """
     scores = np.asarray(probabilities, dtype=np.float64)
     confidence = scores.max(axis=1)
     correct = scores.argmax(axis=1) == np.asarray(labels)
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    points: list[dict[str, float | int]] = []
-    for position in np.unique(index).tolist():
+
+    def summary(position: int) -> Bin:
         inside = index == position
-        points.append(
-            {
-                "low": position / bins,
-                "high": (position + 1) / bins,
-                "confidence": float(confidence[inside].mean()),
-                "accuracy": float(correct[inside].mean()),
-                "count": int(inside.sum()),
-            }
-        )
-    return points
+        means = float(confidence[inside].mean()), float(correct[inside].mean())
+        return Bin(position / bins, (position + 1) / bins, *means, int(inside.sum()))
+
+    return tuple(summary(position) for position in np.unique(index).tolist())

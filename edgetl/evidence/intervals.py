@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from edgetl.evidence.metrics import Proportion, checked, classify_metrics, proportions, weighted_metrics
 
@@ -230,4 +229,6 @@ def group_index(groups: Sequence[str] | None, images: int) -> Integers:
 
 def student_t(freedom: float) -> float:
     """Student's t at 97.5 %, with one degree of freedom at least."""
+    from scipy.special import stdtrit  # 0.2 s, which whoever only reads intervals can do without
+
     return float(stdtrit(max(freedom, 1.0), 0.975))

@@ -146,6 +146,6 @@ def test_reliability_bins_hold_every_image_and_give_the_error() -> None:
     logits, labels = _calibrated(3, 400)
     probabilities = softmax(3 * logits)
     bins = reliability(probabilities, labels)
-    assert sum(point["count"] for point in bins) == 400
-    gap = sum(point["count"] / 400 * abs(point["confidence"] - point["accuracy"]) for point in bins)
+    assert sum(point.count for point in bins) == 400
+    gap = sum(point.count / 400 * abs(point.confidence - point.accuracy) for point in bins)
     assert gap == pytest.approx(classify_metrics(probabilities, labels, CLASSES)["ece"])

@@ -1,0 +1,187 @@
+"""How networks were trained: teach, distil and prune, and what report.json says of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from edgetl.results.document import Amount, Count, Digest, Document, Factor, Positive, Share
+
+__all__ = [
+    "Candidate",
+    "Choice",
+    "Cut",
+    "DistilResult",
+    "Epoch",
+    "InitialWeights",
+    "KeptMacs",
+    "PruneResult",
+    "PrunedTraining",
+    "Run",
+    "Scores",
+    "StudentTraining",
+    "TeachResult",
+    "TeacherTraining",
+]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """On validation; score is the mean of the other two."""
+
+    balanced_accuracy: Share
+    auroc: Share
+    score: Share
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training images, counted from 1; distil_loss is null where no teacher is asked."""
+
+    epoch: Positive
+    label_loss: float
+    distil_loss: float | None
+    val_balanced_accuracy: Share
+    val_auroc: Share
+    val_score: Share
+    seconds: Amount
+    data_wait_seconds: Amount
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: its epochs, the one that was kept, and the one after which it was taken up again (0: in one go)."""
+
+    history: tuple[Epoch, ...]
+    best_epoch: Positive
+    seconds: Amount
+    resumed_after: Count
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """What a network started from.
+
+    detail: the package, the hub's model, or the file's name; sha256: of the file.
+    loaded, skipped: how many of the network's tensors have pretrained values, how many have not.
+    """
+
+    source: Literal["package", "hub", "file", "none"]
+    detail: str
+    sha256: Digest | None
+    loaded: Count
+    skipped: Count
+
+
+@dataclass(frozen=True)
+class TeacherTraining:
+    """How a teacher came about; notes are sentences."""
+
+    weights: InitialWeights
+    notes: tuple[str, ...]
+    best_epoch: Positive
+    validation: Scores
+    seconds: Amount
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A student with one weight of the teacher's loss; see `edgetl.evidence.model_selection.Standing`."""
+
+    weight: Amount
+    chosen: bool
+    score: Share
+    behind: Amount
+    standard_error: Amount
+    validation: Scores
+
+
+@dataclass(frozen=True)
+class StudentTraining:
+    """How the student came about: `rule` chose among the candidates."""
+
+    weights: InitialWeights
+    loss: str
+    rule: str
+    chosen_weight: Amount
+    notes: tuple[str, ...]
+    best_epoch: Positive
+    validation: Scores
+    seconds: Amount
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class KeptMacs:
+    """Shares of the student's multiply-accumulates: what the recipe wanted and what is left."""
+
+    wanted_macs: Share
+    kept_macs: Share
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A network at one moment of pruning: its scores, multiply-accumulates of one image, and trainable numbers."""
+
+    validation: Scores
+    macs: Positive
+    parameters: Positive
+
+
+@dataclass(frozen=True)
+class PrunedTraining:
+    """What pruning took and how the rest recovered, from whom."""
+
+    pruned: KeptMacs
+    loss: str
+    taught_by: str
+    teacher_weight: Factor
+    before_pruning: Cut
+    after_pruning: Cut
+    after_recovery: Cut
+    best_epoch: Positive
+    validation: Scores
+    seconds: Amount
+
+
+@dataclass(frozen=True)
+class TeachResult(Document):
+    """Of one teach stage; both null where the recipe has no such teacher."""
+
+    FILE: ClassVar[str] = "training.json"
+
+    training: TeacherTraining | None
+    run: Run | None
+
+
+@dataclass(frozen=True)
+class DistilResult(Document):
+    """Of the distil stage; runs are those of `training.candidates`, in their order."""
+
+    FILE: ClassVar[str] = "training.json"
+
+    training: StudentTraining
+    runs: tuple[Run, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.runs) != len(self.training.candidates):
+            raise ValueError(f"runs: got {len(self.runs)}, expected {len(self.training.candidates)}, one a candidate")
+
+
+@dataclass(frozen=True)
+class Choice(Document):
+    """What later stages depend on, apart from training.json with its times: the chosen weight of the teacher's loss."""
+
+    FILE: ClassVar[str] = "choice.json"
+
+    weight: Amount
+
+
+@dataclass(frozen=True)
+class PruneResult(Document):
+    """Of the prune stage; both null where the recipe prunes nothing."""
+
+    FILE: ClassVar[str] = "training.json"
+
+    training: PrunedTraining | None
+    run: Run | None
