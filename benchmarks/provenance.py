@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from edgetl.devices.local import machine
@@ -23,7 +24,7 @@ def provenance(module: str) -> dict[str, Any]:
         "command": " ".join(["python -m", module, *sys.argv[1:]]),
         "commit": _git("rev-parse", "--verify", "-q", "HEAD") or "before the first commit",
         "uncommitted": bool(changed),
-        "machine": {**machine(), "load": round(os.getloadavg()[0], 2)},
+        "machine": {**asdict(machine()), "load": round(os.getloadavg()[0], 2)},
         "python": platform.python_version(),
     }
 

@@ -14,8 +14,8 @@ import json
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,16 @@ from edgetl.config import target
 from edgetl.console.progress import Console
 from edgetl.devices import eager
 from edgetl.devices.latency import latency
+from edgetl.results.latency import Latency
+from edgetl.results.report import Report, ReportedArtifact, ReportedModel
+from edgetl.results.training import DistilResult, PruneResult, Run, Scores, TeachResult
 from edgetl.runtime.manifest import Artifact, Manifest
 
 RESULT = Path(__file__).parent / "results" / "skin_mobile.json"
 RECIPE = "recipes/skin_mobile.yaml"
-_ABOUT: tuple[str, ...] = ("name", "parameters", "macs", "total_bytes", "parity")
+_ABOUT: tuple[str, ...] = ("name", "parameters", "macs", "bytes", "parity")
+_DATA = ("source", "images", "classes", "splits", "has_groups")
+_LATENCY = ("threads", "runs", "p50_ms", "p90_ms", "load_ms", "peak_rss_mb", "noisy")
 _METRICS = ("balanced_accuracy", "accuracy", "auroc", "auroc.mel", "sensitivity.mel", "ece")
 
 
@@ -37,23 +42,23 @@ def main() -> None:
     """Build, measure, write the result file."""
     build("runs/skin_mobile")
     build("runs/skin_mobile_unpruned", "prune=null")
-    pruned, unpruned = _report("runs/skin_mobile"), _report("runs/skin_mobile_unpruned")
-    if pruned["stand_in"]:
+    pruned, unpruned = (Report.read(Path("runs") / run) for run in ("skin_mobile", "skin_mobile_unpruned"))
+    if pruned.stand_in:
         sys.exit("error: this benchmark is about real data: set EDGETL_HAM10000")
     rows = _measure()
     result = {
         **provenance("benchmarks.skin_mobile"),
-        "recipe": pruned["recipe"],
-        "seed": pruned["recipe"]["seed"],
-        "data": {name: pruned["data"][name] for name in ("source", "images", "classes", "splits", "has_groups")},
-        "stages": pruned["stages"],
-        "trainings": _trainings(pruned),
-        "models": [_accuracy(entry) for entry in pruned["models"]],
-        "artifacts": [_accuracy(entry) for entry in pruned["artifacts"]],
-        "unpruned_artifacts": [_accuracy(entry) for entry in unpruned["artifacts"]],
-        "comparisons": pruned["comparisons"],
-        "gates": [gate for gate in pruned["gates"] if gate["subject"] != "data"],
-        "latency": {name: [_latency(row) for row in found] for name, found in rows.items()},
+        "recipe": pruned.recipe,
+        "seed": pruned.recipe["seed"],
+        "data": _kept(pruned.data, _DATA),
+        "stages": list(map(asdict, pruned.stages)),
+        "trainings": list(_trainings(pruned)),
+        "models": list(map(_accuracy, pruned.models)),
+        "artifacts": list(map(_accuracy, pruned.artifacts)),
+        "unpruned_artifacts": list(map(_accuracy, unpruned.artifacts)),
+        "comparisons": list(map(asdict, pruned.comparisons)),
+        "gates": [asdict(gate) for gate in pruned.gates if gate.subject != "data"],
+        "latency": {name: [_kept(row, _LATENCY) for row in found] for name, found in rows.items()},
         "ratios": _ratios(rows),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -66,52 +71,48 @@ def build(run: str, *overrides: str) -> None:
     subprocess.run([sys.executable, "-m", "edgetl", "build", RECIPE, "--out", run, *words], check=True)
 
 
-def _report(run: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((Path(run) / "report.json").read_text(encoding="utf-8"))
-    return content
-
-
-def _trainings(report: dict[str, Any]) -> list[dict[str, Any]]:
+def _trainings(report: Report) -> Iterator[dict[str, Any]]:
     """Epochs and seconds of each training, summed over its epochs, whether or not it was interrupted in between."""
-    folders = {stage["name"]: Path(".edgetl/entries") / stage["key"] for stage in report["stages"][:-1]}
-    documents = {
-        stage: json.loads((folders[stage] / "training.json").read_text(encoding="utf-8"))
-        for stage in ("teach", "distil", "prune")
-    }
-    found = {"teacher": documents["teach"], "recovery after pruning": documents["prune"]}
-    for candidate in documents["distil"]["candidates"]:
-        chosen = ", chosen" if candidate["chosen"] else ""
-        found[f"student, teacher's weight {candidate['weight']:g}{chosen}"] = candidate
-    return [
-        {
+
+    def line(name: str, run: Run, validation: Scores) -> dict[str, Any]:
+        return {
             "name": name,
-            "epochs": len(document["history"]),
-            "seconds": document["seconds"],
-            "validation": document["validation"],
+            "epochs": len(run.history),
+            "seconds": run.seconds,
+            "validation": asdict(validation),
         }
-        for name, document in found.items()
-    ]
+
+    folders = {stage.name: Path(".edgetl/entries") / stage.key for stage in report.stages}
+    teacher, pruned = TeachResult.read(folders["teach"]), PruneResult.read(folders["prune"])
+    if not (teacher.run and teacher.training and pruned.run and pruned.training):
+        sys.exit("error: this benchmark is about a recipe with a teacher that prunes")
+    yield line("teacher", teacher.run, teacher.training.validation)
+    yield line("recovery after pruning", pruned.run, pruned.training.validation)
+    students = DistilResult.read(folders["distil"])
+    for candidate, run in zip(students.training.candidates, students.runs, strict=True):
+        chosen = ", chosen" if candidate.chosen else ""
+        yield line(f"student, teacher's weight {candidate.weight:g}{chosen}", run, candidate.validation)
 
 
-def _accuracy(entry: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: entry[name] for name in _ABOUT if name in entry}
-    kept["metrics"] = {name: entry["metrics"][name] for name in _METRICS}
-    return kept
+def _accuracy(entry: ReportedModel | ReportedArtifact) -> dict[str, Any]:
+    return _kept(entry, _ABOUT) | {"metrics": {name: asdict(entry.metrics[name]) for name in _METRICS}}
 
 
-def _latency(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("threads", "runs", "p50_ms", "p90_ms", "load_ms", "peak_rss_mb", "noisy")}
+def _kept(document: Any, names: Sequence[str]) -> dict[str, Any]:
+    """Those of the fields that a dataclass has."""
+    return {name: value for name, value in asdict(document).items() if name in names}
 
 
-def _measure() -> dict[str, list[dict[str, Any]]]:
+def _measure() -> dict[str, list[Latency]]:
     """Both bundles' artefacts and the PyTorch networks, interleaved in one run."""
     artifacts: list[tuple[Path, Artifact]] = []
     for run, prefix in (("runs/skin_mobile", "pruned"), ("runs/skin_mobile_unpruned", "unpruned")):
         bundle = Path(run) / "bundle"
         artifacts += [(bundle, replace(one, name=f"{prefix} {one.name}")) for one in Manifest.load(bundle).artifacts]
     store = Path(".edgetl/entries")
-    size = _report("runs/skin_mobile")["recipe"]["data"]["image_size"]
-    stages = {stage["name"]: stage["key"] for stage in _report("runs/skin_mobile")["stages"]}
+    report = Report.read(Path("runs/skin_mobile"))
+    size = report.shown_recipe.data.image_size
+    stages = {stage.name: stage.key for stage in report.stages}
     baselines = {
         name: functools.partial(eager.worker, network=store / stages[stage] / "network", size=size)
         for name, stage in (("unpruned pytorch", "distil"), ("pruned pytorch", "prune"))
@@ -120,7 +121,7 @@ def _measure() -> dict[str, list[dict[str, Any]]]:
         return latency(target.load("local_cpu", Path.cwd()), artifacts, baselines, "quick", console.advance)
 
 
-def _ratios(rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+def _ratios(rows: Mapping[str, Sequence[Latency]]) -> list[dict[str, Any]]:
     """Times divided round by round: int8 by fp32, pruned by unpruned, each artefact by PyTorch eager."""
     pairs = []
     for backend in ("onnx", "openvino", "tflite"):
@@ -130,7 +131,7 @@ def _ratios(rows: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
         pairs += [(f"pruned {backend}-int8", "unpruned pytorch")]
     pairs += [("pruned pytorch", "unpruned pytorch")]
     return [
-        {"time_of": ours, "over": theirs, "threads": one["threads"], **_spread(one["round_ms"], other["round_ms"])}
+        {"time_of": ours, "over": theirs, "threads": one.threads, **_spread(one.round_ms, other.round_ms)}
         for ours, theirs in pairs
         for one, other in zip(rows[ours], rows[theirs], strict=True)
     ]
@@ -194,7 +195,7 @@ def _accuracy_table(result: Mapping[str, Any]) -> str:
     rows = []
     for entry in [*result["models"], *result["artifacts"]]:
         metrics, parity = entry["metrics"], entry.get("parity")
-        size = f"{entry['macs'] / 1e6:.0f} M MACs" if "macs" in entry else f"{entry['total_bytes'] / 1e6:.2f} MB"
+        size = f"{entry['macs'] / 1e6:.0f} M MACs" if "macs" in entry else f"{entry['bytes'] / 1e6:.2f} MB"
         agreement = f"{parity['max_abs_diff']:.1e}, {parity['top1_agreement']:.1%}" if parity else ""
         shown = [interval(metrics[name]) for name in ("balanced_accuracy", "accuracy", "auroc", "auroc.mel", "ece")]
         rows.append([entry["name"], size, *shown, agreement])

@@ -33,6 +33,7 @@ from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import Interval
 from edgetl.evidence.multi_seed import repeated
 from edgetl.files import replacing, sha256_of
+from edgetl.results.training import DistilResult
 
 METRICS = ("balanced_accuracy", "auroc")
 
@@ -181,11 +182,11 @@ def _store(path: Path, folders: Mapping[str, Path], about: dict[str, Any]) -> No
     from edgetl.data.table import DataTable
 
     table = DataTable.load(folders["data"])
-    training = json.loads((folders["distil"] / "training.json").read_text(encoding="utf-8"))
+    distilled = DistilResult.read(folders["distil"])
     about |= {
         "classes": list(table.classes),
-        "training_seconds": training["all_seconds"],
-        "best_epoch": training["best_epoch"],
+        "training_seconds": sum(run.seconds for run in distilled.runs),
+        "best_epoch": distilled.training.best_epoch,
     }
     arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(about))}
     with np.load(folders["evaluate"] / "logits.npz") as logits:

@@ -68,7 +68,7 @@ def readme() -> str:
     times |= {"student": times["unpruned pytorch"], "pruned": times["pytorch"]}
     rows = []
     for entry in [*result["models"], *result["artifacts"]]:
-        size = f"{entry['macs'] / 1e6:.0f} M MACs" if "macs" in entry else f"{entry['total_bytes'] / 1e6:.2f} MB"
+        size = f"{entry['macs'] / 1e6:.0f} M MACs" if "macs" in entry else f"{entry['bytes'] / 1e6:.2f} MB"
         time = f"{times[entry['name']]:.2f} ms" if entry["name"] in times else ""
         metrics = entry["metrics"]
         rows.append([entry["name"], size, interval(metrics["balanced_accuracy"]), interval(metrics["auroc"]), time])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from edgetl.console.events import Listener, reporting_to
 
 if TYPE_CHECKING:
     from edgetl.evidence.intervals import Interval
+    from edgetl.results.latency import Latency
 
 __all__ = ["BenchResult", "bench"]
 
@@ -26,12 +27,12 @@ class BenchResult:
     metrics: by artefact and metric; None where no labelled set was given.
     """
 
-    latency: Mapping[str, Sequence[Mapping[str, Any]]]
+    latency: Mapping[str, Sequence[Latency]]
     metrics: Mapping[str, Mapping[str, Interval]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `edgetl bench --json` prints it."""
-        content: dict[str, Any] = {"latency": dict(self.latency)}
+        content: dict[str, Any] = {"latency": {name: list(map(asdict, rows)) for name, rows in self.latency.items()}}
         if self.metrics is not None:
             content["metrics"] = {
                 name: {metric: interval.to_json() for metric, interval in metrics.items()}
@@ -75,7 +76,7 @@ def bench(
     for artifact in manifest.artifacts:
         manifest.intact(folder, artifact)
     artifacts = [(folder, artifact) for artifact in manifest.artifacts]
-    rows: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[Latency]] = {}
     with reporting_to(progress) as reporter:
         for name in targets:
             chosen = target.load(name, Path.cwd())

@@ -40,10 +40,10 @@ def _bench(
         return
     for name, rows in result.latency.items():
         for row in rows:
-            noisy = f"  noisy: {row['noise']}" if row["noisy"] else ""
+            noisy = f"  noisy: {row.noise}" if row.noisy else ""
             print(
-                f"{name:<14} {row['target']} x{row['threads']}  p50 {row['p50_ms']:.2f}  p90 {row['p90_ms']:.2f}  "
-                f"p99 {row['p99_ms']:.2f} ms  load {row['load_ms']:.0f} ms  peak {row['peak_rss_mb'] or 0:.0f} MB{noisy}"
+                f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
+                f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{noisy}"
             )
     for name, metrics in (result.metrics or {}).items():
         accuracy = metrics["balanced_accuracy"]

@@ -62,7 +62,7 @@ class Leaks:
 
     groups: tuple[SharedGroup, ...]
     identical: tuple[Identical, ...]
-    near: tuple[Near, ...] = ()
+    near: tuple[Near, ...]
 
     @property
     def across(self) -> tuple[Identical, ...]:

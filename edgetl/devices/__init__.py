@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from edgetl.config.target import Target
 from edgetl.devices import local
+from edgetl.results.latency import Machine
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.workers import Worker
 
@@ -17,8 +18,8 @@ __all__ = ["DEVICES", "Device"]
 class Device(Protocol):
     """A device that a target names."""
 
-    def info(self) -> dict[str, Any]:
-        """What it is: processor, cores, memory, system. Part of the key that latencies are kept under."""
+    def info(self) -> Machine:
+        """What it is. Part of the key that latencies are kept under."""
 
     def threads(self) -> tuple[int, ...]:
         """The thread counts of the target, resolved on the device, each once."""

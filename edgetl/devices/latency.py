@@ -1,22 +1,16 @@
-"""One target's latency table: artefacts and baselines, interleaved, as rows of report.json's `latency`."""
+"""One target's latency table: artefacts and baselines, interleaved."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from edgetl.config.target import Target
 from edgetl.devices import DEVICES
+from edgetl.results.latency import Latency
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.measuring import Measurement, Mode, measure
 from edgetl.runtime.workers import Worker
-
-_FIELDS = (
-    *("mode", "batch", "threads", "runs", "noisy", "noise", "p50_ms", "p90_ms", "p99_ms", "first_ms", "load_ms"),
-    *("peak_rss_mb", "round_ms"),
-)
-_DESCRIBED = ("runtime", "version", "compute_precision", "accelerator", "placement")
 
 Baseline = Callable[[str, int], Worker]
 """(name to measure under, threads) -> worker, for what is no artefact, such as PyTorch eager."""
@@ -28,7 +22,7 @@ def latency(
     baselines: Mapping[str, Baseline],
     mode: Mode,
     advance: Callable[[str, int, int], None],
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Latency]]:
     """Measure everything at every thread count of a target.
 
     Threads are measured one count after the other, and within a count all workers are interleaved, so that rows of
@@ -45,7 +39,7 @@ def latency(
         WorkerError: a model could not be loaded or died.
     """
     device = DEVICES[target.kind](target)
-    rows: dict[str, list[dict[str, Any]]] = {}
+    rows: dict[str, list[Latency]] = {}
     for threads in device.threads():
         pushed = {folder: device.push(folder) for folder, _ in artifacts}
         plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
@@ -56,7 +50,27 @@ def latency(
     return rows
 
 
-def _row(target: Target, measurement: Measurement) -> dict[str, Any]:
-    content = measurement.to_json()
-    kept = {name: content[name] for name in (*_FIELDS, *_DESCRIBED) if name in content}
-    return {"target": target.name, "origin": "measured", **kept}
+def _row(target: Target, measurement: Measurement) -> Latency:
+    described = measurement.described
+    return Latency(
+        target=target.name,
+        origin="measured",
+        mode=measurement.mode,
+        batch=measurement.batch,
+        threads=measurement.threads,
+        runs=measurement.runs,
+        noisy=measurement.noisy,
+        noise=measurement.noise,
+        p50_ms=measurement.p50_ms,
+        p90_ms=measurement.p90_ms,
+        p99_ms=measurement.p99_ms,
+        first_ms=measurement.first_ms,
+        load_ms=measurement.load_ms,
+        peak_rss_mb=measurement.peak_rss_mb,
+        round_ms=measurement.round_ms,
+        runtime=described["runtime"],
+        version=described["version"],
+        compute_precision=described["compute_precision"],
+        accelerator=described["accelerator"],
+        placement=described["placement"],
+    )

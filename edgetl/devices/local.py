@@ -6,9 +6,9 @@ import platform
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from edgetl.config.target import Target
+from edgetl.results.latency import Machine
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.workers import Worker, local_worker
@@ -20,7 +20,7 @@ class Local:
     def __init__(self, target: Target) -> None:
         self._target = target
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> Machine:
         """As `machine`."""
         return machine()
 
@@ -40,17 +40,17 @@ class Local:
 
 
 @cache
-def machine() -> dict[str, Any]:
-    """Processor, usable cores, memory in GB, and system of this machine; no host or user name."""
+def machine() -> Machine:
+    """This machine, as far as this process may use it."""
     import psutil
 
-    return {
-        "processor": _processor(),
-        "cores": usable_cores(),
-        "memory_gb": round(psutil.virtual_memory().total / 1e9),
-        "system": platform.system(),
-        "machine": platform.machine(),
-    }
+    return Machine(
+        processor=_processor(),
+        cores=usable_cores(),
+        memory_gb=round(psutil.virtual_memory().total / 1e9),
+        system=platform.system(),
+        machine=platform.machine(),
+    )
 
 
 def _processor() -> str:

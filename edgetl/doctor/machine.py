@@ -67,7 +67,7 @@ def _processor() -> Finding:
     known = machine()
     flags = _flags()
     relevant = [flag for flag in (*_DOT_PRODUCTS, *_OTHERS) if flag in flags]
-    named = f"{known['processor']}, {known['cores']} of {os.cpu_count()} cores usable"
+    named = f"{known.processor}, {known.cores} of {os.cpu_count()} cores usable"
     detail = f"{named}; for int8: {' '.join(relevant) or 'no flags known'}"
     if flags and not any(flag in flags for flag in _DOT_PRODUCTS):
         return Finding(

@@ -3,14 +3,13 @@ https://arxiv.org/abs/1810.03993)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+from edgetl.evidence.gates import Gate
 from edgetl.report import view, words
+from edgetl.results.report import Report, ReportedModel
 
 __all__ = ["model_card"]
-
-Report = Mapping[str, Any]
 
 _LICENCES = {
     "ham10000": (
@@ -26,7 +25,7 @@ _LICENCE_UNKNOWN = (
 
 
 def model_card(report: Report) -> str:
-    """The card as Markdown, from the content of report.json; every number in it is in there."""
+    """The card as Markdown; every number in it is in report.json."""
     sections = (
         _opening(report),
         _intended_use(),
@@ -44,16 +43,16 @@ def model_card(report: Report) -> str:
 
 
 def _opening(report: Report) -> list[str]:
-    lines = [f"# {_text(report['recipe']['name'])}"]
-    if report.get("stand_in"):
+    lines = [f"# {_text(report.name)}"]
+    if report.stand_in:
         lines += [
             "",
-            f"> **Stand-in data.** This model was trained and tested on `{report['stand_in']}`, pictures drawn by a "
+            f"> **Stand-in data.** This model was trained and tested on `{report.stand_in}`, pictures drawn by a "
             "program. Its accuracies say nothing about real images: use it only to try the software.",
         ]
-    if failed := view.shortfalls(report, "fail"):
+    if failed := report.not_passed("fail"):
         lines += ["", "> **Failed gates: do not ship.** " + "; ".join(_text(_sentence(gate)) for gate in failed)]
-    lines += ["", _text(" ".join(view.story(report))), "", f"Made by edgetl {report['edgetl']}."]
+    lines += ["", _text(" ".join(view.story(report))), "", f"Made by edgetl {report.edgetl}."]
     return lines
 
 
@@ -70,33 +69,27 @@ def _intended_use() -> list[str]:
 
 
 def _data(report: Report) -> list[str]:
-    data = report["data"]
-    splits = data["splits"]
+    data, splits = report.data, dict(report.data.splits)
     rows = [
-        [label, f"{images:,}", *(f"{split['classes'][label]:,}" for split in splits.values())]
-        for label, images in data["classes"].items()
+        [label, f"{images:,}", *(f"{split.classes[label]:,}" for split in splits.values())]
+        for label, images in data.classes.items()
     ]
-    rows.append(["all images", f"{data['images']:,}", *(f"{split['images']:,}" for split in splits.values())])
-    rows.append(
-        ["groups", f"{sum(split['groups'] for split in splits.values()):,}"]
-        + [f"{split['groups']:,}" for split in splits.values()]
-    )
+    rows.append(["all images", f"{data.images:,}", *(f"{split.images:,}" for split in splits.values())])
+    groups = [split.groups for split in splits.values()]
+    rows.append(["groups", *(f"{count:,}" for count in (sum(groups), *groups))])
     return [
         "## Data",
         "",
-        f"Source: `{data['source']}`. {view.grouping(report)}",
+        f"Source: `{data.source}`. {view.grouping(report)}",
         "",
         *_table(["class", "images", *splits], rows),
-        *(f"\n- {_text(warning)}" for warning in data.get("warnings", ())),
+        *(f"\n- {_text(warning)}" for warning in data.warnings),
     ]
 
 
 def _metrics(report: Report) -> list[str]:
     names = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "auroc": "AUROC", "ece": "ECE"}
-    rows = [
-        [entry["name"], *(words.with_bounds((entry.get("metrics") or {}).get(name)) for name in names)]
-        for entry in [*report["models"], *report["artifacts"]]
-    ]
+    rows = [[entry.name, *(words.with_bounds(entry.metrics.get(name)) for name in names)] for entry in report.entries]
     lines = [
         "## Metrics",
         "",
@@ -108,21 +101,21 @@ def _metrics(report: Report) -> list[str]:
     if artifact:
         classes = [
             [
-                row["label"],
-                f"{row['images']:,}",
-                words.with_bounds(row["sensitivity"]),
-                words.with_bounds(row["specificity"]),
+                row.label,
+                f"{row.images:,}",
+                words.with_bounds(row.sensitivity),
+                words.with_bounds(row.specificity),
             ]
             for row in view.sensitivities(report, artifact)
         ]
-        lines += ["", f"By class, `{artifact['name']}`:", ""]
+        lines += ["", f"By class, `{artifact.name}`:", ""]
         lines += _table(["class", "test images", "sensitivity", "specificity"], classes)
     return lines
 
 
 def _contract(report: Report) -> list[str]:
-    data = report["recipe"]["data"]
-    side, resize, labels = data["image_size"], data["resize"], list(report["data"]["classes"])
+    data, labels = report.shown_recipe.data, list(report.data.classes)
+    side, resize = data.image_size, data.resize
     modes = {
         "crop": "scale the shorter side to the input size, then cut the middle square",
         "stretch": "scale both sides to the input size, whatever the aspect",
@@ -133,7 +126,7 @@ def _contract(report: Report) -> list[str]:
         "",
         f"- Input: one RGB image, uint8, shape `[1, {side}, {side}, 3]` (NHWC), values 0 to 255 as decoded. Turn it "
         "by its EXIF orientation first. No mean, no standard deviation: `(x - 128) / 128` is inside the graph.",
-        f"- Resize: {modes[resize['mode']]}; antialiased {resize['kernel']}. Another resize changes the labels of "
+        f"- Resize: {modes[resize.mode]}; antialiased {resize.kernel}. Another resize changes the labels of "
         "about one image in ten: use `edgetl.runtime.preprocessing`, or compare yours with `golden/`.",
         f"- Output: probabilities, float32, shape `[1, {len(labels)}]`, in the order of `labels.txt`: "
         + ", ".join(f"`{_text(label)}`" for label in labels)
@@ -144,13 +137,10 @@ def _contract(report: Report) -> list[str]:
 
 def _operating_points(report: Report) -> list[str]:
     rows = [
-        [artifact["name"], label, f"{threshold:.4f}"]
-        + [
-            words.with_bounds(artifact["metrics"].get(f"{side}.{label}@0.90"))
-            for side in ("sensitivity", "specificity")
-        ]
-        for artifact in report["artifacts"]
-        for label, threshold in (artifact.get("thresholds") or {}).items()
+        [artifact.name, label, f"{threshold:.4f}"]
+        + [words.with_bounds(artifact.metrics.get(f"{side}.{label}@0.90")) for side in ("sensitivity", "specificity")]
+        for artifact in report.artifacts
+        for label, threshold in artifact.thresholds.items()
     ]
     if not rows:
         return ["## Operating points", "", "None were chosen."]
@@ -167,19 +157,19 @@ def _operating_points(report: Report) -> list[str]:
 def _quantization(report: Report) -> list[str]:
     rows = [
         [
-            artifact["name"],
-            f"{words.title(artifact['backend'])} {artifact['precision']}",
-            words.size(view.artifact_bytes(artifact)),
-            f"{artifact['parity']['max_abs_diff']:.2g}",
-            words.percent(artifact["parity"]["top1_agreement"]),
-            f"`{words.short_hash(artifact['sha256'])}`",
+            artifact.name,
+            f"{words.title(artifact.backend)} {artifact.precision}",
+            words.size(artifact.bytes),
+            f"{artifact.parity.max_abs_diff:.2g}",
+            words.percent(artifact.parity.top1_agreement),
+            f"`{words.short_hash(artifact.sha256)}`",
         ]
-        for artifact in report["artifacts"]
+        for artifact in report.artifacts
     ]
     header = ["artefact", "format", "size", "largest difference", "same top class", "sha256"]
     verdicts = [
-        f"- {'passed' if gate['passed'] else '**' + gate['severity'] + '**'}: {_text(_sentence(gate))}"
-        for gate in report["gates"]
+        f"- {'passed' if gate.passed else '**' + gate.severity + '**'}: {_text(_sentence(gate))}"
+        for gate in report.gates
     ]
     return [
         "## Quantization and parity",
@@ -195,20 +185,20 @@ def _quantization(report: Report) -> list[str]:
 def _latency(report: Report) -> list[str]:
     rows = [
         [
-            entry["name"],
-            row["target"],
-            f"{row['origin']}, {row['mode']}{', noisy' if row['noisy'] else ''}",
-            str(row["threads"]),
-            words.milliseconds(row["p50_ms"]),
-            words.milliseconds(row["p90_ms"]),
-            words.milliseconds(row["load_ms"]),
+            entry.name,
+            row.target,
+            f"{row.origin}, {row.mode}{', noisy' if row.noisy else ''}",
+            str(row.threads),
+            words.milliseconds(row.p50_ms),
+            words.milliseconds(row.p90_ms),
+            words.milliseconds(row.load_ms),
         ]
-        for entry in [*report["artifacts"], *report["models"]]
-        for row in entry.get("latency") or []
+        for entry in sorted(report.entries, key=lambda entry: isinstance(entry, ReportedModel))
+        for row in entry.latency
     ]
     if not rows:
         return ["## Latency", "", "Not measured. `edgetl bench` measures it on your target."]
-    targets = sorted({row["target"] for entry in report["artifacts"] for row in entry.get("latency") or []})
+    targets = sorted({row.target for artifact in report.artifacts for row in artifact.latency})
     machines = [f"{target} is {machine}" for target in targets if (machine := view.machine(report, target))]
     return [
         "## Latency",
@@ -220,8 +210,7 @@ def _latency(report: Report) -> list[str]:
 
 
 def _licence(report: Report) -> list[str]:
-    said = report["data"].get("licence") or _LICENCES.get(report["data"]["source"], _LICENCE_UNKNOWN)
-    return ["## Licence of the data", "", _text(said)]
+    return ["## Licence of the data", "", _text(_LICENCES.get(report.data.source, _LICENCE_UNKNOWN))]
 
 
 def _verifying() -> list[str]:
@@ -233,8 +222,8 @@ def _verifying() -> list[str]:
     ]
 
 
-def _sentence(gate: Mapping[str, Any]) -> str:
-    return f"{gate['subject']}, {gate['name'].replace('_', ' ')}: {gate['message']}"
+def _sentence(gate: Gate) -> str:
+    return f"{gate.subject}, {gate.name.replace('_', ' ')}: {gate.message}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -11,10 +11,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from edgetl.evidence.calibration import Bin
+from edgetl.report.view import Point
+from edgetl.results.training import Epoch
 
 __all__ = ["accuracy_latency", "reliability_diagram", "series_colours", "session", "training_curves"]
 
@@ -46,27 +50,26 @@ def session() -> Iterator[None]:
         shutil.rmtree(Path(folder), ignore_errors=True)
 
 
-def training_curves(histories: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
+def training_curves(histories: Mapping[str, Sequence[Epoch]]) -> list[str]:
     """One small plot each for loss, validation balanced accuracy and validation AUROC; none without epochs.
 
     Args:
-        histories: a run's name to its epochs, as in `Extras`.
+        histories: a run's name to its epochs.
     """
-    panels = (
-        ("Training loss", ("loss", "label_loss")),
-        ("Balanced accuracy on validation", ("val_balanced_accuracy", "balanced_accuracy")),
-        ("AUROC on validation", ("val_auroc", "auroc")),
+    panels: tuple[tuple[str, Callable[[Epoch], float]], ...] = (
+        ("Training loss", lambda epoch: epoch.label_loss),
+        ("Balanced accuracy on validation", lambda epoch: epoch.val_balanced_accuracy),
+        ("AUROC on validation", lambda epoch: epoch.val_auroc),
     )
+    if not any(histories.values()):
+        return []
     plots = []
-    for number, (heading, keys) in enumerate(panels):
-        lines = {name: _series(epochs, keys) for name, epochs in histories.items()}
-        if not any(lines.values()):
-            continue
+    for number, (heading, value) in enumerate(panels):
         figure, axes = _figure(3.5, 2.5)
-        for index, (name, points) in enumerate(lines.items()):
-            if points:
-                marks = {"marker": "o", "markersize": 3.0} if len(points) < 20 else {}
-                axes.plot(*zip(*points, strict=True), color=_SERIES[index % len(_SERIES)], label=name, **marks)
+        for index, (name, epochs) in enumerate(histories.items()):
+            marks = {"marker": "o", "markersize": 3.0} if len(epochs) < 20 else {}
+            numbers, values = [epoch.epoch for epoch in epochs], list(map(value, epochs))
+            axes.plot(numbers, values, color=_SERIES[index % len(_SERIES)], label=name, **marks)
         axes.set_title(heading, loc="left")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -79,27 +82,22 @@ def series_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: f"var(--series-{index % len(_SERIES) + 1})" for index, name in enumerate(names)}
 
 
-def accuracy_latency(points: Sequence[Mapping[str, Any]]) -> str:
-    """Balanced accuracy with its interval against the median time of one image with one thread, time on a log axis.
-
-    Args:
-        points: dicts with `name`, `backend` (pytorch or an artefact's), `precision`, `p50_ms`, `p90_ms` and `accuracy`
-            (`value`, `low`, `high`).
-    """
+def accuracy_latency(points: Sequence[Point]) -> str:
+    """Balanced accuracy with its interval against the median time of one image with one thread, time on a log axis."""
     from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
     figure, axes = _figure(4.8, 3.5)
     axes.set_xscale("log")
     for point in points:
-        colour = _BACKEND_COLOURS[point["backend"]]
-        accuracy = point["accuracy"]
-        axes.vlines(point["p50_ms"], accuracy["low"], accuracy["high"], color=colour, linewidth=1.0, alpha=0.55)
-        axes.hlines(accuracy["value"], point["p50_ms"], point["p90_ms"], color=colour, linewidth=1.0, alpha=0.55)
-        small = point["precision"] == "int8"
+        colour = _BACKEND_COLOURS[point.backend]
+        accuracy = point.accuracy
+        axes.vlines(point.p50_ms, accuracy.low, accuracy.high, color=colour, linewidth=1.0, alpha=0.55)
+        axes.hlines(accuracy.value, point.p50_ms, point.p90_ms, color=colour, linewidth=1.0, alpha=0.55)
+        small = point.precision == "int8"
         axes.plot(
-            point["p50_ms"],
-            accuracy["value"],
-            marker=_BACKEND_MARKS[point["backend"]],
+            point.p50_ms,
+            accuracy.value,
+            marker=_BACKEND_MARKS[point.backend],
             markersize=7,
             color=colour,
             markerfacecolor=colour if small else "none",
@@ -109,33 +107,24 @@ def accuracy_latency(points: Sequence[Mapping[str, Any]]) -> str:
     axes.set_title("Balanced accuracy on test", loc="left")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))  # no 2.5: labels are whole percents
-    axes.xaxis.set_major_locator(_few_ticks([point["p50_ms"] for point in points]))
+    axes.xaxis.set_major_locator(_few_ticks([point.p50_ms for point in points]))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.12, y=0.08)
     return _inline(figure, "tradeoff", "Balanced accuracy against latency")
 
 
-def reliability_diagram(bins: Sequence[Mapping[str, float]]) -> str:
-    """How often the artefact is right against how sure it says it is; on the diagonal it means what it says.
-
-    Args:
-        bins: as from `edgetl.evidence.calibration.reliability`.
-    """
+def reliability_diagram(bins: Sequence[Bin]) -> str:
+    """How often the artefact is right against how sure it says it is; on the diagonal it means what it says."""
     from matplotlib.ticker import PercentFormatter
 
     figure, axes = _figure(3.5, 3.1)
     axes.plot([0, 1], [0, 1], color=_QUIET, linewidth=1.0)
-    most = max(point["count"] for point in bins)
-    axes.plot(
-        [point["confidence"] for point in bins], [point["accuracy"] for point in bins], color=_SERIES[0], linewidth=1.2
-    )
+    most = max(point.count for point in bins)
+    confidences, accuracies = [point.confidence for point in bins], [point.accuracy for point in bins]
+    axes.plot(confidences, accuracies, color=_SERIES[0], linewidth=1.2)
     axes.scatter(
-        [point["confidence"] for point in bins],
-        [point["accuracy"] for point in bins],
-        s=[12 + 90 * point["count"] / most for point in bins],
-        color=_SERIES[0],
-        zorder=3,
+        confidences, accuracies, s=[12 + 90 * point.count / most for point in bins], color=_SERIES[0], zorder=3
     )
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="probability of the top class")
     axes.set_title("Share of right answers", loc="left")
@@ -178,12 +167,6 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
     axes.patch.set_alpha(0.0)
     axes.set_axisbelow(True)
     return figure, axes
-
-
-def _series(epochs: Sequence[Mapping[str, float]], keys: Sequence[str]) -> list[tuple[float, float]]:
-    """(epoch, value) of the first of `keys` that the epochs have."""
-    key = next((key for key in keys if epochs and key in epochs[0]), None)
-    return [] if key is None else [(epoch["epoch"], epoch[key]) for epoch in epochs]
 
 
 def _few_ticks(values: Sequence[float]) -> Any:

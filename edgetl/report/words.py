@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgetl.evidence.intervals import Interval
+
 __all__ = [
     "bounds",
     "count",
@@ -34,19 +36,19 @@ def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{100 * share:.{digits}f}%"
 
 
-def bounds(metric: Mapping[str, float] | None) -> str:
+def bounds(metric: Interval | None) -> str:
     """The interval of a share: "[61.0, 72.5]"; empty where there is none."""
-    return "" if metric is None else f"[{100 * metric['low']:.1f}, {100 * metric['high']:.1f}]"
+    return "" if metric is None else f"[{100 * metric.low:.1f}, {100 * metric.high:.1f}]"
 
 
-def with_bounds(metric: Mapping[str, float] | None) -> str:
+def with_bounds(metric: Interval | None) -> str:
     """A share and its interval: "67.1% [61.0, 72.5]"."""
-    return "–" if metric is None else f"{percent(metric['value'])} {bounds(metric)}"
+    return "–" if metric is None else f"{percent(metric.value)} {bounds(metric)}"
 
 
-def points(difference: Mapping[str, float]) -> str:
+def points(difference: Interval) -> str:
     """A difference of shares and its interval: "-1.2 points [-3.0, +0.6]"."""
-    low, value, high = (100 * difference[part] for part in ("low", "value", "high"))
+    low, value, high = (100 * part for part in (difference.low, difference.value, difference.high))
     return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
 
 

@@ -41,7 +41,6 @@ class Calibration(Document):
 class VerifiedArtifact(Measures):
     """An artefact in its own runtime on the test split; parity is against the PyTorch network it was made from."""
 
-    name: str
     parity: Parity
     gates: tuple[Gate, ...]
 

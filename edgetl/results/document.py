@@ -10,7 +10,7 @@ import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -95,10 +95,14 @@ class Document:
         (folder / self.FILE).write_text(self.to_json(), encoding="utf-8")
 
 
-@functools.cache
 def adapter(kind: type[Kind]) -> TypeAdapter[Kind]:
-    """pydantic's reader and writer of a dataclass; building one takes some 10 ms."""
-    return TypeAdapter(kind)
+    """pydantic's reader and writer of a dataclass."""
+    return cast("TypeAdapter[Kind]", _adapter(cast("Any", kind)))  # mypy asks whether its instances can be hashed
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)  # some 10 to 100 ms
 
 
 def validated(kind: type[Kind], content: object) -> Kind:

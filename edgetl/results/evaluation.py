@@ -18,7 +18,7 @@ _ALWAYS = ("accuracy", "balanced_accuracy")
 
 @dataclass(frozen=True)
 class Measures:
-    """Of one set of predictions on the test split.
+    """What one network's or file's predictions on the test split are worth.
 
     metrics: by the names of `edgetl.evidence.metrics.classify_metrics`, with 95 % intervals over groups.
     thresholds: by class, chosen on validation.
@@ -26,6 +26,7 @@ class Measures:
     reliability: as from `edgetl.evidence.calibration.reliability`.
     """
 
+    name: str
     metrics: Mapping[str, Interval]
     thresholds: Mapping[str, Share]
     confusion: tuple[tuple[Count, ...], ...]
@@ -43,7 +44,6 @@ class Measures:
 class Model(Measures):
     """A PyTorch network; macs: multiply-accumulates of one image; temperature: fitted on validation."""
 
-    name: str
     parameters: Positive
     macs: Positive
     temperature: Factor

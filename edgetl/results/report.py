@@ -63,7 +63,6 @@ class ReportedModel(Model):
 class ReportedArtifact(Measures):
     """A file of the bundle; see `edgetl.runtime.manifest.Artifact`. bytes: of all files that it needs."""
 
-    name: str
     model: str
     backend: str
     precision: str
@@ -111,7 +110,7 @@ class Report(Document):
     stages: tuple[StageRun, ...]
 
     def __post_init__(self) -> None:
-        for entry in (*self.models, *self.artifacts):
+        for entry in self.entries:
             if len(entry.confusion) != len(self.data.classes):
                 raise ValueError(
                     f"confusion of {entry.name}: got {len(entry.confusion)} rows, expected {len(self.data.classes)}"
@@ -120,6 +119,11 @@ class Report(Document):
             _ = self.shown_recipe
         except ValueError as exc:
             raise ValueError(f"recipe.{exc}") from exc
+
+    @property
+    def entries(self) -> tuple[ReportedModel | ReportedArtifact, ...]:
+        """All that was measured: the models, then the artefacts."""
+        return (*self.models, *self.artifacts)
 
     @cached_property
     def shown_recipe(self) -> ShownRecipe:

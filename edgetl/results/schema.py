@@ -39,7 +39,13 @@ def json_schema(kind: type[Document], title: str) -> dict[str, Any]:
             field.pop("title", None)  # repeats the field's name
     version = {"const": kind.SCHEMA}
     properties, required = {"schema": version, **schema["properties"]}, ["schema", *schema["required"]]
-    return {"$schema": _Described.schema_dialect, **schema, "title": title, "properties": properties, "required": required}
+    return {
+        "$schema": _Described.schema_dialect,
+        **schema,
+        "title": title,
+        "properties": properties,
+        "required": required,
+    }
 
 
 def text() -> str:

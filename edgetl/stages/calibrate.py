@@ -7,10 +7,9 @@ baked in, and only then is the file hashed. Writes `models/` and `artifacts.json
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgetl.backends import BACKENDS
 from edgetl.config.recipe import Format, Recipe
@@ -21,6 +20,10 @@ from edgetl.stages.export import SUFFIX
 
 if TYPE_CHECKING:
     from edgetl.data.table import DataTable
+    from edgetl.results.artifacts import CalibratedArtifact
+    from edgetl.runtime.manifest import Precision
+
+_MAKERS: tuple[tuple[Precision, str], ...] = (("fp32", "export"), ("int8", "quantize"))
 
 
 def stage(backend: Format) -> Stage:
@@ -28,20 +31,18 @@ def stage(backend: Format) -> Stage:
 
     def run(context: Context) -> None:
         from edgetl.data.table import DataTable
+        from edgetl.results.artifacts import Calibration
 
         table = DataTable.load(context.inputs["data"], ("val",))
         models = context.folder / "models"
         models.mkdir()
-        found = []
-        for source in (f"export.{backend}", f"quantize.{backend}"):
-            if source in context.inputs:
-                found += [
-                    Path(shutil.copy2(path, models)) for path in sorted(context.inputs[source].glob(f"{backend}-*"))
-                ]
-        finished = [
-            _calibrated(context, table, backend, path) for path in sorted(found) if path.suffix == SUFFIX[backend]
-        ]
-        (context.folder / "artifacts.json").write_text(json.dumps(finished, indent=1), encoding="utf-8")
+        finished = []
+        for precision, maker in _MAKERS:
+            if source := context.inputs.get(f"{maker}.{backend}"):
+                for path in sorted(source.glob(f"{backend}-*")):
+                    shutil.copy2(path, models)
+                finished.append(_calibrated(context, table, backend, precision, models))
+        Calibration(tuple(finished)).write(context.folder)
 
     def settings(recipe: Recipe) -> object:
         preprocessing = {"image_size": recipe.data.image_size, "resize": recipe.data.resize.model_dump()}
@@ -50,7 +51,7 @@ def stage(backend: Format) -> Stage:
     reads = (*needs.originals("val"), f"export.{backend}", f"quantize.{backend}")
     return Stage(
         f"calibrate.{backend}",
-        1,
+        2,
         reads,
         settings,
         (*needs.DECODING_TOOLS, *BACKENDS[backend].TOOLS),
@@ -59,16 +60,20 @@ def stage(backend: Format) -> Stage:
     )
 
 
-def _calibrated(context: Context, table: DataTable, backend: Format, path: Path) -> dict[str, Any]:
-    """Bake the temperature into a file; its artefact as in the manifest, and thresholds by class."""
+def _calibrated(
+    context: Context, table: DataTable, backend: Format, precision: Precision, models: Path
+) -> CalibratedArtifact:
+    """Bake the temperature into a file of the folder `models`; it ends as what the bundle will hold."""
     import numpy as np
 
     from edgetl.data import originals
     from edgetl.evidence.calibration import fit_temperature, operating_points, softmax
+    from edgetl.results.artifacts import CalibratedArtifact
+    from edgetl.runtime.manifest import Artifact
     from edgetl.stages.common.predict import open_file, outputs
     from edgetl.stages.common.settings import preprocessing_of
 
-    precision = path.stem.removeprefix(f"{backend}-")
+    path = models / f"{backend}-{precision}{SUFFIX[backend]}"
     options = dict(BACKENDS[backend].RUNTIME_OPTIONS.get(precision, {}))
     labels = table.labels("val")
     advance = functools.partial(context.progress.advance, f"calibrate {path.stem}")
@@ -83,16 +88,18 @@ def _calibrated(context: Context, table: DataTable, backend: Format, path: Path)
     temperature = fit_temperature(scores, labels)
     BACKENDS[backend].set_temperature(path, temperature)
     companions = [other for other in sorted(path.parent.glob(f"{path.stem}.*")) if other != path]
-    return {
-        "name": path.stem,
-        "model": "pruned" if context.recipe.prune else "student",
-        "backend": backend,
-        "precision": precision,
-        "path": f"models/{path.name}",
-        "sha256": sha256_of(path),
-        "bytes": path.stat().st_size,
-        "companions": [f"models/{other.name}" for other in companions],
-        "temperature": temperature,
-        "runtime_options": options,
-        "thresholds": operating_points(softmax(scores, temperature), labels, table.classes),
-    }
+    artifact = Artifact(
+        name=path.stem,
+        model="pruned" if context.recipe.prune else "student",
+        backend=backend,
+        precision=precision,
+        path=f"models/{path.name}",
+        sha256=sha256_of(path),
+        bytes=sum(file.stat().st_size for file in (path, *companions)),
+        companions=tuple(f"models/{other.name}" for other in companions),
+        temperature=temperature,
+        runtime_options=options,
+    )
+    reference = None if precision == "fp32" else f"{backend}-fp32"
+    thresholds = operating_points(softmax(scores, temperature), labels, table.classes)
+    return CalibratedArtifact(artifact, reference, thresholds)

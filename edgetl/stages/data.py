@@ -7,23 +7,22 @@ the data). So a stage that does not look at the test split does not depend on it
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from edgetl.config.recipe import Recipe
 from edgetl.data import leaks, originals
 from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.near_duplicates import grouping
-from edgetl.data.records import SPLITS, Record
+from edgetl.data.records import SPLITS, Record, Split
 from edgetl.data.source import Source
 from edgetl.data.splits import split
 from edgetl.data.table import DataTable
 from edgetl.data.unreadable import named_with
 from edgetl.errors import DataError
 from edgetl.files import sweep
+from edgetl.results.data import DataSummary, Sample, Splits, SplitSummary
 from edgetl.stages.common import sources
 from edgetl.stages.common.files import excluded
 from edgetl.stages.common.settings import preprocessing_of, split_seed
@@ -64,7 +63,7 @@ def _run(context: Context) -> None:
     table.save(context.folder)
     divide(whole, table, context.folder)
     originals.write(context.folder, source.root, table, _index(context))
-    _write_json(context.folder / "summary.json", _summary(table, found, cautions))
+    _summary(table, found, cautions).write(context.folder)
 
 
 def _source(context: Context) -> tuple[Source, Mapping[str, str], dict[str, str], dict[str, str]]:
@@ -129,50 +128,38 @@ def _leak_cautions(found: leaks.Leaks) -> list[str]:
     return cautions
 
 
-def _summary(table: DataTable, found: leaks.Leaks, cautions: list[str]) -> dict[str, Any]:
-    """The report's `data` part."""
-    counts = {name: dict.fromkeys(table.classes, 0) for name in SPLITS}
-    for record in table.records:
-        assert record.split is not None, record.image
-        counts[record.split][record.label] += 1
-    return {
-        "source": table.source,
-        "images": len(table.records),
-        "classes": {label: sum(counts[name][label] for name in SPLITS) for label in table.classes},
-        "has_groups": table.has_groups,
-        "splits": {
-            name: {
-                "images": len(table.rows(name)),
-                "groups": len(set(table.groups(name))),
-                "classes": counts[name],
-            }
-            for name in SPLITS
-        },
-        "leaks": found.to_json(),
-        "warnings": cautions,
-        "samples": _samples(table),
-    }
+def _summary(table: DataTable, found: leaks.Leaks, cautions: Sequence[str]) -> DataSummary:
+    splits = Splits(*(_split_summary(table, name) for name in SPLITS))
+    return DataSummary(
+        source=table.source,
+        images=len(table.records),
+        classes={label: sum(split.classes[label] for _, split in splits) for label in table.classes},
+        has_groups=table.has_groups,
+        splits=splits,
+        leaks=found,
+        warnings=tuple(cautions),
+        samples=tuple(_samples(table)),
+    )
 
 
-def _samples(table: DataTable) -> list[dict[str, Any]]:
-    """Evenly spaced training pictures of each class, by their row, for the report to show."""
-    samples: list[dict[str, Any]] = []
+def _split_summary(table: DataTable, name: Split) -> SplitSummary:
+    counts = dict.fromkeys(table.classes, 0)
+    for record in table.of(name):
+        counts[record.label] += 1
+    return SplitSummary(images=len(table.rows(name)), groups=len(set(table.groups(name))), classes=counts)
+
+
+def _samples(table: DataTable) -> Iterator[Sample]:
+    """Evenly spaced training pictures of each class, by their row."""
     rows = table.rows("train")
     labels = table.labels("train")
     for number, label in enumerate(table.classes):
         own = rows[labels == number]
         step = max(1, len(own) // _SAMPLES_PER_CLASS)
-        samples += [
-            {"row": int(row), "label": label, "image": table.records[row].image}
-            for row in own[::step][:_SAMPLES_PER_CLASS]
-        ]
-    return samples
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        for row in own[::step][:_SAMPLES_PER_CLASS]:
+            yield Sample(row=int(row), label=label, image=table.records[row].image)
 
 
 STAGE = Stage(
-    name="data", version=4, needs=(SOURCE,), settings=_settings, tools=("numpy", "pillow"), run=_run, files=excluded
+    name="data", version=5, needs=(SOURCE,), settings=_settings, tools=("numpy", "pillow"), run=_run, files=excluded
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgetl.evidence.model_selection import Standing
+    from edgetl.results.training import Candidate, InitialWeights, StudentTraining
     from edgetl.training.batches import TrainingData
     from edgetl.training.loop import Fit
 
@@ -40,7 +41,8 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     """Write the chosen student's `network/`, `choice.json` (its weight), and `training.json` with every candidate."""
-    from edgetl.evidence.model_selection import RULE, choose
+    from edgetl.evidence.model_selection import choose
+    from edgetl.results.training import Choice, DistilResult
     from edgetl.stages.common import trained
 
     recipe = context.recipe
@@ -64,25 +66,13 @@ def _run(context: Context) -> None:
     logits = [trained.validation_logits(network, data) for network in networks]
     chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), seed)
     context.progress.say(f"student: the teacher's weight is {weights[chosen]:g}, of {', '.join(map(str, weights))}")
-    candidates = _candidates(context, weights, chosen, standings, fits)
     trained.save(networks[chosen], context.folder)
-    trained.write_choice(context.folder, weights[chosen])
-    trained.write_training(
-        context.folder,
-        {
-            "student": student.backbone,
-            "attention": student.attention,
-            "weights": used,
-            "loss": recipe.distil.loss,
-            "rule": RULE,
-            "chosen_weight": weights[chosen],
-            "notes": notes,
-            **trained.described(fits[chosen]),
-            "all_seconds": sum(fit.seconds for fit in fits),
-            **trained.costs(networks[chosen], recipe.data.image_size),
-            "candidates": candidates,
-        },
-    )
+    Choice(weights[chosen]).write(context.folder)
+    for index, (weight, standing) in enumerate(zip(weights, standings, strict=True)):
+        context.progress.event("candidate", weight=weight, chosen=index == chosen, **asdict(standing))
+    candidates = _candidates(weights, chosen, standings, fits)
+    training = _training(recipe, used, notes, candidates, chosen, fits[chosen])
+    DistilResult(training, runs=tuple(map(trained.run_of, fits))).write(context.folder)
 
 
 def _candidate_weights(recipe: Recipe) -> tuple[list[float], list[str]]:
@@ -94,17 +84,47 @@ def _candidate_weights(recipe: Recipe) -> tuple[list[float], list[str]]:
 
 
 def _candidates(
-    context: Context, weights: Sequence[float], chosen: int, standings: Sequence[Standing], fits: Sequence[Fit]
-) -> list[dict[str, Any]]:
-    """How every candidate went and stands, as JSON; the standings are also logged."""
-    from edgetl.stages.common import trained
+    weights: Sequence[float], chosen: int, standings: Sequence[Standing], fits: Sequence[Fit]
+) -> tuple[Candidate, ...]:
+    """How every candidate went and stands."""
+    from edgetl.results.training import Candidate, Scores
 
-    for index, (weight, standing) in enumerate(zip(weights, standings, strict=True)):
-        context.progress.event("candidate", weight=weight, chosen=index == chosen, **asdict(standing))
-    return [
-        {"weight": weight, "chosen": index == chosen, **asdict(standing), **trained.described(fit)}
+    return tuple(
+        Candidate(
+            weight=weight,
+            chosen=index == chosen,
+            score=standing.score,
+            behind=standing.behind,
+            standard_error=standing.standard_error,
+            validation=Scores(**fit.scores),
+        )
         for index, (weight, standing, fit) in enumerate(zip(weights, standings, fits, strict=True))
-    ]
+    )
+
+
+def _training(
+    recipe: Recipe,
+    weights: InitialWeights,
+    notes: Sequence[str],
+    candidates: Sequence[Candidate],
+    chosen: int,
+    fit: Fit,
+) -> StudentTraining:
+    """What the report says of the chosen student."""
+    from edgetl.evidence.model_selection import RULE
+    from edgetl.results.training import StudentTraining
+
+    return StudentTraining(
+        weights=weights,
+        loss=recipe.distil.loss,
+        rule=RULE,
+        chosen_weight=candidates[chosen].weight,
+        notes=tuple(notes),
+        best_epoch=fit.best_epoch,
+        validation=candidates[chosen].validation,
+        seconds=fit.seconds,
+        candidates=tuple(candidates),
+    )
 
 
 def _train(
@@ -133,7 +153,7 @@ def _train(
 
 STAGE = Stage(
     name="distil",
-    version=2,
+    version=3,
     needs=(*TRAINING_DATA, *TEACHER_NETWORKS),
     settings=_settings,
     tools=TRAINING_TOOLS,

@@ -1,13 +1,12 @@
 """Evaluate: what each PyTorch network says about validation and test, from the original files.
 
-Writes `models.json` (report.json's `models` and `comparisons`, and their gates), `logits.npz` (float32 [n, C] as NAME_val
+Writes `models.json` (what networks are worth, comparisons and their gates), `logits.npz` (float32 [n, C] as NAME_val
 and NAME_test) and `golden/`: phantom pictures and their tensors, on which every artefact's output is recorded for devices
 to compare with.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgetl.data.table import DataTable
+    from edgetl.results.evaluation import Evaluation, Model
 
 GOLDEN_IMAGES = 8
 _GOLDEN_SEED = 20_260
@@ -42,8 +42,7 @@ def _run(context: Context) -> None:
     logits = _logits(context, table, folders)
     costs = _with_average(_costs(context, folders), logits)
     models = [_model(context, table, name, *cost, logits) for name, cost in costs.items()]
-    document = {"models": models, **_comparisons(table, models, logits)}
-    (context.folder / "models.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    _compared(table, models, logits).write(context.folder)
     write_arrays(context.folder / "logits.npz", logits)
     _write_golden(context)
 
@@ -100,44 +99,49 @@ def _model(
     macs: int,
     parameters: int,
     logits: dict[str, npt.NDArray[np.float32]],
-) -> dict[str, Any]:
-    """The report's entry: size, and metrics on test at the temperature and thresholds that validation chose."""
+) -> Model:
+    """Size, and metrics on test at the temperature and thresholds that validation chose."""
     from edgetl.evidence.calibration import fit_temperature, operating_points, softmax
-    from edgetl.stages.common.measures import test_metrics
+    from edgetl.results.evaluation import Model
+    from edgetl.stages.common.measures import measured
 
     temperature = fit_temperature(logits[f"{name}_val"], table.labels("val"))
     validated = softmax(logits[f"{name}_val"], temperature)
     thresholds = operating_points(validated, table.labels("val"), table.classes)
     probabilities = softmax(logits[f"{name}_test"], temperature)
-    measures = test_metrics(table, probabilities, thresholds, context.recipe.seed)
-    context.progress.say(f"  {name}: balanced accuracy {measures['metrics']['balanced_accuracy']['value']:.3f}")
-    return {"name": name, "parameters": parameters, "macs": macs, "temperature": temperature, **measures}
+    measures = measured(name, table, probabilities, thresholds, context.recipe.seed)
+    context.progress.say(f"  {name}: balanced accuracy {measures.metrics['balanced_accuracy'].value:.3f}")
+    return Model(**vars(measures), parameters=parameters, macs=macs, temperature=temperature)
 
 
-def _comparisons(
-    table: DataTable, models: list[dict[str, Any]], logits: dict[str, npt.NDArray[np.float32]]
-) -> dict[str, Any]:
-    """What distillation and pruning cost, on the same test images: the student against each teacher, the pruned
+def _compared(table: DataTable, models: list[Model], logits: dict[str, npt.NDArray[np.float32]]) -> Evaluation:
+    """The models, and what distillation and pruning cost, on the same test images: the student against each teacher, the pruned
     student against the student. With several teachers the gate asks about their average."""
     from edgetl.evidence.calibration import softmax
     from edgetl.evidence.gates import student_vs_teacher
     from edgetl.evidence.intervals import paired_difference
+    from edgetl.results.evaluation import Comparison, Evaluation
 
-    said = {model["name"]: softmax(logits[f"{model['name']}_test"], model["temperature"]) for model in models}
+    outputs = {model.name: softmax(logits[f"{model.name}_test"], model.temperature) for model in models}
     comparisons, gates = [], []
-    teachers = [name for name in said if name in (*TEACHERS, AVERAGE)]
-    pairs = [(teacher, "student") for teacher in teachers] + [("student", name) for name in said if name == "pruned"]
+    teachers = [name for name in outputs if name in (*TEACHERS, AVERAGE)]
+    pairs = [(teacher, "student") for teacher in teachers]
+    pairs += [("student", name) for name in outputs if name == "pruned"]
     for reference, candidate in pairs:
         for metric in ("balanced_accuracy", "accuracy", "auroc"):
             difference = paired_difference(
-                metric, said[candidate], said[reference], table.labels("test"), table.groups("test"), table.classes
+                metric,
+                outputs[candidate],
+                outputs[reference],
+                table.labels("test"),
+                table.groups("test"),
+                table.classes,
             )
-            pair = {"candidate": candidate, "reference": reference, "metric": metric}
-            comparisons.append({**pair, "difference": difference.to_json()})
+            comparisons.append(Comparison(candidate, reference, metric, difference))
             if teachers and (reference, metric) == (teachers[-1], "balanced_accuracy"):
                 name = "the average of the teachers" if reference == AVERAGE else "the teacher"
-                gates.append(student_vs_teacher(candidate, difference, teacher=name).to_json())
-    return {"comparisons": comparisons, "gates": gates}
+                gates.append(student_vs_teacher(candidate, difference, teacher=name))
+    return Evaluation(tuple(models), tuple(comparisons), tuple(gates))
 
 
 def _write_golden(context: Context) -> None:
@@ -162,4 +166,4 @@ _NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, "distil/network", 
 
 _TOOLS = (*needs.DECODING_TOOLS, *sources.PHANTOM_TOOLS, "timm", "torch", "torch-pruning")
 
-STAGE = Stage("evaluate", 1, _NEEDS, _settings, _TOOLS, _run)
+STAGE = Stage("evaluate", 2, _NEEDS, _settings, _TOOLS, _run)

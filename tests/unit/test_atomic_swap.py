@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -76,9 +75,9 @@ def test_a_copy_that_is_not_what_the_stage_wrote_is_refused(tmp_path: Path) -> N
     entry = Entry("k", "data", tmp_path, {"models/a": ("1234", 1), "artifacts.json": ("5", 1)}, 1.0)
     step = Step(data.STAGE, parts, entry, cached=True)
     for sha256 in ("1234", "9999"):
-        (tmp_path / "bundle.json").write_text(json.dumps({"files": {"models/a": sha256, "artifacts.json": "other"}}))
+        files = {"models/a": sha256, "artifacts.json": "other"}
         if sha256 == "1234":
-            _require_copied(tmp_path, [step])
+            _require_copied(files, [step])
         else:
             with pytest.raises(IntegrityError, match="models/a: is not what data wrote"):
-                _require_copied(tmp_path, [step])
+                _require_copied(files, [step])

@@ -15,7 +15,7 @@ from edgetl.data.splits import split
 def test_nothing_to_find() -> None:
     records = [Record("a.png", "x", split="train"), Record("b.png", "x", split="test"), Record("c.png", "y")]
     found = leaks.find(records, {"a.png": "1", "b.png": "2", "c.png": "3"})
-    assert found == leaks.Leaks((), ())
+    assert found == leaks.Leaks((), (), ())
     assert found.to_json() == {"groups": (), "identical": (), "near": ()}
 
 

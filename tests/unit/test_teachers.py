@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from edgetl.config.loading import load
 from edgetl.config.recipe import Recipe
 from edgetl.errors import RecipeError
 from edgetl.report import view
+from edgetl.results.document import validated
+from edgetl.results.recipe import ShownRecipe
 from edgetl.stages.common import settings
 
 _TWO = "[{backbone: resnet18}, {backbone: resnet34, seed: 3}]"
@@ -61,8 +64,16 @@ def test_keeping_random_layers_is_cautioned_against(changes: dict[str, Any], wei
     assert (words is None and not said) or (words is not None and words in said[0])
 
 
-def test_the_report_tells_who_taught() -> None:
-    one = {"backbone": "resnet18"}
-    assert view._taught(None) == "It learned from the labels alone"
-    assert view._taught(one) == view._taught([one]) == "A resnet18 taught it"
-    assert view._taught([one, {"backbone": "resnet34"}]) == "The average of resnet18 and resnet34 taught it"
+@pytest.mark.parametrize(
+    ("teacher", "sentence"),
+    [
+        (None, "It learned from the labels alone"),
+        ({"backbone": "resnet18"}, "A resnet18 taught it"),
+        ([{"backbone": "resnet18"}], "A resnet18 taught it"),
+        ([{"backbone": "resnet18"}, {"backbone": "resnet34"}], "The average of resnet18 and resnet34 taught it"),
+    ],
+)
+def test_the_report_tells_who_taught(teacher: Any, sentence: str) -> None:
+    document = {"name": "x", "data": {"kind": "skin_phantom"}, "teacher": teacher}
+    recipe = Recipe.model_validate_json(json.dumps(document))
+    assert view._taught(validated(ShownRecipe, recipe.model_dump(mode="json")).teachers) == sentence

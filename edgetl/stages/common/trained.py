@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from edgetl.data.table import DataTable
 from edgetl.models import backbones, prune, spec
 from edgetl.models.architecture import Network
 from edgetl.models.ensemble import AveragedLogits
+from edgetl.results.training import Cut, Epoch, InitialWeights, Run, Scores
 from edgetl.stages.common.networks import TEACHERS
 from edgetl.stages.common.settings import augmentation
 from edgetl.stages.common.stage import Context
@@ -30,8 +31,6 @@ from edgetl.training.loop import Distillation, Fit
 from edgetl.training.losses import DISTIL_LOSSES
 
 NETWORK = "network"
-TRAINING = "training.json"
-CHOICE = "choice.json"
 _SPLITS: tuple[Split, ...] = ("train", "val")
 
 
@@ -57,12 +56,12 @@ def open_data(context: Context, table: DataTable) -> TrainingData:
     )
 
 
-def create(seed: int, *arguments: Any, **options: Any) -> tuple[Network, dict[str, Any]]:
-    """`backbones.create` with initial weights that depend on `seed` alone, and what it says about them as JSON."""
+def create(seed: int, *arguments: Any, **options: Any) -> tuple[Network, InitialWeights]:
+    """`backbones.create` with initial weights that depend on `seed` alone, and what it says about them."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network, used = backbones.create(*arguments, **options)
-    return network, used.to_json()
+    return network, InitialWeights(**asdict(used))
 
 
 def save(network: nn.Module, folder: Path) -> None:
@@ -97,39 +96,29 @@ def validation_logits(network: nn.Module, data: TrainingData) -> NDArray[np.floa
     return predict_logits(network, data.images, rows=data.val)
 
 
-def validation(network: nn.Module, data: TrainingData) -> dict[str, float]:
-    """Scores on the validation images."""
-    return validation_scores(validation_logits(network, data), data.labels[data.val])
-
-
-def costs(network: nn.Module, image_size: int) -> dict[str, int]:
-    """Multiply-accumulates of one image and trainable numbers."""
+def cut(network: nn.Module, data: TrainingData, image_size: int) -> Cut:
+    """Scores on the validation images, multiply-accumulates of one image, and trainable numbers."""
+    scores = validation_scores(validation_logits(network, data), data.labels[data.val])
     macs, parameters = prune.count(network, image_size)
-    return {"macs": int(macs), "parameters": int(parameters)}
+    return Cut(Scores(**scores), int(macs), int(parameters))
 
 
-def described(fit: Fit) -> dict[str, Any]:
-    """A training as JSON."""
-    return {
-        "history": fit.history,
-        "best_epoch": fit.best_epoch,
-        "validation": fit.scores,
-        "seconds": fit.seconds,
-        "resumed_after": fit.resumed_after,
-    }
+def run_of(fit: Fit) -> Run:
+    """A training as it is written down."""
+    return Run(_epochs(fit.history), fit.best_epoch, fit.seconds, fit.resumed_after)
 
 
-def write_choice(folder: Path, weight: float) -> None:
-    """choice.json of the distil stage: what later stages depend on, apart from training.json with its times."""
-    (folder / CHOICE).write_text(json.dumps({"weight": weight}) + "\n", encoding="utf-8")
-
-
-def read_choice(folder: Path) -> float:
-    """The weight of the teacher's loss that the distil stage chose."""
-    return float(json.loads((folder / CHOICE).read_text(encoding="utf-8"))["weight"])
-
-
-def write_training(folder: Path, document: Mapping[str, Any]) -> None:
-    """Write training.json; numbers that are not finite are a bug and refused."""
-    text = json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False)
-    (folder / TRAINING).write_text(text + "\n", encoding="utf-8")
+def _epochs(history: Sequence[Mapping[str, float]]) -> tuple[Epoch, ...]:
+    return tuple(
+        Epoch(
+            epoch=int(numbers["epoch"]),
+            label_loss=numbers["label_loss"],
+            distil_loss=numbers.get("distil_loss"),
+            val_balanced_accuracy=numbers["val_balanced_accuracy"],
+            val_auroc=numbers["val_auroc"],
+            val_score=numbers["val_score"],
+            seconds=numbers["seconds"],
+            data_wait_seconds=numbers["data_wait_seconds"],
+        )
+        for numbers in history
+    )

@@ -16,9 +16,11 @@ from edgetl.config.loading import Loaded
 from edgetl.errors import EdgetlError
 from edgetl.files import sha256_of
 from edgetl.report.card import model_card
+from edgetl.results.artifacts import CalibratedArtifact, Calibration
+from edgetl.results.report import Report
 from edgetl.runtime import labels as label_files
 from edgetl.runtime import manifest as manifests
-from edgetl.runtime.manifest import Artifact, Golden, Manifest, OperatingPoint, TensorSpec
+from edgetl.runtime.manifest import Golden, Manifest, OperatingPoint, TensorSpec
 from edgetl.stages.common.settings import preprocessing_of
 
 # How far another processor may be off: fp32 sums in another order give 1e-6; int8 kernels round ties in their own way, and
@@ -27,21 +29,22 @@ GOLDEN_TOLERANCE = {"fp32": 1e-4, "int8": 0.05}
 _SENSITIVITY = 0.90
 
 
-def write(loaded: Loaded, folders: Mapping[str, Path], report: Mapping[str, Any], bundle: Path) -> None:
-    """Write a whole bundle into a folder that does not exist yet.
+def write(loaded: Loaded, folders: Mapping[str, Path], report: Report, bundle: Path) -> Manifest:
+    """Write a whole bundle into a folder that does not exist yet; its manifest, read back.
 
     Args:
         folders: of the finished stages, by name.
-        report: report.json's content, for labels and the model card.
+        report: for labels and the model card.
     """
     bundle.mkdir(parents=True)
-    labels = tuple(report["data"]["classes"])
+    labels = tuple(report.data.classes)
     (bundle / label_files.NAME).write_text(label_files.to_text(labels), encoding="utf-8", newline="\n")
     (bundle / "MODEL_CARD.md").write_text(model_card(report), encoding="utf-8")
-    documents = [document for backend in loaded.recipe.export for document in _documents(folders, backend)]
+    calibrated: list[CalibratedArtifact] = []
     for backend in loaded.recipe.export:
+        calibrated += Calibration.read(folders[f"calibrate.{backend}"]).artifacts
         shutil.copytree(folders[f"calibrate.{backend}"] / "models", bundle / "models", dirs_exist_ok=True)
-    golden = _golden(labels, folders, documents, bundle)
+    golden = _golden(labels, folders, calibrated, bundle)
     files = {path.relative_to(bundle).as_posix(): sha256_of(path) for path in _files(bundle)}
     size = loaded.recipe.data.image_size
     manifest = Manifest(
@@ -50,11 +53,11 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Mapping[str, Any]
         inputs=(TensorSpec(edges.INPUT, (1, size, size, 3), "uint8", "NHWC", "one RGB picture, preprocessed"),),
         outputs=(TensorSpec(edges.OUTPUT, (1, len(labels)), "float32", "NC", "probability of each label; sum 1"),),
         preprocessing=preprocessing_of(loaded.recipe.data),
-        artifacts=tuple(_artifact(document, bundle) for document in documents),
+        artifacts=tuple(each.artifact for each in calibrated),
         operating_points=tuple(
-            OperatingPoint(document["name"], label, _SENSITIVITY, threshold)
-            for document in documents
-            for label, threshold in document["thresholds"].items()
+            OperatingPoint(each.artifact.name, label, _SENSITIVITY, threshold)
+            for each in calibrated
+            for label, threshold in each.thresholds.items()
         ),
         golden=golden,
         stand_in=loaded.stand_in,
@@ -64,30 +67,17 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Mapping[str, Any]
     )
     text = json.dumps(manifest.to_json(), indent=1, ensure_ascii=False)
     (bundle / manifests.NAME).write_text(text + "\n", encoding="utf-8")
-    Manifest.load(bundle)
     _refuse_private(bundle, loaded)
-
-
-def _documents(folders: Mapping[str, Path], backend: str) -> list[dict[str, Any]]:
-    text = (folders[f"calibrate.{backend}"] / "artifacts.json").read_text(encoding="utf-8")
-    documents: list[dict[str, Any]] = json.loads(text)
-    return documents
-
-
-def _artifact(document: Mapping[str, Any], bundle: Path) -> Artifact:
-    fields = {name: value for name, value in document.items() if name != "thresholds"}
-    companions = tuple(fields["companions"])
-    size = sum((bundle / path).stat().st_size for path in (fields["path"], *companions))
-    return Artifact(**{**fields, "companions": companions, "bytes": size})
+    return Manifest.load(bundle)
 
 
 def _golden(
-    labels: Sequence[str], folders: Mapping[str, Path], documents: Sequence[Mapping[str, Any]], bundle: Path
+    labels: Sequence[str], folders: Mapping[str, Path], calibrated: Sequence[CalibratedArtifact], bundle: Path
 ) -> Golden:
     shutil.copytree(folders["evaluate"] / "golden", bundle / "golden")
     expected = {}
-    for document in documents:
-        name, computed = document["name"], folders[f"verify.{document['backend']}"] / "golden"
+    for artifact in (each.artifact for each in calibrated):
+        name, computed = artifact.name, folders[f"verify.{artifact.backend}"] / "golden"
         shutil.copy2(computed / f"{name}.npy", bundle / "golden")
         shutil.copy2(computed / "labels.txt", bundle / label_files.GOLDEN)
         label_files.require_same(bundle, label_files.GOLDEN, labels)
@@ -96,13 +86,13 @@ def _golden(
     return Golden(images, "golden/tensors.npy", expected, dict(GOLDEN_TOLERANCE))
 
 
-def _provenance(loaded: Loaded, report: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(loaded: Loaded, report: Report) -> Mapping[str, Any]:
     tools = ("torch", "timm", "onnxruntime", "openvino", "litert-torch", "ai-edge-quantizer", "torch-pruning", "nncf")
     return {
-        "recipe": report["recipe"],
+        "recipe": report.recipe,
         "seed": loaded.recipe.seed,
         "tools": {tool: metadata.version(tool) for tool in tools},
-        "stages": {stage["name"]: stage["key"] for stage in report["stages"]},
+        "stages": {stage.name: stage.key for stage in report.stages},
     }
 
 

@@ -1,4 +1,4 @@
-"""Pictures for the page: as the network sees them, from the data stage's decoded pixels, as base64 of PNG.
+"""Images for the page: as the network sees them, from the data stage's decoded pixels, as base64 of PNG.
 
 They may be of patients: they go into the run folder, which stays with whoever holds the data, and never into the bundle.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from edgetl.results.extras import Predicted, Shown
+from edgetl.results.report import Report
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,17 +21,18 @@ if TYPE_CHECKING:
 _PREDICTIONS = 14
 
 
-def samples(folders: Mapping[str, Path], data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The data stage's sample pictures with their labels."""
+def samples(folders: Mapping[str, Path], report: Report) -> Iterator[Shown]:
+    """The data stage's sample images with their labels."""
     from edgetl.data.images import open_images
     from edgetl.data.table import DataTable
 
     images = open_images(folders["data"], DataTable.load(folders["data"], ("train",)), ("train",))
-    return [{"image": _png(images[sample["row"]]), "label": sample["label"]} for sample in data["samples"]]
+    for sample in report.data.samples:
+        yield Shown(image=_png(images[sample.row]), label=sample.label)
 
 
-def predictions(folders: Mapping[str, Path], report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Test pictures and what the headline artefact said: of each class one that was right and one that was wrong.
+def predictions(folders: Mapping[str, Path], report: Report) -> Iterator[Predicted]:
+    """Test images and what the headline artefact said: of each class one that was right and one that was wrong.
 
     They are the first ones of the split, not chosen to please.
     """
@@ -41,20 +45,18 @@ def predictions(folders: Mapping[str, Path], report: Mapping[str, Any]) -> list[
     artifact = headline(report)
     assert artifact is not None
     table = DataTable.load(folders["data"], ("test",))
-    outputs = np.load(folders[f"verify.{artifact['backend']}"] / "outputs.npz")[artifact["name"]]
+    outputs = np.load(folders[f"verify.{artifact.backend}"] / "outputs.npz")[artifact.name]
     images, rows, labels = open_images(folders["data"], table, ("test",)), table.rows("test"), table.labels("test")
     right = outputs.argmax(axis=1) == labels
     chosen = [
         np.flatnonzero((labels == number) & (right == was)) for number in np.unique(labels) for was in (True, False)
     ]
-    return [
-        {
-            "image": _png(images[rows[place]]),
-            "label": table.classes[labels[place]],
-            "probabilities": {name: float(value) for name, value in zip(table.classes, outputs[place], strict=True)},
-        }
-        for place in [int(places[0]) for places in chosen if len(places)][:_PREDICTIONS]
-    ]
+    for place in [int(places[0]) for places in chosen if len(places)][:_PREDICTIONS]:
+        yield Predicted(
+            image=_png(images[rows[place]]),
+            label=table.classes[labels[place]],
+            probabilities={name: float(value) for name, value in zip(table.classes, outputs[place], strict=True)},
+        )
 
 
 def _png(image: npt.NDArray[np.uint8]) -> str:

@@ -1,0 +1,179 @@
+"""The report, put together from the documents of all stages."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgetl import __version__
+from edgetl.config.loading import Loaded
+from edgetl.config.recipe import Recipe
+from edgetl.devices.local import machine
+from edgetl.evidence.gates import Gate, no_leaks
+from edgetl.results.artifacts import CalibratedArtifact, Calibration, Verification, VerifiedArtifact
+from edgetl.results.data import DataSummary
+from edgetl.results.evaluation import Evaluation
+from edgetl.results.extras import Extras
+from edgetl.results.latency import Latency, LatencyTable, Machine
+from edgetl.results.report import (
+    Environment,
+    Report,
+    ReportedArtifact,
+    ReportedModel,
+    StageRun,
+    Training,
+    Untrained,
+)
+from edgetl.results.training import DistilResult, Epoch, PruneResult, TeachResult
+from edgetl.stages.common.networks import TEACHERS
+
+if TYPE_CHECKING:
+    from edgetl.stages.common.stage import Step
+
+_TOOLS = (
+    *("torch", "timm", "torch-pruning", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch"),
+    *("ai-edge-quantizer", "ai-edge-litert", "numpy"),
+)
+
+Folders = Mapping[str, Path]
+"""Of the finished stages, by name."""
+
+
+def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: StageRun) -> Report:
+    """Everything that the stages found.
+
+    Args:
+        own: the line of the report itself, which comes last.
+    """
+    latency = LatencyTable.read(folders["benchmark"])
+    evaluation = Evaluation.read(folders["evaluate"])
+    data = DataSummary.read(folders["data"])
+    networks = _networks(steps)
+    pairs = [pair for backend in loaded.recipe.export for pair in _artifacts(folders, backend)]
+    return Report(
+        edgetl=__version__,
+        name=loaded.recipe.name,
+        recipe=without_paths(loaded.recipe),
+        stand_in=loaded.stand_in,
+        environment=environment(latency.targets),
+        data=data,
+        models=tuple(
+            ReportedModel(
+                **vars(model), training=_training(networks, model.name), latency=latency.rows.get(model.name, ())
+            )
+            for model in evaluation.models
+        ),
+        comparisons=evaluation.comparisons,
+        artifacts=tuple(_artifact(*pair, latency.rows[pair[0].artifact.name]) for pair in pairs),
+        gates=(_data_gate(data), *evaluation.gates, *(gate for _, verified in pairs for gate in verified.gates)),
+        stages=(*_stages(steps), own),
+    )
+
+
+def extras_of(steps: Sequence[Step], folders: Folders, report: Report) -> Extras:
+    """What only the page shows."""
+    from edgetl.stages.report import report_images
+
+    return Extras(
+        histories=dict(_histories(_networks(steps))),
+        samples=tuple(report_images.samples(folders, report)),
+        predictions=tuple(report_images.predictions(folders, report)),
+    )
+
+
+def _stages(steps: Sequence[Step]) -> Iterator[StageRun]:
+    for step in steps:
+        if step.entry:
+            yield StageRun(
+                name=step.stage.name,
+                key=step.entry.key,
+                seconds=step.entry.seconds,
+                cached=step.cached,
+                peak_rss_mb=step.entry.peak_rss_mb,
+            )
+
+
+def environment(targets: Mapping[str, Machine]) -> Environment:
+    """This machine and its tools, beside the machines of the targets."""
+    return Environment(
+        **vars(machine()),
+        python=platform.python_version(),
+        tools={tool: metadata.version(tool) for tool in _TOOLS},
+        targets=targets,
+    )
+
+
+def without_paths(recipe: Recipe) -> Mapping[str, Any]:
+    """The recipe as JSON, fit to travel with a bundle: where files lay on this machine is left out."""
+    document: dict[str, Any] = recipe.model_dump(mode="json", by_alias=True, exclude={"data": {"root"}})
+    teachers = document["teacher"] or []
+    for network in (*(teachers if isinstance(teachers, list) else [teachers]), document["student"]):
+        network["weights"] = Path(network["weights"]).name
+    document["targets"] = [Path(target).stem if "/" in target else target for target in document["targets"]]
+    return document
+
+
+def _networks(steps: Sequence[Step]) -> Folders:
+    """Result folders of the stages that make a network, by its name."""
+    return {step.stage.network: step.entry.folder for step in steps if step.stage.network and step.entry}
+
+
+def _training(networks: Folders, model: str) -> Training:
+    """How a network came about: the weights it started from, what was chosen on validation, what pruning kept."""
+    if model not in networks:
+        return Untrained()  # the average of several teachers
+    folder = networks[model]
+    if model == "student":
+        return DistilResult.read(folder).training
+    training = TeachResult.read(folder).training if model in TEACHERS else PruneResult.read(folder).training
+    assert training is not None, f"{model} has a network and no training"
+    return training
+
+
+def _artifacts(folders: Folders, backend: str) -> Iterator[tuple[CalibratedArtifact, VerifiedArtifact]]:
+    verified = {each.name: each for each in Verification.read(folders[f"verify.{backend}"]).artifacts}
+    for calibrated in Calibration.read(folders[f"calibrate.{backend}"]).artifacts:
+        yield calibrated, verified[calibrated.artifact.name]
+
+
+def _artifact(
+    calibrated: CalibratedArtifact, verified: VerifiedArtifact, latency: tuple[Latency, ...]
+) -> ReportedArtifact:
+    artifact = calibrated.artifact
+    return ReportedArtifact(
+        name=artifact.name,
+        model=artifact.model,
+        backend=artifact.backend,
+        precision=artifact.precision,
+        path=artifact.path,
+        sha256=artifact.sha256,
+        bytes=artifact.bytes,
+        companions=artifact.companions,
+        temperature=artifact.temperature,
+        runtime_options=artifact.runtime_options,
+        parity=verified.parity,
+        metrics=verified.metrics,
+        thresholds=verified.thresholds,
+        confusion=verified.confusion,
+        reliability=verified.reliability,
+        latency=latency,
+    )
+
+
+def _data_gate(data: DataSummary) -> Gate:
+    return no_leaks(len(data.leaks.groups), len(data.leaks.across))
+
+
+def _histories(networks: Folders) -> Iterator[tuple[str, tuple[Epoch, ...]]]:
+    """Name and epochs of each training, in the order of the pipeline."""
+    for name in TEACHERS:
+        if name in networks and (run := TeachResult.read(networks[name]).run):
+            yield name.replace("_", " "), run.history
+    students = DistilResult.read(networks["student"])
+    for candidate, run in zip(students.training.candidates, students.runs, strict=True):
+        yield f"student, teacher's weight {candidate.weight:g}", run.history
+    if run := PruneResult.read(networks["pruned"]).run:
+        yield "pruned student", run.history
