@@ -7,9 +7,8 @@ small test split must not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from edgetl.evidence.intervals import Interval
 from edgetl.evidence.parity import Parity
@@ -19,7 +18,6 @@ __all__ = [
     "FP32_AGREEMENT",
     "FP32_TOLERANCE",
     "Gate",
-    "failed",
     "fp32_parity",
     "int8_collapse",
     "no_leaks",
@@ -57,15 +55,6 @@ class Gate:
     value: float | None
     limit: float | None
     message: str
-
-    def to_json(self) -> dict[str, Any]:
-        """As in report.json."""
-        return asdict(self)
-
-
-def failed(gates: Iterable[Gate]) -> list[Gate]:
-    """The gates that forbid shipping."""
-    return [gate for gate in gates if not gate.passed and gate.severity == "fail"]
 
 
 def fp32_parity(subject: str, parity: Parity, tolerance: float = FP32_TOLERANCE) -> Gate:

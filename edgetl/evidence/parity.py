@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,10 +25,6 @@ class Parity:
     mean_abs_diff: float
     top1_agreement: float
     disagreements: tuple[int, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The report's `parity` object."""
-        return asdict(self) | {"disagreements": list(self.disagreements)}
 
 
 def compare(ours: ArrayLike, reference: ArrayLike) -> Parity:

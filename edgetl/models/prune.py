@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,14 +24,7 @@ from torch.nn.modules.conv import _ConvNd
 from edgetl.errors import UsageError
 from edgetl.models.architecture import Network
 
-__all__ = ["IMPORTANCES", "PruneReport", "count", "prune_to_macs"]
-
-IMPORTANCES = {
-    "bn_scale": torch_pruning.importance.BNScaleImportance,
-    "magnitude": torch_pruning.importance.GroupMagnitudeImportance,
-}
-"""What makes a channel worth keeping: the scale of its BatchNorm (Liu et al., 2017, https://arxiv.org/abs/1708.06519),
-or the L2 norm of all weights of its group (DepGraph)."""
+__all__ = ["PruneReport", "count", "prune_to_macs"]
 
 _STEPS = 100
 _MOST_OF_A_LAYER = 0.9  # no layer loses more, or the network would be cut in two
@@ -49,10 +42,6 @@ class PruneReport:
     parameters_before: int
     parameters_after: int
 
-    def to_json(self) -> dict[str, int | float]:
-        """The fields, as JSON takes them."""
-        return asdict(self)
-
 
 def count(network: nn.Module, image_size: int) -> tuple[int, int]:
     """MACs of one [1, 3, image_size, image_size] image, and the number of parameters."""
@@ -60,10 +49,10 @@ def count(network: nn.Module, image_size: int) -> tuple[int, int]:
     return macs, sum(parameter.numel() for parameter in network.parameters())
 
 
-def prune_to_macs(
-    network: nn.Module, image_size: int, share: float, round_to: int = 8, importance: str = "magnitude"
-) -> PruneReport:
+def prune_to_macs(network: nn.Module, image_size: int, share: float, round_to: int = 8) -> PruneReport:
     """Remove the least important channels, in place, until at most `share` of the MACs is left.
+
+    Important is what has a large L2 norm of all weights of its group (DepGraph).
 
     `round_to` channels of one group go at a time, and it stops at the target. A slice that would overshoot it by more
     than 0.02 is left in as long as smaller ones get there, so what remains is between `share` - 0.02 and `share` unless
@@ -75,21 +64,18 @@ def prune_to_macs(
         image_size: height and width in pixels of the images it will see; decides how MACs are spread over the layers.
         share: in (0, 1]; 1 changes nothing.
         round_to: channels are removed so that what is left is a multiple of it.
-        importance: a name in IMPORTANCES.
 
     Raises:
-        UsageError: an unknown importance, a share outside (0, 1], or one that cannot be reached (the network is then
+        UsageError: a share outside (0, 1], or one that cannot be reached (the network is then
             pruned as far as it goes).
     """
-    if importance not in IMPORTANCES:
-        raise UsageError(f"importance: got {importance!r}, expected one of {', '.join(IMPORTANCES)}")
     if not 0.0 < share <= 1.0:
         raise UsageError(f"prune.macs: got {share}, expected more than 0 and at most 1")
     assert isinstance(network, Network), "the classifier must be known, or its outputs would be pruned too"
     macs_before, parameters_before = count(network, image_size)
     target = int(share * macs_before)
     for floor in (target - int(_TOLERANCE * macs_before), 0):
-        if not _remove(network, image_size, target, floor, round_to, importance):
+        if not _remove(network, image_size, target, floor, round_to):
             break
     macs, parameters = count(network, image_size)
     if macs > target:
@@ -100,7 +86,7 @@ def prune_to_macs(
     return PruneReport(share, macs / macs_before, macs_before, macs, parameters_before, parameters)
 
 
-def _remove(network: Network, image_size: int, target: int, floor: int, round_to: int, importance: str) -> bool:
+def _remove(network: Network, image_size: int, target: int, floor: int, round_to: int) -> bool:
     """Prune until at most `target` MACs are left, passing over what would leave fewer than `floor`.
 
     Returns:
@@ -111,7 +97,7 @@ def _remove(network: Network, image_size: int, target: int, floor: int, round_to
     if _macs(uses) <= target:
         return False
     with _evaluating(network), torch.enable_grad():  # DepGraph reads the dependencies from the autograd graph
-        for part in _slices(network, image_size, round_to, importance):
+        for part in _slices(network, image_size, round_to):
             if _macs(uses) - _saved(part, uses) < floor:
                 passed_over = True
                 continue
@@ -121,7 +107,7 @@ def _remove(network: Network, image_size: int, target: int, floor: int, round_to
     return passed_over
 
 
-def _slices(network: Network, image_size: int, round_to: int, importance: str) -> Iterator[Any]:
+def _slices(network: Network, image_size: int, round_to: int) -> Iterator[Any]:
     """Groups of channels to prune, the least important first, cut into slices of `round_to` channels.
 
     Slices go from the highest channel to the lowest, so that the numbers of those that remain stay valid whether a
@@ -130,7 +116,7 @@ def _slices(network: Network, image_size: int, round_to: int, importance: str) -
     pruner = torch_pruning.pruner.BasePruner(
         network,
         _image(network, image_size),
-        importance=IMPORTANCES[importance](),
+        importance=torch_pruning.importance.GroupMagnitudeImportance(),
         global_pruning=True,
         isomorphic=True,
         pruning_ratio=_MOST_OF_A_LAYER,

@@ -36,7 +36,7 @@ class Untrained:
 
 
 def _kind_of_training(training: Any) -> str:
-    names = training if isinstance(training, dict) else vars(training)
+    names = training if isinstance(training, dict) else getattr(training, "__dict__", ())
     if "chosen_weight" in names:
         return "<student>"
     return "<pruned>" if "pruned" in names else "<teacher>" if names else "<untrained>"

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -22,9 +23,11 @@ from edgetl.config.loading import load
 from edgetl.console.progress import Silent
 from edgetl.errors import GateFailed
 from edgetl.evidence import gates
+from edgetl.results.report import Report
 from edgetl.runtime.manifest import Manifest
 from edgetl.store import Store, locked
 
+ROOT = Path(__file__).parents[2]
 RECIPE = """\
 name: tiny
 data: {kind: skin_phantom, images: 210, image_size: 48}
@@ -106,8 +109,38 @@ def test_fp32_artefacts_compute_what_pytorch_computes(project: Project) -> None:
             assert artifact["parity"]["top1_agreement"] >= 0.999, artifact["name"]
         else:
             fp32 = artifact["name"].replace("int8", "fp32")
-            sizes = {one["name"]: one["total_bytes"] for one in project.report()["artifacts"]}
+            sizes = {one["name"]: one["bytes"] for one in project.report()["artifacts"]}
             assert sizes[artifact["name"]] < 0.7 * sizes[fp32]
+
+
+def test_the_report_holds_to_its_schema_and_reads_back(project: Project) -> None:
+    schema = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(project.report(), schema)
+    report = Report.read(project.run_folder)
+    assert json.loads(report.to_json()) == project.report()
+
+
+def test_the_size_of_an_artefact_is_that_of_all_its_files(project: Project) -> None:
+    manifest = Manifest.load(project.bundle)
+    for artifact in Report.read(project.run_folder).artifacts:
+        files = [project.bundle / path for path in (artifact.path, *artifact.companions)]
+        assert len(files) == (2 if artifact.backend == "openvino" else 1)
+        assert artifact.bytes == manifest.artifact(artifact.name).bytes == sum(path.stat().st_size for path in files)
+
+
+def test_a_damaged_report_is_one_error(project: Project, tmp_path: Path) -> None:
+    for name in ("report.json", "extras.json"):
+        run = tmp_path / name
+        run.mkdir()
+        for kept in ("report.json", "extras.json"):
+            (run / kept).write_bytes((project.run_folder / kept).read_bytes())
+        content = json.loads((run / name).read_text(encoding="utf-8"))
+        (run / name).write_text(json.dumps(content | {"unheard_of": 1}), encoding="utf-8")
+        done = project.edgetl("report", run)
+        assert done.returncode == 5
+        assert f"{name}: unheard_of: is not a known field" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (run / "report.html").exists()
 
 
 def test_pruning_took_what_was_asked_and_every_artefact_is_of_the_pruned_network(project: Project) -> None:

@@ -61,11 +61,13 @@ def test_pruned_networks_can_be_pruned_again_after_reloading(tmp_path: Path) -> 
 
 def test_unimportant_channels_go_first() -> None:
     network = _network("mobilenetv3_small_100", "none")
-    norm = network.get_submodule("body.blocks.4.0.bn1")
-    assert isinstance(norm, nn.modules.batchnorm._BatchNorm)
+    block = network.get_submodule("body.blocks.4.0")
     with torch.no_grad():
-        norm.weight[:64] = 1e-6
-    prune_to_macs(network, _SIZE, 0.9, importance="bn_scale")
+        for name, weights in block.named_parameters():
+            channels = weights[:, :64] if name == "conv_pwl.weight" else weights[:64]
+            if not name.startswith("bn3"):
+                channels *= 1e-6
+    prune_to_macs(network, _SIZE, 0.9)
     pruned = network.get_submodule("body.blocks.4.0.bn1")
     assert isinstance(pruned, nn.modules.batchnorm._BatchNorm)
     assert int((pruned.weight < 1e-3).sum()) < 64
@@ -90,17 +92,16 @@ def test_mode_and_random_numbers_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "importance", "words"),
+    ("share", "words"),
     [
-        (0.0, "magnitude", "more than 0"),
-        (1.2, "magnitude", "at most 1"),
-        (0.5, "luck", "expected one of bn_scale, magnitude"),
-        (0.005, "magnitude", "is the least that this network can be pruned to"),
+        (0.0, "more than 0"),
+        (1.2, "at most 1"),
+        (0.005, "is the least that this network can be pruned to"),
     ],
 )
-def test_impossible_requests_are_named(share: float, importance: str, words: str) -> None:
+def test_impossible_requests_are_named(share: float, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        prune_to_macs(_network("mobilenetv3_small_100", "none"), _SIZE, share, importance=importance)
+        prune_to_macs(_network("mobilenetv3_small_100", "none"), _SIZE, share)
 
 
 def test_count_is_what_paper_arithmetic_gives() -> None:

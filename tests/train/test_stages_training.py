@@ -19,6 +19,7 @@ from edgetl.data.records import SPLITS, Record, Split
 from edgetl.data.table import DataTable
 from edgetl.models import prune as pruning
 from edgetl.models import spec
+from edgetl.results.training import Choice, DistilResult, PruneResult, TeachResult
 from edgetl.stages import distil, prune, teach
 from edgetl.stages.common.stage import Context, Stage
 from edgetl.training.inference import predict_logits
@@ -89,11 +90,6 @@ def _needed(stage: Stage) -> set[str]:
     return {need.split("/")[0] for need in stage.needs} & {"data", "teach", "distil", "prune"}
 
 
-def _training(folder: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((folder / "training.json").read_text())
-    return document
-
-
 @pytest.fixture(scope="module")
 def built(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The three stages, one after the other."""
@@ -104,13 +100,24 @@ def built(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     return folders
 
 
-def test_each_stage_writes_a_network_that_loads_and_says_what_it_costs(built: dict[str, Path]) -> None:
-    for name in ("teach", "distil", "prune"):
-        network, written = spec.load(built[name] / "network"), _training(built[name])
-        assert pruning.count(network, _SIZE) == (written["macs"], written["parameters"])
-        assert len(written["history"]) == 3
-        assert 1 <= written["best_epoch"] <= 3
-        assert 0 < written["validation"]["auroc"] <= 1
+def test_each_stage_writes_a_network_that_loads_and_how_it_was_trained(built: dict[str, Path]) -> None:
+    teacher, student, pruned = (
+        TeachResult.read(built["teach"]),
+        DistilResult.read(built["distil"]),
+        PruneResult.read(built["prune"]),
+    )
+    for name, training, run in (
+        ("teach", teacher.training, teacher.run),
+        ("distil", student.training, student.runs[0]),
+        ("prune", pruned.training, pruned.run),
+    ):
+        assert training is not None
+        assert run is not None
+        spec.load(built[name] / "network")
+        assert [epoch.epoch for epoch in run.history] == [1, 2, 3]
+        assert 1 <= training.best_epoch <= 3
+        assert training.validation.auroc == run.history[run.best_epoch - 1].val_auroc or name == "distil"
+    assert student.training.validation.auroc in {run.history[run.best_epoch - 1].val_auroc for run in student.runs}
 
 
 def test_the_saved_network_has_the_scores_that_are_written(built: dict[str, Path], data_folder: Path) -> None:
@@ -119,29 +126,37 @@ def test_the_saved_network_has_the_scores_that_are_written(built: dict[str, Path
     logits = predict_logits(spec.load(built["teach"] / "network"), images, rows=table.rows("val"))
     labels = table.labels("val")
     recall = np.mean([(logits.argmax(1) == labels)[labels == label].mean() for label in range(3)])
-    assert _training(built["teach"])["validation"]["balanced_accuracy"] == pytest.approx(recall)
+    training = TeachResult.read(built["teach"]).training
+    assert training is not None
+    assert training.validation.balanced_accuracy == pytest.approx(recall)
 
 
 def test_candidates_are_sorted_kept_with_their_histories_and_one_is_chosen(built: dict[str, Path]) -> None:
-    written = _training(built["distil"])
-    assert [candidate["weight"] for candidate in written["candidates"]] == [0.0, 1.0]
-    chosen = [candidate for candidate in written["candidates"] if candidate["chosen"]]
-    assert [candidate["weight"] for candidate in chosen] == [written["chosen_weight"]]
-    assert chosen[0]["validation"] == written["validation"]
-    assert "distil_loss" not in written["candidates"][0]["history"][0]
-    assert written["candidates"][1]["history"][0]["distil_loss"] > 0
-    assert written["all_seconds"] > written["seconds"]
+    written = DistilResult.read(built["distil"])
+    candidates, alone, taught = written.training.candidates, *written.runs
+    assert [candidate.weight for candidate in candidates] == [0.0, 1.0]
+    (chosen,) = (candidate for candidate in candidates if candidate.chosen)
+    assert chosen.weight == written.training.chosen_weight == Choice.read(built["distil"]).weight
+    assert chosen.validation == written.training.validation
+    assert {epoch.distil_loss for epoch in alone.history} == {None}
+    assert all((epoch.distil_loss or 0.0) > 0 for epoch in taught.history)
+    assert written.training.seconds in (alone.seconds, taught.seconds)
 
 
 def test_pruning_reaches_its_share_and_shows_before_and_after(built: dict[str, Path]) -> None:
-    written = _training(built["prune"])
-    assert 0.45 < written["pruned"]["kept_macs"] <= 0.6
-    assert written["before_pruning"]["macs"] == _training(built["distil"])["macs"]
-    assert written["after_recovery"]["macs"] == written["after_pruning"]["macs"] == written["macs"]
-    for moment in ("before_pruning", "after_pruning", "after_recovery"):
-        assert 0 <= written[moment]["validation"]["balanced_accuracy"] <= 1
-    chosen = _training(built["distil"])["chosen_weight"]
-    assert written["taught_by"] == ("the teacher" if chosen > 0 else "the student before pruning")
+    written = PruneResult.read(built["prune"]).training
+    assert written is not None
+    assert 0.45 < written.pruned.kept_macs <= 0.6
+    before, after, recovered = written.before_pruning, written.after_pruning, written.after_recovery
+    student, pruned = (pruning.count(spec.load(built[name] / "network"), _SIZE) for name in ("distil", "prune"))
+    assert (before.macs, before.parameters) == student
+    assert (after.macs, after.parameters) == (recovered.macs, recovered.parameters) == pruned
+    assert written.pruned.kept_macs == after.macs / before.macs
+    chosen_student = DistilResult.read(built["distil"]).training.validation
+    assert before.validation.balanced_accuracy == pytest.approx(chosen_student.balanced_accuracy)
+    assert recovered.validation == written.validation
+    chosen = Choice.read(built["distil"]).weight
+    assert written.taught_by == ("the teacher" if chosen > 0 else "the student before pruning")
 
 
 def test_without_a_teacher_the_student_learns_from_labels_and_teaches_its_pruned_self(
@@ -149,16 +164,19 @@ def test_without_a_teacher_the_student_learns_from_labels_and_teaches_its_pruned
 ) -> None:
     recipe, said = _recipe(teacher=None), _Said()
     taught = _run(teach.STAGES[0], recipe, {"data": data_folder}, tmp_path)
-    assert _training(taught) == {"teacher": None}
+    assert TeachResult.read(taught) == TeachResult(training=None, run=None)
     assert [path.name for path in taught.iterdir()] == ["training.json"]
     student = _run(distil.STAGE, recipe, {"data": data_folder, "teach": taught}, tmp_path, said)
-    assert _training(student)["chosen_weight"] == 0.0
+    training = DistilResult.read(student).training
+    assert training.chosen_weight == 0.0
     assert any("no teacher" in line for line in said.lines)
-    assert _training(student)["notes"]
+    assert training.notes
     inputs = {"data": data_folder, "teach": taught, "distil": student}
-    pruned = _training(_run(prune.STAGE, recipe, inputs, tmp_path))
-    assert (pruned["taught_by"], pruned["teacher_weight"]) == ("the student before pruning", 1.0)
-    assert pruned["history"][0]["distil_loss"] > 0
+    pruned = PruneResult.read(_run(prune.STAGE, recipe, inputs, tmp_path))
+    assert pruned.training is not None
+    assert pruned.run is not None
+    assert (pruned.training.taught_by, pruned.training.teacher_weight) == ("the student before pruning", 1.0)
+    assert (pruned.run.history[0].distil_loss or 0.0) > 0
 
 
 def test_without_pruning_the_student_passes_through_unchanged(built: dict[str, Path], tmp_path: Path) -> None:
@@ -166,8 +184,7 @@ def test_without_pruning_the_student_passes_through_unchanged(built: dict[str, P
     passed = _run(prune.STAGE, recipe, {name: built[name] for name in _needed(prune.STAGE)}, tmp_path)
     before, after = (spec.load(folder / "network").state_dict() for folder in (built["distil"], passed))
     assert all(torch.equal(value, after[name]) for name, value in before.items())
-    assert _training(passed)["pruned"] is None
-    assert _training(passed)["macs"] == _training(built["distil"])["macs"]
+    assert PruneResult.read(passed) == PruneResult(training=None, run=None)
 
 
 def test_what_a_stage_depends_on_is_what_changes_its_key(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from edgetl.config.recipe import Training
 from edgetl.console.progress import Silent
 from edgetl.models import spec
 from edgetl.models.ensemble import AveragedLogits
+from edgetl.results.evaluation import Evaluation
 from edgetl.store import Store
 from edgetl.training.batches import TrainingData
 from edgetl.training.loop import Distillation, fit
@@ -185,15 +185,14 @@ def test_two_teachers_are_trained_once_each_and_their_average_teaches_and_is_jud
     assert len(cautions) == 1
     assert "warning: teacher: " in cautions[0]
 
-    models = json.loads((folders["evaluate"] / "models.json").read_text(encoding="utf-8"))
-    names = [model["name"] for model in models["models"]]
-    assert names == ["teacher", "teacher_2", "teachers", "student"]
-    macs = {model["name"]: model["macs"] for model in models["models"]}
+    evaluation = Evaluation.read(folders["evaluate"])
+    macs = {model.name: model.macs for model in evaluation.models}
+    assert list(macs) == ["teacher", "teacher_2", "teachers", "student"]
     assert macs["teachers"] == macs["teacher"] + macs["teacher_2"]
-    pairs = {(pair["reference"], pair["candidate"]) for pair in models["comparisons"]}
+    pairs = {(pair.reference, pair.candidate) for pair in evaluation.comparisons}
     assert pairs == {(name, "student") for name in ("teacher", "teacher_2", "teachers")}
-    (gate,) = models["gates"]
-    assert "against the average of the teachers" in gate["message"]
+    (gate,) = evaluation.gates
+    assert "against the average of the teachers" in gate.message
     with np.load(folders["evaluate"] / "logits.npz") as logits:
         mean = (logits["teacher_test"] + logits["teacher_2_test"]) / 2
         np.testing.assert_allclose(logits["teachers_test"], mean, atol=1e-6)

@@ -132,14 +132,14 @@ def test_reliability_by_hand() -> None:
     tops = [0.5, 0.5, 0.75, 1.0, 1.0 + 1e-12, 0.0]
     probabilities = np.stack([np.array(tops), np.zeros(6)], axis=1)
     points = reliability(probabilities, [0, 1, 0, 0, 1, 0], bins=4)
-    assert [[point["low"], point["high"], point["count"]] for point in points] == [
+    assert [[point.low, point.high, point.count] for point in points] == [
         [0.0, 0.25, 1],
         [0.25, 0.5, 2],
         [0.5, 0.75, 1],
         [0.75, 1.0, 2],
     ]
-    assert [point["confidence"] for point in points] == pytest.approx([0.0, 0.5, 0.75, 1.0])
-    assert [point["accuracy"] for point in points] == [1.0, 0.5, 1.0, 0.5]
+    assert [point.confidence for point in points] == pytest.approx([0.0, 0.5, 0.75, 1.0])
+    assert [point.accuracy for point in points] == [1.0, 0.5, 1.0, 0.5]
 
 
 def test_reliability_bins_hold_every_image_and_give_the_error() -> None:

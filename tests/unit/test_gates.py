@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 
@@ -14,7 +13,6 @@ from edgetl.evidence.gates import (
     FP32_AGREEMENT,
     FP32_TOLERANCE,
     Gate,
-    failed,
     fp32_parity,
     int8_collapse,
     no_leaks,
@@ -132,14 +130,3 @@ def test_one_leak_of_either_kind_fails(groups: int, identical: int) -> None:
     assert gate.passed is (groups + identical == 0)
     assert (gate.value, gate.limit) == (groups + identical, 0.0)
     assert gate.message.startswith(f"{groups} groups and {identical} sets of identical files")
-
-
-def test_only_failed_gates_of_severity_fail_forbid_shipping() -> None:
-    leak = no_leaks(1, 0)
-    warned = quantization_drop("onnx_int8", Interval(-0.1, -0.2, 0.0), 0.003)
-    assert failed([no_leaks(0, 0), warned, leak]) == [leak]
-
-
-def test_gates_are_json() -> None:
-    gate = no_leaks(0, 1)
-    assert Gate(**json.loads(json.dumps(gate.to_json()))) == gate

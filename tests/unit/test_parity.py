@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgetl.evidence.parity import compare
+from edgetl.evidence.parity import Parity, compare
 
 
 def test_parity_lists_the_widest_disagreement_first() -> None:
@@ -16,12 +16,7 @@ def test_parity_lists_the_widest_disagreement_first() -> None:
     assert parity.max_abs_diff == pytest.approx(0.7)
     assert parity.mean_abs_diff == pytest.approx((0.1 + 0.7) / 3)
     assert parity.top1_agreement == pytest.approx(1 / 3)
-    assert compare(ours, ours).to_json() == {
-        "max_abs_diff": 0.0,
-        "mean_abs_diff": 0.0,
-        "top1_agreement": 1.0,
-        "disagreements": [],
-    }
+    assert compare(ours, ours) == Parity(0.0, 0.0, 1.0, ())
 
 
 def test_parity_lists_twenty_disagreements() -> None:
