@@ -18,6 +18,7 @@ check: .venv/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m benchmarks.tables --check
 	$(BIN)/python -m edgetl.config.reference --check docs/recipe.md
+	$(BIN)/python -m edgetl.results.schema --check docs/report.schema.json
 
 clean:
 	rm -rf .venv .edgetl runs
