@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgetl.evidence.gates import Gate
-from edgetl.report import view, words
+from edgetl.report import story, view, words
 from edgetl.results.report import Report, ReportedModel
 
 __all__ = ["model_card"]
@@ -37,7 +37,7 @@ def model_card(report: Report) -> str:
         _latency(report),
         _licence(report),
         _verifying(),
-        ["## Limits", "", *(f"- {_text(limit)}" for limit in view.limits(report))],
+        ["## Limits", "", *(f"- {_text(limit)}" for limit in story.limits(report))],
     )
     return "\n\n".join("\n".join(section) for section in sections) + "\n"
 
@@ -52,7 +52,7 @@ def _opening(report: Report) -> list[str]:
         ]
     if failed := report.not_passed("fail"):
         lines += ["", "> **Failed gates: do not ship.** " + "; ".join(_text(_sentence(gate)) for gate in failed)]
-    lines += ["", _text(" ".join(view.story(report))), "", f"Made by edgetl {report.edgetl}."]
+    lines += ["", _text(" ".join(story.story(report))), "", f"Made by edgetl {report.edgetl}."]
     return lines
 
 
@@ -80,7 +80,7 @@ def _data(report: Report) -> list[str]:
     return [
         "## Data",
         "",
-        f"Source: `{data.source}`. {view.grouping(report)}",
+        f"Source: `{data.source}`. {story.grouping(report)}",
         "",
         *_table(["class", "images", *splits], rows),
         *(f"\n- {_text(warning)}" for warning in data.warnings),

@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from edgetl.report import plots, view, words
+from edgetl.report import plots, story, view, words
 from edgetl.results.extras import Extras, Predicted, Shown
 from edgetl.results.report import Report, ReportedArtifact
 
@@ -35,12 +35,12 @@ def render(report: Report, extras: Extras) -> str:
             splits=dict(report.data.splits),
             environment=asdict(report.environment),
             style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
-            story=view.story(report),
-            grouping=view.grouping(report),
+            story=story.story(report),
+            grouping=story.grouping(report),
             failed=report.not_passed("fail"),
             warned=report.not_passed("warn"),
             headline=artifact,
-            headline_reason=view.headline_reason(report),
+            headline_reason=story.headline_reason(report),
             headline_latency=latency,
             headline_machine=view.machine(report, latency.target) if latency else "",
             comparison=_comparison(report, artifact),
@@ -54,7 +54,7 @@ def render(report: Report, extras: Extras) -> str:
             ],
             samples=_by_label(report, extras.samples),
             predictions=list(map(_prediction, extras.predictions)),
-            limits=view.limits(report),
+            limits=story.limits(report),
             total_time=view.total_time(report),
             **_plots(report, extras, artifact),
         )

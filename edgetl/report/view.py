@@ -1,12 +1,11 @@
-"""What the page and the card show, derived from report.json alone: the headline, the funnel, the cautions."""
+"""What the page and the card show, derived from report.json alone: the headline, the funnel, the classes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgetl.evidence.intervals import Interval
-from edgetl.report.words import duration, listed, percent, size, title
+from edgetl.report.words import duration
 from edgetl.results.latency import Latency
 from edgetl.results.report import Report, ReportedArtifact, ReportedModel
 
@@ -16,21 +15,15 @@ __all__ = [
     "Step",
     "best_latency",
     "funnel",
-    "grouping",
     "headline",
-    "headline_reason",
-    "limits",
     "machine",
     "one_image_latency",
     "sensitivities",
-    "story",
     "total_time",
     "tradeoff_points",
 ]
 
 Entry = ReportedModel | ReportedArtifact
-
-_FEW_IMAGES = 30
 
 
 def best_latency(entry: Entry, threads: int | None = 1) -> Latency | None:
@@ -56,75 +49,10 @@ def headline(report: Report) -> ReportedArtifact | None:
     return min(report.artifacts, key=rank, default=None)
 
 
-def headline_reason(report: Report) -> str:
-    """Why the page leads with this artefact, in words."""
-    artifact = headline(report)
-    if artifact is None:
-        return ""
-    if artifact.name in {gate.subject for gate in report.not_passed("fail")}:
-        return "the quickest file; all of them failed a gate"
-    if artifact.precision == "int8":
-        return "the quickest int8 file without a failed gate"
-    return "the quickest file without a failed gate, for want of such an int8 file"
-
-
-def grouping(report: Report) -> str:
-    """What keeps the splits apart, in one sentence."""
-    if shared := len(report.data.leaks.groups):
-        return f"{shared} lesions or patients have images in more than one split: every accuracy here is optimistic."
-    if report.data.has_groups:
-        return "Images of one lesion or patient are in one split only."
-    return (
-        "The source does not say which images show the same lesion or patient: the split may leak, and every accuracy "
-        "and interval here is optimistic."
-    )
-
-
 def machine(report: Report, target: str) -> str:
     """The processor of a target, as far as the report knows it."""
     known = report.environment.targets.get(target)
     return known.processor if known else ""
-
-
-def story(report: Report) -> list[str]:
-    """What was built, in three sentences."""
-    recipe, data = report.shown_recipe, report.data
-    attention = recipe.student.attention
-    network = recipe.student.backbone + (f" with {attention} attention" if attention not in (None, "none") else "")
-    pixels = recipe.data.image_size
-    of = f" of {sum(split.groups for _, split in data.splits):,} groups" if data.has_groups else ""
-    first = (
-        f"From {data.images:,} labelled images{of} this build made a classifier of {len(data.classes)} classes: "
-        f"a {network} that looks at {pixels} × {pixels} pixels."
-    )
-    pruned = f", pruning kept about {percent(recipe.prune.macs, 0)} of its multiplications" if recipe.prune else ""
-    formats = list(dict.fromkeys(title(artifact.backend) for artifact in report.artifacts))
-    second = f"{_taught(recipe.teachers)}{pruned}, and it was exported to {listed(formats)}."
-    return [first, second, _result(report)]
-
-
-def _taught(teachers: Sequence[str]) -> str:
-    if not teachers:
-        return "It learned from the labels alone"
-    names = listed(teachers)
-    return f"A {names} taught it" if len(teachers) == 1 else f"The average of {names} taught it"
-
-
-def _result(report: Report) -> str:
-    artifact = headline(report)
-    if artifact is None:
-        return "No artefact was made."
-    sentence = (
-        f"On {report.data.splits.test.images:,} test images that no training saw, the file {artifact.name} "
-        f"({size(artifact.bytes)}) reaches a balanced accuracy of "
-        f"{percent(artifact.metrics['balanced_accuracy'].value)}"
-    )
-    latency = one_image_latency(artifact)
-    if latency is None:
-        return sentence + "; its latency was not measured."
-    threads = "one thread" if latency.threads == 1 else f"{latency.threads} threads"
-    time = f"{latency.p50_ms:.3g} ms for an image on {latency.target} with {threads}"
-    return f"{sentence} and takes {time} ({latency.origin})."
 
 
 @dataclass(frozen=True)
@@ -228,50 +156,6 @@ def sensitivities(report: Report, artifact: ReportedArtifact) -> list[ClassRow]:
         )
         for label, images in report.data.splits.test.classes.items()
     ]
-
-
-def limits(report: Report) -> list[str]:
-    """What this evidence does not show, most important first."""
-    data = report.data
-    cautions = []
-    if report.stand_in:
-        cautions.append(
-            f"The images are a stand-in ({report.stand_in}), drawn by a program: nothing here says how the model "
-            "does on patients."
-        )
-    cautions.append(
-        "Research software, not a medical device: it was not validated for diagnosis, and its probabilities are no "
-        "medical advice."
-    )
-    cautions.append(
-        "Training and test images come from the same source; another camera, clinic or population can be worse."
-    )
-    if not data.has_groups:
-        cautions.append(
-            "The source does not say which images show the same lesion or patient: accuracies and their intervals are "
-            "optimistic."
-        )
-    few = [label for label, images in data.splits.test.classes.items() if images < _FEW_IMAGES]
-    if few:
-        cautions.append(
-            f"The test split has fewer than {_FEW_IMAGES} images of {listed(few)}: intervals are wide there, and one "
-            "image moves balanced accuracy visibly."
-        )
-    return [*cautions, *_latency_limits(report)]
-
-
-def _latency_limits(report: Report) -> Iterator[str]:
-    rows = [row for entry in report.entries for row in entry.latency]
-    if not rows:
-        yield "Latency was not measured."
-        return
-    if any(row.mode == "quick" for row in rows):
-        yield "Latency was measured in quick mode (about a hundred runs each); edgetl bench repeats it at length."
-    if other := sorted({row.origin for row in rows} - {"measured"}):
-        yield f"Some latencies are {listed(other)}, not measured; they are marked so."
-    if any(row.noisy for row in rows):
-        yield "Latencies marked noisy varied while they were measured: compare them with care."
-    yield "Latency holds for the named machine; phones differ from it and from each other."
 
 
 def total_time(report: Report) -> str:

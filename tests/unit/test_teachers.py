@@ -11,7 +11,7 @@ import pytest
 from edgetl.config.loading import load
 from edgetl.config.recipe import Recipe
 from edgetl.errors import RecipeError
-from edgetl.report import view
+from edgetl.report import story
 from edgetl.results.document import validated
 from edgetl.results.recipe import ShownRecipe
 from edgetl.stages.common import settings
@@ -76,4 +76,4 @@ def test_keeping_random_layers_is_cautioned_against(changes: dict[str, Any], wei
 def test_the_report_tells_who_taught(teacher: Any, sentence: str) -> None:
     document = {"name": "x", "data": {"kind": "skin_phantom"}, "teacher": teacher}
     recipe = Recipe.model_validate_json(json.dumps(document))
-    assert view._taught(validated(ShownRecipe, recipe.model_dump(mode="json")).teachers) == sentence
+    assert story._taught(validated(ShownRecipe, recipe.model_dump(mode="json")).teachers) == sentence
