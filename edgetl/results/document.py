@@ -84,7 +84,7 @@ class Document:
         try:
             fields = adapter(type(self)).dump_python(self, mode="json", warnings="error")
             content = {"schema": self.SCHEMA, **fields}
-            text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+            text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
             self.from_json(text)
         except (PydanticSerializationError, ValueError, IntegrityError) as exc:
             raise Bug(f"{self.FILE} would not be readable: {exc}") from exc

@@ -251,6 +251,26 @@ def test_what_could_not_be_read_is_not_written(weight: Any, tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_neither_written_nor_read(number: float) -> None:
+    evaluation = documents()["evaluate"]
+    assert isinstance(evaluation, Evaluation)
+    comparison = replace(evaluation.comparisons[0], difference=Interval(0.0, number, 1.0))
+    with pytest.raises(Bug, match=r"comparisons\.0\.difference\.low: got .*, expected a finite number"):
+        replace(evaluation, comparisons=(comparison,)).to_json()
+    content = _damaged(_content(evaluation), ("comparisons", 0, "difference", "low"), "set", number)
+    with pytest.raises(IntegrityError, match="expected a finite number"):
+        Evaluation.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_each_candidate_has_its_run(runs: int) -> None:
+    content = _content(documents()["distil"])
+    content["runs"] = runs * content["runs"][:1]
+    with pytest.raises(IntegrityError, match=f"runs: got {runs}, expected 2, one a candidate"):
+        DistilResult.from_json(json.dumps(content))
+
+
 class TestReport:
     """What the types of single fields cannot say."""
 
