@@ -14,12 +14,13 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any, TextIO
 
 __all__ = ["Log", "Unharmed", "captured", "duplicate"]
 
-_around: list[Log] = []
+_innermost: ContextVar[Log | None] = ContextVar("innermost", default=None)
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -82,10 +83,11 @@ def captured(log: Path | None = None) -> Iterator[Log]:
     """
     with contextlib.ExitStack() as stack:
         file = log.open("ab+") if log else tempfile.TemporaryFile()  # noqa: SIM115 (Log closes it)
-        log_so_far = Log(file)
+        log_so_far, around = Log(file), _innermost.get()
         stack.callback(log_so_far.close)
-        stack.callback(_hand_on, log_so_far)
-        _around.append(log_so_far)
+        if around is not None:
+            stack.callback(lambda: around.add(log_so_far.text()))
+        stack.callback(_innermost.reset, _innermost.set(log_so_far))
         _flush()
         for descriptor in (1, 2):
             saved = os.dup(descriptor)
@@ -114,12 +116,6 @@ def duplicate(stream: TextIO) -> TextIO:
         return stream
     raw = io.BufferedWriter(Unharmed(descriptor, "w"))
     return io.TextIOWrapper(raw, stream.encoding, errors="replace", line_buffering=True)
-
-
-def _hand_on(log: Log) -> None:
-    _around.remove(log)
-    if _around:
-        _around[-1].add(log.text())
 
 
 def _flush() -> None:
