@@ -14,6 +14,7 @@ from edgetl import pipeline
 from edgetl.config.loading import load
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Progress, Silent
+from edgetl.files import write_whole
 from edgetl.stages.common import preflight, sources
 from edgetl.stages.common.stage import SOURCE, Context, Stage, Step
 from edgetl.store import Store
@@ -72,7 +73,7 @@ STAGES = (
 def build(project: Path, *overrides: str, progress: Progress | None = None, fresh: bool = False) -> list[Step]:
     """Build the three stages of a project."""
     (project / "data").mkdir(exist_ok=True)
-    (project / "tiny.yaml").write_text(RECIPE)
+    write_whole(project / "tiny.yaml", RECIPE)  # another process may be reading it
     loaded = load(project / "tiny.yaml", overrides)
     with (
         mock.patch.object(pipeline, "STAGES", STAGES),
