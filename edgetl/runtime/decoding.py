@@ -192,7 +192,7 @@ def _to_rgb(image: Image.Image, place: str) -> Pixels:
         )
     width, height = image.size
     pixels = np.empty((height, width, 3), np.uint8)
-    rows = max(1, _BAND // width)
+    rows = _BAND // width  # at least 16, as MAX_SIDE is not longer
     for top in range(0, height, rows):
         pixels[top : top + rows] = convert(image.crop((0, top, width, min(top + rows, height))))
     return pixels

@@ -163,6 +163,13 @@ def test_the_bundle_holds_no_path_of_this_machine_and_its_manifest_loads(project
     manifest = Manifest.load(project.bundle)
     assert manifest.stand_in == "skin_phantom"
     assert (project.bundle / "labels.txt").read_text().split() == list(manifest.labels)
+    assert manifest.label_files == ("labels.txt", "golden/labels.txt")
+    for artifact in manifest.artifacts:
+        sizes = {path: (project.bundle / path).stat().st_size for path in (artifact.path, *artifact.companions)}
+        assert artifact.bytes == sum(sizes.values())
+        assert {Path(path).suffix for path in sizes} == (
+            {".xml", ".bin"} if artifact.backend == "openvino" else {Path(artifact.path).suffix}
+        )
     assert "skin_phantom" in (project.bundle / "MODEL_CARD.md").read_text()
     for path in project.bundle.rglob("*"):
         if path.is_file():

@@ -264,6 +264,25 @@ class TestDecode:
             with pytest.raises(UnreadableImage, match="truncated"):
                 decode(png(width, height, bits, colour, rows[:kept], interlaced))
 
+    def test_a_png_that_lacks_only_its_last_row(self) -> None:
+        rows = [row.tobytes() for row in noise(12, 30)]
+        with pytest.raises(UnreadableImage, match="truncated"):
+            decode(png(30, 12, 8, 2, rows[:-1]))
+
+    @pytest.mark.parametrize(("height", "width"), [(1, 1), (9, 17), (40, 30)])
+    def test_only_a_jpeg_whose_very_last_pixel_is_grey_gets_a_closer_look(
+        self, height: int, width: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[bytes] = []
+
+        def lacks(content: bytes, last: bytes, *rest: object) -> bool:
+            seen.append(last)
+            return False
+
+        monkeypatch.setattr(decoding, "lacks_data", lacks)
+        pixels = decode(encoded(Image.fromarray(noise(height, width)), "JPEG"))
+        assert seen == [pixels[-1, -1].tobytes()]
+
     def test_a_png_with_a_black_end_is_whole_and_one_with_more_data_too(self) -> None:
         pixels = noise(40, 30)
         pixels[20:] = 0
