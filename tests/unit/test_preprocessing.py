@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from PIL import Image, ImageFile, ImageOps
 from edgetl.runtime import decoding
 from edgetl.runtime.errors import MissingRuntime, UnreadableImage
 from edgetl.runtime.jpeg import _FILLER, lacks_data
+from edgetl.runtime.png import _size
 from edgetl.runtime.preprocessing import Preprocessing, Resize, decode, preprocess, resize
 
 Pixels = npt.NDArray[np.uint8]
@@ -30,6 +32,19 @@ KERNELS: dict[Kernel, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 SIDES = st.integers(1, 120)
+# In which pass each pixel of a square of 8 comes, as the PNG standard draws it.
+ADAM7 = np.array(
+    [
+        [1, 6, 4, 6, 2, 6, 4, 6],
+        [7, 7, 7, 7, 7, 7, 7, 7],
+        [5, 6, 5, 6, 5, 6, 5, 6],
+        [7, 7, 7, 7, 7, 7, 7, 7],
+        [3, 6, 4, 6, 3, 6, 4, 6],
+        [7, 7, 7, 7, 7, 7, 7, 7],
+        [5, 6, 5, 6, 5, 6, 5, 6],
+        [7, 7, 7, 7, 7, 7, 7, 7],
+    ]
+)
 # Pillow warns of damaged metadata that it skips; the pixels are not touched by it.
 SKIPPED_METADATA = pytest.mark.filterwarnings("ignore::UserWarning:PIL.TiffImagePlugin")
 
@@ -263,6 +278,22 @@ class TestDecode:
         for kept in range(len(rows)):
             with pytest.raises(UnreadableImage, match="truncated"):
                 decode(png(width, height, bits, colour, rows[:kept], interlaced))
+
+    @pytest.mark.parametrize("interlaced", [False, True])
+    @pytest.mark.parametrize(("bits", "colour", "channels"), [(1, 0, 1), (2, 3, 1), (8, 4, 2), (8, 2, 3), (16, 6, 4)])
+    def test_the_rows_of_a_png_of_any_size_are_counted(
+        self, bits: int, colour: int, channels: int, interlaced: bool
+    ) -> None:
+        """Against a picture that is cut into the passes of the standard: https://www.w3.org/TR/png-3/#8Interlace"""
+        for width, height in [*itertools.product(range(1, 19), repeat=2), (300, 2), (2, 70_000)]:
+            header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, interlaced)
+            row, column = np.mgrid[:height, :width]
+            parts = ADAM7[row % 8, column % 8] if interlaced else np.ones((height, width), int)
+            size = 0
+            for part in np.unique(parts):
+                rows, columns = (len(np.unique(place[parts == part])) for place in (row, column))
+                size += rows * (1 + (columns * bits * channels + 7) // 8)
+            assert _size(header) == size, (width, height)
 
     def test_a_png_that_lacks_only_its_last_row(self) -> None:
         rows = [row.tobytes() for row in noise(12, 30)]
