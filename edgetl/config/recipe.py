@@ -169,7 +169,8 @@ class Teacher(Training):
     backbone: str = "tf_efficientnet_lite0"
     """Name of a timm model."""
     weights: str = "package"
-    """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file."""
+    """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file,
+    which starts where the command runs or at the recipe's project."""
     epochs: Epochs = 8
     """Passes over the training images."""
 
@@ -180,7 +181,8 @@ class Student(Strict):
     backbone: str = "mobilenetv3_large_100"
     """Name of a timm model."""
     weights: str = "none"
-    """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file."""
+    """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file,
+    which starts where the command runs or at the recipe's project."""
     attention: Literal["none", "se", "eca", "cbam", "coord"] | None = None
     """Attention in the blocks where the backbone has squeeze-and-excite; null keeps what it has, none removes it."""
     activation: Literal["relu", "relu6", "hard_swish", "silu"] | None = None
