@@ -122,9 +122,9 @@ def _sum() -> Any:
     from ai_edge_litert import schema_py_generated as schema
 
     def tensor(name: str) -> Any:
-        one = schema.TensorT()
-        one.name, one.shape, one.type, one.buffer = name, [1, 4], schema.TensorType.FLOAT32, 0
-        return one
+        made = schema.TensorT()
+        made.name, made.shape, made.type, made.buffer = name, [1, 4], schema.TensorType.FLOAT32, 0
+        return made
 
     operator, graph, code, model = schema.OperatorT(), schema.SubGraphT(), schema.OperatorCodeT(), schema.ModelT()
     operator.opcodeIndex, operator.inputs, operator.outputs = 0, [0, 0], [1]

@@ -48,10 +48,10 @@ def repeated(
     def values(probabilities: ArrayLike) -> Floats:
         return _values(metric, probabilities, labels, groups, classes, seed, resamples)
 
-    found = [values(one) for one in repeats]
+    of_seeds = [values(probabilities) for probabilities in repeats]
     if against:
-        found = [ours - values(theirs) for ours, theirs in zip(found, against, strict=True)]
-    return _interval(found, groups, labels)
+        of_seeds = [ours - values(theirs) for ours, theirs in zip(of_seeds, against, strict=True)]
+    return _interval(of_seeds, groups, labels)
 
 
 def _values(

@@ -71,25 +71,25 @@ class History:
 
 def differences(old: Dependencies, new: Dependencies, fields: Any = None, waits: Collection[str] = ()) -> list[str]:
     """What changed from `old` to `new`, a phrase each: the stage's own code, settings, tools, what it reads."""
-    found = []
+    changes = []
     if old.version != new.version:
-        found.append(f"the stage's version: {old.version} -> {new.version}")
+        changes.append(f"the stage's version: {old.version} -> {new.version}")
     names = _Names(fields)
     before, after = dict(_flat(old.to_json()["settings"])), dict(_flat(new.to_json()["settings"]))
     for name in _either(before, after):
         if before.get(name, ...) != after.get(name, ...) and not (_within(name, before) or _within(name, after)):
-            found.append(f"{names.full(name)}: {_short(before, name)} -> {_short(after, name)}")
+            changes.append(f"{names.full(name)}: {_short(before, name)} -> {_short(after, name)}")
     for tool in _either(old.tools, new.tools):
         if old.tools.get(tool) != new.tools.get(tool):
-            found.append(f"{tool}: {old.tools.get(tool, 'not used')} -> {new.tools.get(tool, 'not used')}")
+            changes.append(f"{tool}: {old.tools.get(tool, 'not used')} -> {new.tools.get(tool, 'not used')}")
     for name in _either(old.environment, new.environment):
         if old.environment.get(name) != new.environment.get(name):
             before_it, now = old.environment.get(name, "not set"), new.environment.get(name, "not set")
-            found.append(f"the environment variable {name}: {before_it} -> {now}")
+            changes.append(f"the environment variable {name}: {before_it} -> {now}")
     for name in _either(old.inputs, new.inputs):
         if name.partition("/")[0] not in waits and old.inputs.get(name) != new.inputs.get(name):
-            found.append(DATA_CHANGED if name == "source" else f"{name} changed")
-    return found
+            changes.append(DATA_CHANGED if name == "source" else f"{name} changed")
+    return changes
 
 
 class _Names:
@@ -128,7 +128,7 @@ def _either(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 def _short(values: Mapping[str, Any], name: str) -> str:
     if name not in values:
-        return "a section" if any(one.startswith(f"{name}.") for one in values) else "not set"
+        return "a section" if any(field.startswith(f"{name}.") for field in values) else "not set"
     text = json.dumps(values[name], ensure_ascii=False)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 

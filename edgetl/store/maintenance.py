@@ -66,8 +66,7 @@ class Pruned:
 
 def items(store: Store) -> list[Item]:
     """All entries with a record that can be read, by stage and then the latest used first."""
-    found = [_item(store, entry) for entry in _entries(store)]
-    return sorted(found, key=lambda item: (item.stage, -item.used))
+    return sorted((_item(store, entry) for entry in _entries(store)), key=lambda item: (item.stage, -item.used))
 
 
 def verify(store: Store) -> list[Check]:
@@ -84,7 +83,7 @@ def verify(store: Store) -> list[Check]:
         return Check(entry.key, entry.stage, "")
 
     with ThreadPoolExecutor(4) as pool:
-        return [one for one in pool.map(check, _folders(store, "entries")) if one is not None]
+        return [checked for checked in pool.map(check, _folders(store, "entries")) if checked is not None]
 
 
 def besides(store: Store) -> dict[str, int]:
@@ -102,21 +101,21 @@ def prune(store: Store, unused_for: float, now: float, *, dry_run: bool) -> list
 
     Raises EnvironmentFault when the store cannot be written at all.
     """
-    found: dict[Path, Pruned] = {}
+    pruned: dict[Path, Pruned] = {}
     for name, candidate in [*_leftovers(store), *_unneeded(store, min(now - unused_for, _running_since(store, now)))]:
-        if candidate.path in found:
+        if candidate.path in pruned:
             continue
         lock = store.root / "locks" / name
         if dry_run:
             if locks.holder(lock) is None:
-                found[candidate.path] = candidate
+                pruned[candidate.path] = candidate
             continue
         with disk.writing(store.root), locks.free(lock) as had:
             if had and candidate.path.exists():
-                found[candidate.path] = replace(candidate, problem=_forget(store, candidate, name))
+                pruned[candidate.path] = replace(candidate, problem=_forget(store, candidate, name))
     if not dry_run:
         _tidy(store)
-    return list(found.values())
+    return list(pruned.values())
 
 
 def _leftovers(store: Store) -> Iterator[tuple[str, Pruned]]:
@@ -220,18 +219,18 @@ def _inside(store: Store, part: str) -> list[Path]:
 
 def _size(path: Path) -> int:
     """Bytes of all files in it."""
-    return sum(found.st_size for found in _stats(path) if stat.S_ISREG(found.st_mode))
+    return sum(status.st_size for status in _stats(path) if stat.S_ISREG(status.st_mode))
 
 
 def _newest(path: Path) -> float:
     """When something in it was last written."""
-    return max((found.st_mtime for found in _stats(path)), default=0.0)
+    return max((status.st_mtime for status in _stats(path)), default=0.0)
 
 
 def _stats(path: Path) -> Iterator[os.stat_result]:
-    for one in (path, *path.rglob("*")):
+    for inside in (path, *path.rglob("*")):
         try:
-            yield one.stat()
+            yield inside.stat()
         except OSError:  # a build that runs has just removed it
             continue
 
