@@ -132,7 +132,15 @@ class Copy:
             # No shrinking, and the same examples for each change.
             phases = (Phase.explicit, Phase.generate)
             settings.register_profile("mutants", deadline=None, derandomize=True, database=None, phases=phases)
-            options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "--hypothesis-profile=mutants"]
+            options = [
+                "-x",
+                "-q",
+                "--tb=line",
+                "-p",
+                "no:cacheprovider",
+                "--hypothesis-profile=mutants",
+                "--timeout=60",
+            ]
             code = int(pytest.main([*options, "-W", "ignore::pytest.PytestAssertRewriteWarning", *tests]))
         finally:
             os._exit(code)

@@ -14,6 +14,7 @@ _THROUGH = {
     "edgetl/data/lint.py": "tests/unit/test_readers.py",
     "edgetl/data/source.py": "tests/unit/test_readers.py",
     "edgetl/data/survey.py": "tests/unit/test_check.py",
+    "edgetl/data/table.py": "tests/unit/test_images.py",
     "edgetl/runtime/bundle_files.py": "tests/unit/test_bundle.py",
     "edgetl/runtime/consistency.py": "tests/unit/test_bundle.py",
     "edgetl/runtime/decoding.py": "tests/unit/test_preprocessing.py",

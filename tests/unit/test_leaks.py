@@ -45,6 +45,48 @@ def test_identical_files_across_splits_and_with_contradicting_labels() -> None:
     assert found.conflicting == (conflicting,)
 
 
+def test_near_duplicates_leak_where_they_are_in_several_splits() -> None:
+    """Those within one split, or not dealt yet, do not; labels are those of all."""
+    records = [
+        Record("a.png", "x", split="train"),
+        Record("b.png", "y", split="train"),
+        Record("c.png", "x", split="val"),
+        Record("d.png", "x"),
+        Record("e.png", "x"),
+    ]
+    digests = {record.image: record.image for record in records}
+    within, across, undealt = records[1::-1], [records[2], records[0], records[3]], records[3:]
+    found = leaks.find(records, digests, [within, across, undealt])
+    assert found.near == (
+        leaks.Near(("a.png", "b.png"), ("x", "y"), ("train",)),
+        leaks.Near(("a.png", "c.png", "d.png"), ("x",), ("train", "val")),
+        leaks.Near(("d.png", "e.png"), ("x",), ()),
+    )
+    assert found.near_across == (found.near[1],)
+    assert (found.groups, found.identical, found.across, found.conflicting) == ((), (), (), ())
+
+
+def test_a_file_that_is_there_three_times_is_one_set() -> None:
+    records = [Record(f"{name}.png", "x", split="train") for name in "cab"]
+    found = leaks.find(records, dict.fromkeys(("a.png", "b.png", "c.png"), "same"))
+    assert found.identical == (leaks.Identical(("a.png", "b.png", "c.png"), ("x",), ("train",)),)
+    assert found.across == ()
+
+
+def test_a_group_that_is_not_dealt_everywhere_leaks_only_between_those_that_are() -> None:
+    records = [Record("a.png", "x", group="P", split="train"), Record("b.png", "x", group="P")]
+    digests = {"a.png": "1", "b.png": "2", "c.png": "3"}
+    assert leaks.find(records, digests).groups == ()
+    records.append(Record("c.png", "x", group="P", split="val"))
+    (shared,) = leaks.find(records, digests).groups
+    assert shared == leaks.SharedGroup("P", ("train", "val"), ("a.png", "b.png", "c.png"))
+
+
+def test_connected_sets_are_sorted() -> None:
+    assert leaks.connected([["d", "c"], ["z"], ["c", "b"], ["y", "x"]]) == [["b", "c", "d"], ["x", "y"], ["z"]]
+    assert leaks.connected([]) == []
+
+
 def test_merging_follows_chains_and_leaves_the_rest() -> None:
     records = [
         Record("1.png", "x", group="A"),

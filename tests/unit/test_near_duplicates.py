@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +14,11 @@ from hypothesis import strategies as st
 from malformed_data import picture
 from PIL import Image
 
-from edgetl.data.near_duplicates import candidates, duplicates, finding, search, spectra, thumbnail
+from edgetl.data import leaks
+from edgetl.data.near_duplicates import candidates, duplicates, finding, grouping, search, spectra, thumbnail
 from edgetl.data.near_duplicates.registration import registered
 from edgetl.data.near_duplicates.thumbnails import turned
-from edgetl.data.records import Record
+from edgetl.data.records import Record, Split
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -134,3 +136,60 @@ def test_pictures_that_are_all_alike_are_one_set_without_looking_at_every_pair(m
     (found,) = duplicates(records, {record.image: record.image for record in records}, frames.__getitem__)
     assert found == records
     assert sum(looked) < 4 * 300  # of 45,000 pairs
+
+
+@pytest.mark.parametrize(("value", "near"), [(0.95, True), (float(np.nextafter(np.float32(0.95), 0)) - 1e-7, False)])
+def test_pairs_that_agree_by_0_95_are_near(value: float, near: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = [alike(number) for number in range(2)]
+    monkeypatch.setattr(finding, "registered", lambda fixed, moving: np.full(len(fixed), value))
+    told: list[tuple[int, int]] = []
+    pairs = search(2, frames.__getitem__, advance=lambda done, total: told.append((done, total)))
+    assert [(pair.first, pair.second, pair.correlation) for pair in pairs] == ([(0, 1, value)] if near else [])
+    assert told == [(2, 2)]
+
+
+def _set(size: int, split: Split | None = None, start: int = 0) -> list[Record]:
+    return [Record(f"{start + index}.png", "x", group=f"{start + index:04}", split=split) for index in range(size)]
+
+
+@pytest.mark.parametrize(
+    ("images", "size", "merged"), [(100, 20, True), (100, 21, False), (1100, 22, True), (1100, 23, False)]
+)
+def test_a_set_of_a_fiftieth_or_of_twenty_pictures_is_one_photograph(images: int, size: int, merged: bool) -> None:
+    records = _set(images)
+    groups = {record.group for record in grouping.merge(records, [records[:size]])}
+    assert len(groups) == images - (size - 1) * merged
+
+
+def test_sets_that_the_source_parts_stay_parted() -> None:
+    together, apart = _set(2, "train"), [*_set(1, "train", 10), *_set(1, "test", 11)]
+    merged = grouping.merge([*together, *apart], [together, apart])
+    assert [record.group for record in merged] == ["0000", "0000", "0010", "0011"]
+
+
+def test_only_identical_files_that_are_pictures_are_identical(tmp_path: Path) -> None:
+    good = picture(1, (20, 20))
+    contents = {"a.png": b"", "b.png": b"", "c.png": good, "d.png": good, "e.png": b"broken, but alone"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    digests = {name: content.hex() for name, content in contents.items()}
+    untied = grouping.untie_broken(digests, tmp_path)
+    assert dict(untied) == digests | {"a.png": "a.png", "b.png": "b.png"}
+    whole = {name: digests[name] for name in ("c.png", "d.png", "e.png")}
+    assert grouping.untie_broken(whole, tmp_path) is whole
+
+
+def test_the_caution_counts_sets_and_names_three_that_are_parted() -> None:
+    def near(number: int, *splits: Split) -> leaks.Near:
+        images = tuple(f"{number}{letter}.png" for letter in "abcd")
+        return leaks.Near(images, ("x",), splits)
+
+    what = "sets of pictures from different groups look like one photograph saved again (resized, cropped, mirrored)"
+    assert grouping.cautions(leaks.Leaks((), ())) == []
+    kept = leaks.Leaks((), (), (near(1, "train"),))
+    assert grouping.cautions(kept) == [f"1 {what}; each was kept in one split"]
+    parted = leaks.Leaks((), (), (near(0, "val"), *(near(number, "test", "train") for number in range(1, 5))))
+    assert grouping.cautions(parted) == [
+        f"5 {what}; 4 of them are in several splits: 1a.png = 1b.png = 1c.png; 2a.png = 2b.png = 2c.png; "
+        "3a.png = 3b.png = 3c.png; metrics on them are optimistic"
+    ]
