@@ -12,6 +12,9 @@ _FOLDERS = ("tests/unit/test_", "tests/device/test_")
 _THROUGH = {
     "edgetl/data/discovery.py": "tests/unit/test_init.py",
     "edgetl/data/lint.py": "tests/unit/test_readers.py",
+    "edgetl/data/medmnist/archive.py": "tests/unit/test_readers.py",
+    "edgetl/data/medmnist/unpacking.py": "tests/unit/test_readers.py",
+    "edgetl/data/records.py": "tests/unit/test_readers.py",
     "edgetl/data/source.py": "tests/unit/test_readers.py",
     "edgetl/data/survey.py": "tests/unit/test_check.py",
     "edgetl/data/table.py": "tests/unit/test_images.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, get_args
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -75,6 +76,59 @@ def test_whether_to_mirror_and_how_bright_are_drawn_independently(picture: npt.N
     assert abs(np.corrcoef(mirrored, brightened)[0, 1]) < 0.15
 
 
+def _both(limit: float) -> tuple[float, float]:
+    return (-limit, limit)
+
+
+def _along_both(low: float, high: float) -> dict[str, tuple[float, float]]:
+    return {"x": (low, high), "y": (low, high)}
+
+
+_DRAWN: dict[Strength, dict[str, dict[str, Any]]] = {
+    "light": {
+        "HorizontalFlip": {"p": 0.5},
+        "Affine": {
+            "p": 0.7,
+            "rotate": _both(8.0),
+            "scale": _along_both(0.95, 1.05),
+            "translate_percent": _along_both(-0.03, 0.03),
+            "border_mode": cv2.BORDER_REFLECT_101,
+        },
+        "RandomBrightnessContrast": {"p": 0.5, "brightness_limit": _both(0.1), "contrast_limit": _both(0.1)},
+    },
+    "standard": {
+        "HorizontalFlip": {"p": 0.5},
+        "Affine": {
+            "p": 1.0,
+            "rotate": _both(180.0),
+            "scale": _along_both(0.85, 1.15),
+            "translate_percent": _along_both(-0.06, 0.06),
+            "border_mode": cv2.BORDER_REFLECT_101,
+        },
+        "RandomBrightnessContrast": {"p": 0.7, "brightness_limit": _both(0.12), "contrast_limit": _both(0.15)},
+        "HueSaturationValue": {
+            "p": 0.5,
+            "hue_shift_limit": _both(6.0),
+            "sat_shift_limit": _both(16.0),
+            "val_shift_limit": _both(8.0),
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("strength", STRENGTHS)
+def test_a_strength_draws_what_it_always_drew(strength: Strength) -> None:
+    """A release that draws otherwise would make another network of the same recipe."""
+    drawn = {type(one).__name__: one.get_transform_init_args() for one in Augment(64, strength)._pattern}
+    assert list(drawn) == list(_DRAWN[strength]), "in this order"
+    for name, wanted in _DRAWN[strength].items():
+        assert {argument: drawn[name][argument] for argument in wanted} == wanted
+
+
+def test_standard_is_what_is_drawn_where_nothing_is_said(picture: npt.NDArray[np.uint8]) -> None:
+    np.testing.assert_array_equal(Augment(64)(picture, 1, 2, 3), Augment(64, "standard")(picture, 1, 2, 3))
+
+
 def test_wrong_argument_names_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     import albumentations  # after edgetl.data.augment, which keeps it from asking the package index for updates
 
@@ -89,6 +143,7 @@ def test_unknown_strengths_and_sizes_are_errors() -> None:
         Augment(32, "lihgt")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="size 0"):
         Augment(0)
+    assert Augment(1)(np.zeros((1, 1, 3), np.uint8), 0, 0, 0).shape == (1, 1, 3)
 
 
 def test_other_pictures_and_negative_numbers_are_errors(picture: npt.NDArray[np.uint8]) -> None:

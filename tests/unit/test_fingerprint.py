@@ -204,3 +204,45 @@ def test_unchanged_ham10000_takes_no_time(ham10000: Path, index: Path) -> None:
     start = time.perf_counter()
     assert fingerprint("ham10000", ham10000, index) == first
     assert time.perf_counter() - start < 2.0, "17,000 files; 0.2 s on two idle cores"
+
+
+@pytest.mark.parametrize(("later", "reads"), [(2_000_000_000, 2), (2_000_000_001, 1)])
+def test_a_file_is_indexed_when_it_has_been_left_alone_for_two_seconds(
+    later: int, reads: int, root: Path, index: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its two times is the later one counts: here that of its content lies in the past, then in the future."""
+    path = root / "nevus" / "a.png"
+    for modified in (0, time.time_ns() + 60_000_000_000):
+        os.utime(path, ns=(modified, modified))
+        latest = max(path.stat().st_mtime_ns, path.stat().st_ctime_ns)
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "time_ns", lambda now=latest + later: now)
+            hashed.clear()
+            for _ in range(2):
+                Fingerprints(index).digest(root, ["nevus/a.png"])
+        assert len(hashed) == reads
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize(("refused", "kept"), [("nothing", True), ("file", False), ("folder", False), ("above", True)])
+def test_the_index_and_its_folder_have_to_be_writable(
+    refused: str, kept: bool, root: Path, index: Path, hashed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Fingerprints(index).digest(root, ["nevus/b.png"])
+    places = {"file": index, "folder": index.parent, "above": index.parent.parent}
+    monkeypatch.setattr(os, "access", lambda path, mode: path != places.get(refused))
+    for _ in range(2):
+        Fingerprints(index).digest(root, ["nevus/a.png"])
+    assert hashed.count("a.png") == (1 if kept else 2)
+
+
+def test_only_files_that_are_there_twice_have_a_digest(root: Path, index: Path) -> None:
+    for number in range(1030):  # more than are looked at at once
+        (root / f"{number}.png").write_bytes(b"%d" % number)
+    (root / "1029.png").write_bytes(b"0")
+    (root / "7.png").write_bytes(b"")
+    paths = [f"{number}.png" for number in range(1030)]
+    copies, unreadable = Fingerprints(index).copies(root, [*paths, "gone.png"])
+    same = hashlib.sha256(b"0").hexdigest()
+    assert (copies["0.png"], copies["1029.png"], copies["1.png"], len(copies)) == (same, same, "1.png", 2)
+    assert set(unreadable) == {"7.png", "gone.png"}

@@ -64,3 +64,28 @@ def test_pixels_at_once_are_bounded_and_a_larger_picture_goes_alone(
     pixels = [[sides[number] ** 2 for number in together] for together in seen]
     assert all(sum(together) <= 1000 or together == [1600] for together in pixels)
     assert max(map(len, pixels)) > 1
+
+
+def test_pictures_are_told_as_they_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_AHEAD", 4)
+    told: list[tuple[str, int, int]] = []
+
+    class Heard(Silent):
+        def advance(self, label: str, done: int, total: int) -> None:
+            told.append((label, done, total))
+
+    done: list[int] = []
+    each_picture(tmp_path, [f"{number}.png" for number in range(10)], done.append, {}, Heard())
+    assert told == [("images", 4, 10), ("images", 8, 10), ("images", 10, 10)]
+    assert sorted(done) == list(range(10))
+
+
+def test_a_picture_that_fails_gives_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "_PIXELS", 100)
+    for number in range(30):
+        Image.fromarray(np.zeros((10, 10, 3), np.uint8)).save(tmp_path / f"{number}.png")
+
+    def work(number: int) -> None:
+        raise MemoryError
+
+    assert len(each_picture(tmp_path, [f"{number}.png" for number in range(30)], work, {}, Silent())) == 30

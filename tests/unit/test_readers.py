@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -13,12 +14,14 @@ import unicodedata
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from edgetl.console.progress import Silent
 from edgetl.data import readers
 from edgetl.data.readers import READERS
 from edgetl.data.readers.folder import SUFFIXES
@@ -677,8 +680,39 @@ class TestMedMnist:
 
     def test_what_a_killed_unpacking_left_is_removed(self, tmp_path: Path) -> None:
         touch(tmp_path / "store" / "1-abc.part-999999999" / "train" / "000000.png")
+        at_work = f"1-abc.part-{os.getppid()}"
+        touch(tmp_path / "store" / at_work / "train" / "000000.png")
         open_source("medmnist", make_medmnist(tmp_path / "set"), unpack_to=tmp_path / "store")
-        assert not list((tmp_path / "store").glob("*.part-*"))
+        assert [path.name for path in (tmp_path / "store").glob("*.part-*")] == [at_work]
+
+    @pytest.mark.parametrize(("free", "enough"), [(9 * 4096, True), (9 * 4096 - 1, False)])
+    def test_every_file_takes_a_block_of_the_disk(
+        self, free: int, enough: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+        root = make_medmnist(tmp_path / "set")
+        if enough:
+            assert len(open_source("medmnist", root, unpack_to=tmp_path / "store").records) == 9
+            return
+        with pytest.raises(
+            EnvironmentFault, match=r"got 0\.0 GB of free disk, expected 0\.0 GB for the unpacked images"
+        ):
+            open_source("medmnist", root, unpack_to=tmp_path / "store")
+
+    def test_unpacking_is_told(self, tmp_path: Path) -> None:
+        told: list[object] = []
+
+        class Heard(Silent):
+            def say(self, message: str) -> None:
+                told.append(message)
+
+            def advance(self, label: str, done: int, total: int) -> None:
+                told.append((label, done, total))
+
+        content = arrays(100, (2, 2))
+        root = make_medmnist(tmp_path / "set", **content)
+        open_source("medmnist", root, unpack_to=tmp_path / "store", progress=Heard())
+        assert told == ["unpacking 300 images of set.npz", ("unpack", 256, 300), ("unpack", 300, 300)]
 
     def test_a_damaged_archive(self, tmp_path: Path) -> None:
         root = make_medmnist(tmp_path / "set", **arrays(50, (28, 28)))
@@ -698,6 +732,12 @@ class TestMedMnist:
             ({"val_labels": np.zeros((3, 14), np.uint8)}, r"val_labels: got \[3, 14\], several labels an image"),
             ({"train_images": np.zeros((3, 28, 28, 28), np.uint8)}, r"\[3, 28, 28, 28\], volumes, expected"),
             ({"train_images": np.zeros((3, 8, 8), np.float32)}, "train_images: got float32, expected uint8"),
+            ({"train_images": np.zeros((3, 8, 8, 2), np.uint8)}, r"\[3, 8, 8, 2\], volumes, expected"),
+            ({"train_images": np.zeros((3, 8, 8, 8, 1), np.uint8)}, r"\[3, 8, 8, 8, 1\], volumes, expected"),
+            ({"train_images": np.zeros((3, 8), np.uint8)}, r"got \[3, 8\], expected \[N, H, W\]"),
+            ({"train_images": np.zeros((2, 8, 8), np.uint8)}, "train_images: got 2 images and 3 labels"),
+            ({"train_labels": np.zeros((3, 1, 1), np.uint8)}, r"train_labels: got uint8 \[3, 1, 1\], expected whole"),
+            ({"test_images": np.zeros((3, 8, 0), np.uint8)}, "got images of 8x0"),
             ({"train_labels": np.zeros((3, 1), np.float32)}, "train_labels: got float32"),
             ({"test_labels": np.zeros((2, 1), np.uint8)}, "test_images: got 3 images and 2 labels"),
             ({"test_images": np.array([None, 1, "x"])}, "got pickled objects"),
@@ -711,6 +751,22 @@ class TestMedMnist:
         root = make_medmnist(tmp_path / "set", **changed)
         with pytest.raises(DataError, match=message):
             open_source("medmnist", root, unpack_to=tmp_path / "store")
+
+    @pytest.mark.parametrize("side", [1, 4096, 4097])
+    def test_images_have_up_to_4096_rows_and_columns(self, side: int, tmp_path: Path) -> None:
+        for shape in ((3, side, 1), (3, 1, side)):
+            root = make_medmnist(tmp_path / "set", val_images=np.zeros(shape, np.uint8))
+            if side <= 4096:
+                assert len(open_source("medmnist", root, unpack_to=tmp_path / "store").records) == 9
+                continue
+            with pytest.raises(DataError, match=rf"got images of {shape[1]}x{shape[2]}, expected 1..4096"):
+                open_source("medmnist", root, unpack_to=tmp_path / "store")
+
+    @pytest.mark.parametrize("labels", [np.arange(3) % 2, (np.arange(3) % 2)[:, None].astype(np.int32)])
+    def test_labels_of_any_whole_type_in_one_or_two_axes(self, labels: Any, tmp_path: Path) -> None:
+        root = make_medmnist(tmp_path / "set", train_labels=labels)
+        records = open_source("medmnist", root, unpack_to=tmp_path / "store").records
+        assert [record.label for record in records if record.split == "train"] == ["0", "1", "0"]
 
     @pytest.mark.parametrize("header", [b"{'descr': (", b"\xff" * 9, b"[] + {}", b"{'descr': '<f8', 'shape': ()}", b""])
     def test_headers_that_are_none(self, header: bytes, tmp_path: Path) -> None:

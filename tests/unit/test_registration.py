@@ -47,7 +47,7 @@ def _by_hand(fixed: Pixels, moving: Pixels) -> float:
     scale, shift = np.ones(2), np.zeros(2)
     for _ in range(6):
         warped, inside = _sampled(second, scale, shift)
-        down, right = (slope * 32 for slope in np.gradient(warped))
+        down, right = (np.gradient(warped, axis=axis) * 32 for axis in range(2))
         columns = [down * _CENTRES[:, None], down, right * _CENTRES, right, warped, np.ones((64, 64))]
         basis = np.stack([(column * inside).ravel() for column in columns], axis=1)
         normal = basis.T @ basis
@@ -57,7 +57,7 @@ def _by_hand(fixed: Pixels, moving: Pixels) -> float:
         shift += scale * change[1::2]
         scale *= 1 + change[0::2]
     warped, inside = _sampled(second, scale, shift)
-    ours, theirs = (np.stack(np.gradient(one)) * inside for one in (first, warped))
+    ours, theirs = (np.stack([np.gradient(one, axis=axis) * inside for axis in range(2)]) for one in (first, warped))
     if abs(scale - 1).max() + abs(shift).max() > 0.2:
         return 0.0
     return float((ours * theirs).sum() / max(np.sqrt((ours**2).sum() * (theirs**2).sum()), 1.0))

@@ -131,7 +131,29 @@ def test_large_groups_do_not_bend_the_image_shares() -> None:
         assert counts["test"] / counts.total() == pytest.approx(0.15, abs=0.03)
 
 
+def test_a_class_inside_the_groups_of_rarer_ones_is_moved_into_every_split() -> None:
+    """c is only where a or b is: dealing by the rarest class alone may leave it in one split."""
+    for seed in range(30):
+        records = [
+            Record(f"{label}{number}{other}.png", other, group=f"{label}{number}")
+            for label in "ab"
+            for number in range(6)
+            for other in (label, *("c" if number < 3 else ""))
+        ]
+        counts = by_label(records, split(records, 0.2, 0.2, seed))
+        assert all(counts[label][name] for label in "abc" for name in SPLITS)
+
+
+@pytest.mark.parametrize(("groups", "held_out"), [(3, 1), (5, 1), (7, 1), (8, 2), (10, 2), (13, 3)])
+def test_a_split_gets_its_share_of_the_groups_rounded_and_one_at_least(groups: int, held_out: int) -> None:
+    counts = by_label(records := plain("a", groups) + plain("b", groups), split(records, 0.2, 0.2, 0))
+    assert counts["a"] == {"train": groups - 2 * held_out, "val": held_out, "test": held_out}
+
+
 def test_too_few_groups_are_counted() -> None:
+    with pytest.raises(DataError, match=r"rare has 2 groups \(train \d, val \d, test \d\)") as caught:
+        split(plain("common", 30) + plain("rare", 2), 0.15, 0.15, 0)
+    assert caught.value.hint == "add images, merge the class or leave it out"
     with pytest.raises(DataError, match=r"rare has 2 groups .*expected each in each"):
         split(plain("common", 30) + plain("rare", 2), 0.15, 0.15, 0)
 
@@ -162,6 +184,22 @@ class TestPrescribed:
         records += [Record("one.png", "a", group="P7", split="train"), Record("two.png", "a", group="P7", split="test")]
         with pytest.raises(DataError, match=r"1 groups .* P7: one.png \(train\), two.png \(test\)"):
             split(records, 0.15, 0.15, 0)
+
+    @pytest.mark.parametrize(("count", "more"), [(5, ""), (6, "; ...")])
+    def test_five_torn_groups_are_named_with_four_images_each(self, count: int, more: str) -> None:
+        records = [
+            Record(f"{group}/{image}.png", "a", group=f"P{group}", split=SPLITS[image % 2])
+            for group in range(count)
+            for image in range(6)
+        ]
+        with pytest.raises(DataError) as caught:
+            split(records, 0.15, 0.15, 0)
+        named = "; ".join(
+            f"P{group}: {group}/0.png (train), {group}/1.png (val), {group}/2.png (train), {group}/3.png (val)"
+            for group in range(5)
+        )
+        assert caught.value.message == f"{count} groups are in two prescribed splits: {named}{more}"
+        assert "drop the prescribed splits" in (caught.value.hint or "")
 
     def test_a_class_that_a_prescribed_split_lacks(self) -> None:
         records = [record for name in SPLITS for record in plain("a", 3, name)] + plain("b", 9, "train")
