@@ -185,7 +185,7 @@ def test_the_caution_counts_sets_and_names_three_that_are_parted() -> None:
         return leaks.Near(images, ("x",), splits)
 
     what = "sets of pictures from different groups look like one photograph saved again (resized, cropped, mirrored)"
-    assert grouping.cautions(leaks.Leaks((), ())) == []
+    assert grouping.cautions(leaks.Leaks((), (), ())) == []
     kept = leaks.Leaks((), (), (near(1, "train"),))
     assert grouping.cautions(kept) == [f"1 {what}; each was kept in one split"]
     parted = leaks.Leaks((), (), (near(0, "val"), *(near(number, "test", "train") for number in range(1, 5))))

@@ -685,12 +685,14 @@ class TestMedMnist:
         open_source("medmnist", make_medmnist(tmp_path / "set"), unpack_to=tmp_path / "store")
         assert [path.name for path in (tmp_path / "store").glob("*.part-*")] == [at_work]
 
-    @pytest.mark.parametrize(("free", "enough"), [(9 * 4096, True), (9 * 4096 - 1, False)])
-    def test_every_file_takes_a_block_of_the_disk(
-        self, free: int, enough: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize(("side", "each"), [(8, 4096), (70, 4900)])
+    @pytest.mark.parametrize("enough", [True, False])
+    def test_every_file_takes_its_pixels_and_a_block_of_the_disk_at_least(
+        self, side: int, each: int, enough: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        free = 9 * each - (not enough)
         monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
-        root = make_medmnist(tmp_path / "set")
+        root = make_medmnist(tmp_path / "set", **arrays(3, (side, side)))
         if enough:
             assert len(open_source("medmnist", root, unpack_to=tmp_path / "store").records) == 9
             return
@@ -724,6 +726,16 @@ class TestMedMnist:
         assert [path.name for path in (tmp_path / "store").iterdir()] == ["files.sqlite"]
         root.write_bytes(content[: len(content) // 2])
         with pytest.raises(DataError, match="is damaged"):
+            open_source("medmnist", root, unpack_to=tmp_path / "store")
+
+    @pytest.mark.parametrize("split", ["train", "val", "test"])
+    def test_one_changed_pixel_of_an_uncompressed_archive(self, split: str, tmp_path: Path) -> None:
+        root, content = tmp_path / "set.npz", arrays()
+        np.savez(root, **content)
+        whole = bytearray(root.read_bytes())
+        whole[whole.index(content[f"{split}_images"].tobytes()) + 100] ^= 1
+        root.write_bytes(whole)
+        with pytest.raises(DataError, match=rf"is damaged: Bad CRC-32 for file '{split}_images\.npy'"):
             open_source("medmnist", root, unpack_to=tmp_path / "store")
 
     @pytest.mark.parametrize(
