@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edgetl.config.loading import Loaded
-from edgetl.config.recipe import FORMATS
 from edgetl.console.progress import Progress, Silent
 from edgetl.errors import DataError, GateFailed, UsageError
 from edgetl.errors.wording import nearest
+from edgetl.runtime.backends import BACKENDS
 from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, verify
 from edgetl.stages.common import environment, files, preflight, sources
 from edgetl.stages.common.stage import SOURCE, Context, Stage, Step
@@ -26,18 +26,22 @@ from edgetl.stages.report import report
 from edgetl.store import DamagedEntry, Dependencies, Entry, Store, writing
 from edgetl.training import distributed
 
-STAGES: tuple[Stage, ...] = (
-    data.STAGE,
-    *teach.STAGES,
-    distil.STAGE,
-    prune.STAGE,
-    evaluate.STAGE,
-    *(export.stage(backend) for backend in FORMATS),
-    *(quantize.stage(backend) for backend in FORMATS),
-    *(calibrate.stage(backend) for backend in FORMATS),
-    *(verify.stage(backend) for backend in FORMATS),
-    benchmark.STAGE,
-)
+
+def all_stages() -> tuple[Stage, ...]:
+    """All stages in their order, those of a format for every backend of the table."""
+    return (
+        data.STAGE,
+        *teach.STAGES,
+        distil.STAGE,
+        prune.STAGE,
+        evaluate.STAGE,
+        *map(export.stage, BACKENDS),
+        *map(quantize.stage, BACKENDS),
+        *map(calibrate.stage, BACKENDS),
+        *map(verify.stage, BACKENDS),
+        benchmark.stage(tuple(BACKENDS)),
+    )
+
 
 _Compute = Callable[[Stage, Dependencies, dict[str, Entry]], tuple[Entry, bool]]
 
@@ -131,7 +135,7 @@ def follow(loaded: Loaded) -> NoReturn:
     """What the other processes of a launcher do: join the training stages of the first one, and end with it."""
 
     def join(order: dict[str, Any]) -> None:
-        stage = next(stage for stage in STAGES if stage.name == order["stage"])
+        stage = next(stage for stage in all_stages() if stage.name == order["stage"])
         folders, scratch, root = order["folders"], order["scratch"], order["root"]
         with tempfile.TemporaryDirectory() as aside:  # the first one's result counts
             stage.run(_context(loaded, Path(aside), folders, scratch, root, Silent()))
@@ -143,7 +147,9 @@ def _context(
     loaded: Loaded, folder: Path, inputs: dict[str, Path], scratch: Path, source: Path, progress: Progress
 ) -> Context:
     networks = {
-        stage.network: inputs[stage.name] / "network" for stage in STAGES if stage.network and stage.name in inputs
+        stage.network: inputs[stage.name] / "network"
+        for stage in all_stages()
+        if stage.network and stage.name in inputs
     }
     return Context(loaded.recipe, folder, inputs, scratch, source, loaded.project, progress, networks)
 
@@ -166,14 +172,14 @@ def _require_unchanged(stage: Stage, parts: Dependencies, now: dict[str, str]) -
 
 def _active(loaded: Loaded, until: str | None) -> list[Stage]:
     """The recipe's stages, up to and including `until`: a stage's name, or the part of it before the dot."""
-    stages = [stage for stage in STAGES if stage.active(loaded.recipe)]
+    active = [stage for stage in all_stages() if stage.active(loaded.recipe)]
     if until is None or until == report.NAME:
-        return stages
-    last = [place for place, stage in enumerate(stages) if until in (stage.name, stage.name.partition(".")[0])]
+        return active
+    last = [place for place, stage in enumerate(active) if until in (stage.name, stage.name.partition(".")[0])]
     if not last:
-        known = [*(stage.name for stage in stages), report.NAME]
+        known = [*(stage.name for stage in active), report.NAME]
         raise UsageError(f"--until {until}: no such stage{nearest(until, known)}")
-    return stages[: last[-1] + 1]
+    return active[: last[-1] + 1]
 
 
 def _walk(

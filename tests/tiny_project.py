@@ -20,7 +20,7 @@ from edgetl.config.loading import Loaded, load
 from edgetl.console.progress import Silent
 from edgetl.data.records import SPLITS
 from edgetl.files import sha256_of
-from edgetl.pipeline import STAGES, _walk
+from edgetl.pipeline import _walk, all_stages
 from edgetl.stages.common.stage import Context, Stage, Step
 from edgetl.stages.report import report
 from edgetl.store import Dependencies, Entry, Store
@@ -113,13 +113,15 @@ def keys(project: Path, changes: Mapping[str, Any] | None = None, *, real_data: 
         files = {name: (digest, 1) for name, digest in digests.items()}
         return Entry(parts.key, stage.name, project / "nowhere", files, 0.0, parts=parts), False
 
-    stages = [stage for stage in STAGES if stage.active(loaded.recipe)]
+    stages = [stage for stage in all_stages() if stage.active(loaded.recipe)]
     steps: list[Step] = list(_walk(loaded, store, stages, compute, fresh=False))
     return {step.stage.name: step.parts.key for step in steps} | {"report": report._key(loaded, steps)}
 
 
 def _made_up(stage: Stage, key: str) -> dict[str, str]:
-    read_later = {need.partition("/")[2] for later in STAGES for need in later.needs if need.startswith(stage.name)}
+    read_later = {
+        need.partition("/")[2] for later in all_stages() for need in later.needs if need.startswith(stage.name)
+    }
     return {path or "all": hashlib.sha256(f"{key} {path}".encode()).hexdigest() for path in read_later}
 
 

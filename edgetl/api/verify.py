@@ -10,6 +10,8 @@ from edgetl.api.boundary import boundary
 from edgetl.api.paths import AnyPath, bundle_folder
 from edgetl.errors import EnvironmentFault, IntegrityError
 from edgetl.runtime import verifying
+from edgetl.runtime.manifest import Manifest
+from edgetl.runtime.predicting import runtimes_of
 from edgetl.runtime.verifying import Check
 
 __all__ = ["Check", "VerifyResult", "verify"]
@@ -42,7 +44,7 @@ class VerifyResult:
             raise EnvironmentFault(
                 "no artefact could be run, so nothing was verified",
                 place=str(self.bundle),
-                hint="install one of onnxruntime, openvino, ai-edge-litert",
+                hint=f"pip install one of {', '.join(runtimes_of(Manifest.load(self.bundle)))}",
             )
 
     def _failed(self) -> list[Check]:

@@ -1,39 +1,31 @@
-"""Backends: from a PyTorch network to files that one inference runtime loads, all with the same edges (`edges`).
+"""Converters: from a PyTorch network to files that one inference runtime loads, all with the same edges (`edges`).
 
     onnx       ONNX by PyTorch, int8 by onnxruntime
     openvino   OpenVINO IR by OpenVINO, int8 by nncf
     tflite     TFLite by litert-torch, int8 by ai-edge-quantizer
 
-A backend is a module with the members of `Backend`. Importing one is cheap: converters load inside its functions.
+The table of the backends is `edgetl.runtime.backends.BACKENDS`; an entry names the module here that is its `Converter`.
+Importing one is cheap: the tools load inside its functions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from edgetl.backends import onnx, openvino, tflite
+from edgetl.runtime.backends import BACKENDS
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["BACKENDS", "Backend"]
+__all__ = ["Converter", "converter"]
 
 
-class Backend(Protocol):
-    """What every backend's module offers.
-
-    NAME: as in recipes and manifests.
-    TOOLS: distributions whose versions decide the bytes that are written.
-    RUNTIME_OPTIONS: for a precision, what a session must be given so that it computes what the file says.
-    """
-
-    NAME: str
-    TOOLS: tuple[str, ...]
-    RUNTIME_OPTIONS: Mapping[str, Mapping[str, str]]
+class Converter(Protocol):
+    """What a backend's module on the host offers."""
 
     def export(self, network: nn.Module, image_size: int, folder: Path, stem: str) -> Path:
         """Write the float32 artefact `folder/stem.*` with the contract's edges, temperature 1; its main file.
@@ -67,4 +59,6 @@ class Backend(Protocol):
         """
 
 
-BACKENDS: dict[str, Backend] = {"onnx": onnx, "openvino": openvino, "tflite": tflite}
+def converter(backend: str) -> Converter:
+    """The converter of a backend of the table."""
+    return cast(Converter, import_module(BACKENDS[backend].converter))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,17 +16,15 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["NAME", "RUNTIME_OPTIONS", "TOOLS", "export", "quantize", "set_temperature"]
+__all__ = ["export", "quantize", "set_temperature"]
 
-NAME = "onnx"
-TOOLS: tuple[str, ...] = ("onnx", "onnxruntime", "onnxscript", "torch")
-RUNTIME_OPTIONS: Mapping[str, Mapping[str, str]] = {}
+_NAME = "onnx"
 
 
 def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path:
     """Write `folder/stem.onnx`: float32, temperature 1, one file, batch 1."""
     path = folder / f"{stem}.onnx"
-    with converting(NAME, "export"):
+    with converting(_NAME, "export"):
         import torch
 
         program = torch.onnx.export(
@@ -54,7 +52,7 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
     (MobileNetV3-L: 2.3 times float32's time instead of 0.9).
     """
     path = folder / f"{stem}.onnx"
-    with converting(NAME, "quantize"), tempfile.TemporaryDirectory() as scratch:
+    with converting(_NAME, "quantize"), tempfile.TemporaryDirectory() as scratch:
         import onnx
         from onnxruntime import quantization
 
@@ -104,7 +102,7 @@ def _reader(calibration: npt.NDArray[np.uint8]) -> Any:
 def set_temperature(path: Path, temperature: float) -> None:
     """Divide the logits of the finished artefact by `temperature` from now on; replaces an earlier value."""
     value = edges.checked(temperature)
-    with converting(NAME, "set the temperature"):
+    with converting(_NAME, "set the temperature"):
         import onnx
 
         model = onnx.load(path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,24 +21,16 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["NAME", "RUNTIME_OPTIONS", "TOOLS", "export", "quantize", "set_temperature"]
+__all__ = ["export", "quantize", "set_temperature"]
 
-NAME = "openvino"
-TOOLS: tuple[str, ...] = ("openvino", "nncf", "torch")
-RUNTIME_OPTIONS: Mapping[str, Mapping[str, str]] = {
-    # OpenVINO computes bf16 by default on CPUs that have it, and nothing in the file can pin it.
-    "fp32": {"INFERENCE_PRECISION_HINT": "f32"},
-    # What int8 leaves in float would follow: a tenth faster on such a CPU (MobileNetV3-L), but it agrees less with float
-    # (0.926 against 0.932) and gives other probabilities on other CPUs.
-    "int8": {"INFERENCE_PRECISION_HINT": "f32"},
-}
+_NAME = "openvino"
 
 _COUNTED = re.compile(r"^[A-Z][A-Za-z]*_\d+(?=/|$)")
 
 
 def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path:
     """Write `folder/stem.xml` and `folder/stem.bin`: float32, temperature 1."""
-    with converting(NAME, "export"):
+    with converting(_NAME, "export"):
         return _save(_with_edges(_body(network, image_size)), folder / f"{stem}.xml")
 
 
@@ -50,7 +41,7 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
 
     calibration: uint8 [N, H, W, 3], in the edges' own units.
     """
-    with converting(NAME, "quantize"), signal_stack.kept():
+    with converting(_NAME, "quantize"), signal_stack.kept():
         import nncf
 
         quantized = nncf.quantize(
@@ -70,7 +61,7 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
 def set_temperature(path: Path, temperature: float) -> None:
     """Divide the logits of the finished artefact by `temperature` from now on; replaces an earlier value."""
     value = edges.checked(temperature)
-    with converting(NAME, "set the temperature"):
+    with converting(_NAME, "set the temperature"):
         import openvino
 
         model = openvino.Core().read_model(path)

@@ -5,7 +5,6 @@ A .tflite file is a flatbuffer: `tflite_graph` fits the edges on it and finds th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["NAME", "RUNTIME_OPTIONS", "TOOLS", "export", "quantize", "set_temperature"]
+__all__ = ["export", "quantize", "set_temperature"]
 
-NAME = "tflite"
-TOOLS: tuple[str, ...] = ("litert-torch", "litert-converter", "ai-edge-litert", "ai-edge-quantizer", "torch")
-RUNTIME_OPTIONS: Mapping[str, Mapping[str, str]] = {}
+_NAME = "tflite"
 
 LEFT_FLOAT = ("HARD_SWISH", "GELU")
 """Operators that stay float inside an int8 artefact. XNNPACK takes neither in int8: the graph would fall into some 20
@@ -33,7 +30,7 @@ artefact that holds them is not integer-only: NPUs and microcontrollers want a R
 def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path:
     """Write `folder/stem.tflite`: float32, temperature 1."""
     path = folder / f"{stem}.tflite"
-    with converting(NAME, "export"):
+    with converting(_NAME, "export"):
         import litert_torch
         import torch
 
@@ -53,7 +50,7 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
     calibration: uint8 [N, H, W, 3], in the edges' own units.
     """
     path = folder / f"{stem}.tflite"
-    with converting(NAME, "quantize"):
+    with converting(_NAME, "quantize"):
         from ai_edge_quantizer import qtyping, quantizer, recipe
 
         model = tflite_graph.load(exported)
@@ -85,7 +82,7 @@ def _samples(model: Any, calibration: npt.NDArray[np.uint8]) -> list[dict[str, n
 def set_temperature(path: Path, temperature: float) -> None:
     """Divide the logits of the finished artefact by `temperature` from now on; replaces an earlier value."""
     value = edges.checked(temperature)
-    with converting(NAME, "set the temperature"):
+    with converting(_NAME, "set the temperature"):
         model = tflite_graph.load(path)
         tflite_graph.write_temperature(model, value)
         write_whole(path, tflite_graph.packed(model), sync=True)

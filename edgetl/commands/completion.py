@@ -6,15 +6,20 @@ from pathlib import Path
 
 __all__ = ["complete_recipe", "complete_stage", "complete_target"]
 
-STAGES = (
-    *("data", "teach", "distil", "prune", "evaluate"),
-    *(
-        f"{stage}.{backend}"
-        for stage in ("export", "quantize", "calibrate", "verify")
-        for backend in ("onnx", "openvino", "tflite")
-    ),
-    *("benchmark", "report"),
+_STAGES = (
+    "data",
+    "teach",
+    "distil",
+    "prune",
+    "evaluate",
+    "export",
+    "quantize",
+    "calibrate",
+    "verify",
+    "benchmark",
+    "report",
 )
+_OF_A_FORMAT = ("export", "quantize", "calibrate", "verify")
 
 
 def complete_recipe(incomplete: str) -> list[str]:
@@ -33,7 +38,14 @@ def complete_recipe(incomplete: str) -> list[str]:
 
 def complete_stage(incomplete: str) -> list[str]:
     """Names of stages. A list of its own: the stages' modules take half a second to import."""
-    return [name for name in STAGES if name.startswith(incomplete)]
+    from edgetl.runtime.backends import BACKENDS
+
+    names = [
+        f"{stage}.{backend}" if backend else stage
+        for stage in _STAGES
+        for backend in (BACKENDS if stage in _OF_A_FORMAT else [""])
+    ]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def complete_target(incomplete: str) -> list[str]:

@@ -25,11 +25,13 @@ def _schema(
 ) -> None:
     """Print the JSON schema of recipes, with which editors complete and check them."""
     from edgetl.api.paths import write_text
-    from edgetl.config.json_schema import json_schema
+    from edgetl.config import json_schema
     from edgetl.config.recipe import Recipe
-    from edgetl.config.target import Target
+    from edgetl.config.target import types
 
-    found = json_schema(Target, "edgetl target") if target else json_schema(Recipe, "edgetl recipe")
+    found = (
+        json_schema.by_kind(types(), "edgetl target") if target else json_schema.json_schema(Recipe, "edgetl recipe")
+    )
     text = json.dumps(found, indent=2)
     if out is None:
         print(json.dumps(found) if as_json else text)

@@ -14,7 +14,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["Field", "alternatives", "fields", "find", "names", "place", "section"]
+from edgetl.config.names import OneOf
+
+__all__ = ["Field", "alternatives", "fields", "find", "marks", "names", "place", "section"]
 
 Step = str | int
 
@@ -45,7 +47,13 @@ class Field:
 def fields(model: type[BaseModel]) -> Iterator[Field]:
     """The fields of a model in their order."""
     for attribute, info in model.model_fields.items():
-        yield Field(info.alias or attribute, attribute, " ".join((info.description or "").split()), info)
+        yield Field(info.alias or attribute, attribute, _meaning(info), info)
+
+
+def marks(annotation: Any) -> tuple[OneOf, ...]:
+    """The tables that an annotation names."""
+    own = tuple(mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, OneOf))
+    return own + tuple(mark for part in typing.get_args(annotation) for mark in marks(part))
 
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -115,6 +123,14 @@ def _below(here: tuple[Any, ...], step: Step) -> tuple[Any, ...]:
         elif (origin is tuple and isinstance(step, int)) or origin is dict:
             found += alternatives(typing.get_args(one)[0 if origin is tuple else 1])
     return tuple(found)
+
+
+def _meaning(info: FieldInfo) -> str:
+    """The text under a field, and what each name means where it takes one of a table."""
+    named = [*(mark for mark in info.metadata if isinstance(mark, OneOf)), *marks(info.annotation)]
+    parts = [f"{name}: {about}" for mark in named for name, about in mark.meanings().items()]
+    text = " ".join((info.description or "").split())
+    return f"{text} {'; '.join(parts)}." if parts else text
 
 
 def _takes_null(annotation: Any) -> bool:

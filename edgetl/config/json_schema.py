@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
-__all__ = ["json_schema"]
+__all__ = ["by_kind", "json_schema"]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -15,6 +17,21 @@ def json_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
     """The type as JSON schema; the text under a field is its description. Editors show titles, so only the root has one."""
     found: dict[str, Any] = _tidy(model.model_json_schema(by_alias=True))
     return {"$schema": DIALECT, "title": title} | found
+
+
+def by_kind(models: Mapping[str, type[BaseModel]], title: str) -> dict[str, Any]:
+    """Any of several types, which the field `kind` tells apart; where it is missing, the one whose default it is."""
+    places, schema = models_json_schema([(model, "validation") for model in models.values()], by_alias=True)
+    for kind, model in models.items():
+        of_kind = schema["$defs"][places[model, "validation"]["$ref"].rpartition("/")[2]]
+        of_kind["properties"]["kind"] = {"const": kind} | {
+            key: value for key, value in of_kind["properties"]["kind"].items() if not key.startswith("enum")
+        }
+        if model.model_fields["kind"].default != kind:
+            of_kind["required"] = [*of_kind.get("required", []), "kind"]
+    alternatives = [places[model, "validation"] for model in models.values()]
+    tidied: dict[str, Any] = _tidy(schema)
+    return {"$schema": DIALECT, "title": title, "anyOf": alternatives} | tidied
 
 
 def _tidy(schema: Any) -> Any:

@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from edgetl.config.names import OneOf
+
 Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 Epochs = Annotated[int, Field(ge=1, le=1000)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
-Format = Literal["onnx", "openvino", "tflite"]
-FORMATS: tuple[Format, ...] = ("onnx", "openvino", "tflite")
+Format = Annotated[str, OneOf("edgetl.runtime.backends:BACKENDS")]
 MOST_TEACHERS = 8
 WEIGHTS = ("package", "hub", "none")
 """What initial weights are by name; everything else is the path of a file."""
@@ -183,8 +184,10 @@ class Student(Strict):
     weights: str = "none"
     """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file,
     which starts where the command runs or at the recipe's project."""
-    attention: Literal["none", "se", "eca", "cbam", "coord"] | None = None
-    """Attention in the blocks where the backbone has squeeze-and-excite; null keeps what it has, none removes it."""
+    attention: Annotated[str, OneOf("edgetl.models.attention:ATTENTION", {"none": "takes away what it has"})] | None = (
+        None
+    )
+    """Attention in the blocks where the backbone has squeeze-and-excite; null keeps what it has."""
     activation: Literal["relu", "relu6", "hard_swish", "silu"] | None = None
     """Replaces the backbone's activation (relu6 for NPUs that want pure int8); null keeps it."""
 
@@ -192,8 +195,8 @@ class Student(Strict):
 class Distil(Training):
     """How the student learns from labels and teachers."""
 
-    loss: Literal["dist", "kd", "kd_standardized"] = "dist"
-    """dist (Huang et al., 2022), kd (Hinton et al., 2015), kd_standardized (z-scored logits; Sun et al., 2024)."""
+    loss: Annotated[str, OneOf("edgetl.training.losses:DISTIL_LOSSES")] = "dist"
+    """What is matched of the teacher's outputs."""
     weights: Annotated[tuple[Annotated[float, Field(ge=0.0, le=100.0)], ...], Field(min_length=1, max_length=8)] = (
         0.0,
         1.0,
@@ -265,7 +268,7 @@ class Recipe(Strict):
     """Structured pruning; null leaves it out."""
     quantize: Quantize | None = Quantize()
     """8-bit artefacts beside the fp32 ones; null leaves them out."""
-    export: Annotated[tuple[Format, ...], Field(min_length=1)] = FORMATS
+    export: Annotated[tuple[Format, ...], Field(min_length=1)] = ("onnx", "openvino", "tflite")
     """File formats of the bundle."""
     targets: tuple[str, ...] = ("local_cpu",)
     """Where latency is measured: names of files in targets/."""

@@ -18,9 +18,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edgetl.config import fields
+from edgetl.config import fields, target
+from edgetl.config.names import OneOf
 from edgetl.config.recipe import Recipe, Training
-from edgetl.config.target import Target
 
 __all__ = ["default", "page", "takes"]
 
@@ -50,7 +50,9 @@ def page() -> str:
     parts = [_HEAD, _section("recipe", Recipe)]
     parts += [_section(path, model) for path, model in _sections(Recipe)]
     parts.append(_section("training", Training))
-    parts.append(_TARGET + "\n" + _table(fields.fields(Target), ""))
+    parts.append(_TARGET)
+    for kind, model in target.types().items():
+        parts.append(f"### `kind: {kind}`\n\n{_plain_text(model)}\n\n{_table(fields.fields(model), '')}")
     return "\n".join(parts)
 
 
@@ -79,13 +81,17 @@ def _sections(model: type[BaseModel], path: str = "") -> Iterable[tuple[str, typ
 
 def _section(path: str, model: type[BaseModel]) -> str:
     own = [field for field in fields.fields(model) if model is Training or _is_own(field, model)]
-    text = " ".join((model.__doc__ or "").split())
+    text = _plain_text(model)
     if model is Training:
         text = _TRAINING + text
     elif issubclass(model, Training):
         text = f"{text} {_INHERITS}"
     prefix = "" if model is Recipe else f"{path}."
     return f"## `{path}`\n\n{text}\n\n{_table(own, prefix)}"
+
+
+def _plain_text(model: type[BaseModel]) -> str:
+    return " ".join((model.__doc__ or "").split())
 
 
 def _is_own(field: fields.Field, model: type[BaseModel]) -> bool:
@@ -112,6 +118,8 @@ def _words(annotation: Any, bounds: Sequence[Any], path: str) -> str:
         ordered = sorted(parts, key=lambda part: part is type(None))
         words = [_words(part, [] if part is type(None) else bounds, path) for part in ordered]
         return ("; or " if any(", " in one for one in words) else " or ").join(words)
+    if named := [mark for mark in bounds if isinstance(mark, OneOf)]:
+        return ", ".join(f"`{name}`" for name in named[0].meanings())
     if origin is typing.Literal:
         return ", ".join(f"`{json.dumps(one).strip(chr(34))}`" for one in parts)
     if origin is tuple:

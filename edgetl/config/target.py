@@ -1,36 +1,46 @@
-"""A target: a device to measure on, as a frozen type, and where its file is found."""
+"""A target: a device to measure on. Its file is found here; what the file may say belongs to its kind of device."""
 
 from __future__ import annotations
 
+import pkgutil
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, cast
 
 from pydantic import Field
 
 from edgetl.config import yaml_document
+from edgetl.config.names import OneOf, table
 from edgetl.config.recipe import Strict
 from edgetl.config.validation import validate
 from edgetl.errors import RecipeError
 from edgetl.errors.wording import nearest, quoted
 
+__all__ = ["Target", "load", "types"]
+
+_KINDS = OneOf("edgetl.devices:DEVICES")
+_USUAL = "local"
+
 
 class Target(Strict):
-    """A device to measure on."""
+    """What the target files of every kind of device say; a kind adds its own fields."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """What reports call it; recipes name the file."""
-    kind: Literal["local"] = "local"
-    """local is this machine's CPU."""
-    threads: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)] | Literal["all"], ...], Field(min_length=1)] = (
-        1,
-        "all",
-    )
-    """Thread counts to measure with; all is every core that the process may use."""
+    kind: Annotated[str, _KINDS] = _USUAL
+    """Which kind of device."""
+
+
+def types() -> dict[str, type[Target]]:
+    """Kind of device -> the type of its target files."""
+    return {name: cast(type[Target], pkgutil.resolve_name(kind.target)) for name, kind in table(_KINDS.where).items()}
 
 
 def load(name: str, project: Path) -> Target:
     """Read a target, found as by `find`. Raises RecipeError."""
-    return validate(yaml_document.read(find(name, project)), Target)
+    document, known = yaml_document.read(find(name, project)), types()
+    kind = document.value.get("kind") if isinstance(document.value, dict) else None
+    # One without a kind that there is goes through the usual type, which says what is wrong.
+    return validate(document, known[kind if isinstance(kind, str) and kind in known else _USUAL])
 
 
 def find(name: str, project: Path) -> Path:

@@ -1,18 +1,20 @@
-"""Where latency is measured: one file a kind of device, all with the same verbs."""
+"""Where latency is measured: one file a kind of device, with the type of its target files and its `Device`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from edgetl.config.target import Target
-from edgetl.devices import local
-from edgetl.results.latency import Machine
-from edgetl.runtime.manifest import Artifact
-from edgetl.runtime.workers import Worker
+if TYPE_CHECKING:
+    from edgetl.config.target import Target
+    from edgetl.results.latency import Machine
+    from edgetl.runtime.manifest import Artifact
+    from edgetl.runtime.workers import Worker
 
-__all__ = ["DEVICES", "Device"]
+__all__ = ["DEVICES", "Device", "Kind", "open_device"]
 
 
 class Device(Protocol):
@@ -28,7 +30,33 @@ class Device(Protocol):
         """Bring a folder with artefacts onto the device; where it is there."""
 
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Worker:
-        """How to start an artefact of a pushed folder for measuring (`edgetl.runtime.serving` speaks the protocol)."""
+        """How to start an artefact of a pushed folder for measuring; the name tells the thread count too."""
 
 
-DEVICES: Mapping[str, Callable[[Target], Device]] = {"local": local.Local}
+@dataclass(frozen=True)
+class Kind:
+    """A kind of device by its name in target files.
+
+    about: what it is, in a few words.
+    target: MODULE:CLASS of its target files, a `Target`.
+    load: MODULE:CLASS of its `Device`, which is made from such a target.
+    here: whether it is the machine that edgetl runs on; only there PyTorch's networks are measured beside the artefacts.
+    """
+
+    name: str
+    about: str
+    target: str
+    load: str
+    here: bool = False
+
+
+_ENTRIES = (Kind("local", "this machine's CPU", f"{__name__}.local:LocalTarget", f"{__name__}.local:Local", here=True),)
+
+DEVICES: dict[str, Kind] = {kind.name: kind for kind in _ENTRIES}
+"""By name, as `kind` of a target file takes them."""
+
+
+def open_device(target: Target) -> Device:
+    """The device that a target describes."""
+    make = cast("Callable[[Target], Device]", pkgutil.resolve_name(DEVICES[target.kind].load))
+    return make(target)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from edgetl.runtime.preprocessing import DIVISOR, OFFSET
 from edgetl.runtime.serving import serve, time_runs
-from edgetl.runtime.workers import Worker
+from edgetl.runtime.workers import Command
 
 
-def worker(name: str, threads: int, network: Path, size: int) -> Worker:
+def worker(name: str, threads: int, network: Path, size: int) -> Command:
     """How to start the worker for the network that `edgetl.models.spec` wrote into a folder."""
     settings = ("--network", str(network), "--size", str(size), "--threads", str(threads))
-    return Worker(name, (sys.executable, "-m", "edgetl.devices.eager", *settings), threads)
+    return Command(name, (sys.executable, "-m", "edgetl.devices.eager", *settings), threads)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edgetl.config.target import Target
-from edgetl.devices import DEVICES
+from edgetl.devices import DEVICES, open_device
 from edgetl.results.latency import Latency
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.measuring import Measurement, Mode, measure
@@ -30,7 +30,7 @@ def latency(
 
     Args:
         artifacts: each with the folder that its path starts from.
-        baselines: by name; only for targets on this machine.
+        baselines: by name; they run on this machine, and are measured only where the target is this machine.
 
     Returns:
         Rows by the artefact's or the baseline's name.
@@ -38,10 +38,12 @@ def latency(
     Raises:
         WorkerError: a model could not be loaded or died.
     """
-    device = DEVICES[target.kind](target)
+    device = open_device(target)
+    if not DEVICES[target.kind].here:
+        baselines = {}
+    pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
     rows: dict[str, list[Latency]] = {}
     for threads in device.threads():
-        pushed = {folder: device.push(folder) for folder, _ in artifacts}
         plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
         plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
         names = [*(artifact.name for _, artifact in artifacts), *baselines]

@@ -6,18 +6,31 @@ import platform
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from edgetl.config.target import Target
 from edgetl.results.latency import Machine
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Artifact
-from edgetl.runtime.workers import Worker, local_worker
+from edgetl.runtime.workers import Command, local_worker
+
+
+class LocalTarget(Target):
+    """This machine's CPU."""
+
+    threads: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)] | Literal["all"], ...], Field(min_length=1)] = (
+        1,
+        "all",
+    )
+    """Thread counts to measure with; all is every core that the process may use."""
 
 
 class Local:
     """The machine that edgetl itself runs on."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: LocalTarget) -> None:
         self._target = target
 
     def info(self) -> Machine:
@@ -33,7 +46,7 @@ class Local:
         """Everything is here already."""
         return folder
 
-    def worker(self, folder: Path, artifact: Artifact, threads: int) -> Worker:
+    def worker(self, folder: Path, artifact: Artifact, threads: int) -> Command:
         """A process of this Python."""
         worker = local_worker(folder, artifact, threads)
         return replace(worker, name=f"{worker.name}@{threads}")

@@ -191,7 +191,7 @@ PROBES: dict[str, Callable[[], _Answer]] = {
     "accelerate": _accelerate,
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
-    "LiteRT": _litert,
+    "ai-edge-litert": _litert,
     "packages": _weights,
     "hub": _hub,
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.doctor.finding import Finding, State
+from edgetl.runtime.backends import BACKENDS
 
 __all__ = ["Probe", "findings", "run"]
 
@@ -34,33 +35,37 @@ class Probe:
     needed: bool = True
 
 
-PROBES = (
+_TRAINING = (
     *(Probe("training", name, name) for name in ("torch", "torchvision", "timm", "accelerate", "albumentations")),
     Probe("training", "opencv", "opencv-python-headless"),
     Probe("training", "torch-pruning", "torch-pruning"),
-    Probe("runtimes", "onnxruntime", "onnxruntime"),
-    Probe("runtimes", "openvino", "openvino"),
-    Probe("runtimes", "LiteRT", "ai-edge-litert"),
-    *(Probe("converters", name, name) for name in ("onnx", "onnxscript", "nncf", "litert-torch", "ai-edge-quantizer")),
-    Probe("report", "matplotlib", "matplotlib"),
-    Probe("weights", "packages", None),
 )
+_OTHERS = (Probe("report", "matplotlib", "matplotlib"), Probe("weights", "packages", None))
 _NETWORK = Probe("weights", "hub", None, needed=False)
+
+
+def probes() -> list[Probe]:
+    """What is tried: training, then the runtime and the tools of every backend, then the rest."""
+    runtimes = dict.fromkeys(backend.distribution for backend in BACKENDS.values())
+    tools = dict.fromkeys(tool for backend in BACKENDS.values() for tool in backend.tools)
+    known = {probe.distribution for probe in _TRAINING} | runtimes.keys()
+    converters = [Probe("converters", tool, tool) for tool in tools if tool not in known]
+    return [*_TRAINING, *(Probe("runtimes", name, name) for name in runtimes), *converters, *_OTHERS]
 
 
 def findings(
     installed: Mapping[str, str], network: bool, progress: Callable[[str, int, int], None]
 ) -> Iterator[Finding]:
     """A finding for each package that is installed (that one is missing is said elsewhere), and for the weights."""
-    probes = [
-        probe for probe in PROBES if not installed or probe.distribution is None or probe.distribution in installed
+    chosen = [
+        probe for probe in probes() if not installed or probe.distribution is None or probe.distribution in installed
     ]
-    probes += [_NETWORK] if network else []
+    chosen += [_NETWORK] if network else []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        running = [pool.submit(run, probe, installed.get(probe.distribution or "")) for probe in probes]
+        running = [pool.submit(run, probe, installed.get(probe.distribution or "")) for probe in chosen]
         try:
             for number, one in enumerate(running):
-                progress(probes[number].name, number, len(running))
+                progress(chosen[number].name, number, len(running))
                 yield one.result()
         finally:  # Ctrl-C: without the probes that have not begun
             pool.shutdown(wait=False, cancel_futures=True)

@@ -8,9 +8,9 @@
     prune.py          fewer channels, to a share of the multiply-accumulates
     spec.py           save and load without pickle, also after pruning
 
-Importing this package makes torchvision, and so timm, importable: every module here may import timm at its top.
+Once this package is imported, torchvision, and so timm, can be: every module here may import timm at its top.
 """
 
 from edgetl.models import torchvision_shim
 
-torchvision_shim.ensure()
+torchvision_shim.install()

@@ -12,7 +12,7 @@ import timm.layers
 from torch import nn
 
 from edgetl.errors import UsageError
-from edgetl.models.attention import LAYERS as _ATTENTION
+from edgetl.models.attention.layers import layers
 
 __all__ = ["ACTIVATIONS", "replace"]
 
@@ -67,7 +67,7 @@ def replace(body: nn.Module, name: str) -> int:
 
 def _with_attention(module: nn.Module, inside: bool = False) -> Iterator[tuple[nn.Module, bool]]:
     """Each module of the tree, and whether it is a part of an attention layer."""
-    inside = inside or isinstance(module, _ATTENTION)
+    inside = inside or isinstance(module, layers())
     yield module, inside
     for child in module.children():
         yield from _with_attention(child, inside)

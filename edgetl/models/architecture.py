@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from edgetl.errors import UsageError
 from edgetl.errors.wording import did_you_mean
-from edgetl.models import activations, attention
+from edgetl.models import activations
+from edgetl.models.attention.placement import Placement, place
 
 __all__ = ["Architecture", "Network", "assemble", "plain"]
 
@@ -26,7 +27,7 @@ class Architecture:
 
     backbone: a timm name, with or without a weights tag (`mobilenetv3_small_100.lamb_in1k`).
     classes: outputs of the last layer.
-    attention: none | se | eca | cbam | coord, or None for what the backbone has.
+    attention: a name of ATTENTION, none, or None for what the backbone has.
     activation: relu | relu6 | hard_swish | silu, or None for what the backbone has.
     """
 
@@ -94,7 +95,7 @@ def _calm_classifier(body: Any) -> None:
             nn.init.zeros_(head.bias)
 
 
-def assemble(architecture: Architecture) -> tuple[Network, attention.Placement]:
+def assemble(architecture: Architecture) -> tuple[Network, Placement]:
     """A fresh network in training mode; its weights are drawn from torch's global generator.
 
     Returns:
@@ -104,7 +105,7 @@ def assemble(architecture: Architecture) -> tuple[Network, attention.Placement]:
         UsageError: an unknown name, or a backbone without a place for the attention.
     """
     body = plain(architecture.backbone, architecture.classes)
-    placement = attention.place(body, architecture.attention)
+    placement = place(body, architecture.attention)
     if architecture.activation is not None:
         activations.replace(body, architecture.activation)
     return Network(architecture, body), placement

@@ -12,19 +12,38 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Sequence
 from functools import cache
+from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
-__all__ = ["ensure"]
+__all__ = ["ensure", "install"]
 
 _OPERATORS = ("nms", "qnms")
 
 
+def install() -> None:
+    """Call `ensure` when torchvision is first imported, by whomever: until then, torch need not be loaded."""
+    sys.meta_path.insert(0, _BeforeTorchvision())
+
+
+class _BeforeTorchvision(MetaPathFinder):
+    """Finds nothing itself."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if fullname == "torchvision":
+            sys.meta_path.remove(self)
+            ensure()
+
+
 @cache
 def ensure() -> torch.library.Library | None:
-    """Make torchvision importable; called before any import of timm.
+    """Make torchvision importable.
 
     Returns:
         The library that holds the declared schemas, or None when nothing had to be declared. The cache keeps it alive:
@@ -32,6 +51,8 @@ def ensure() -> torch.library.Library | None:
     """
     if "torchvision" in sys.modules or _extension_loads():
         return None
+    import torch
+
     library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
     for operator in _OPERATORS:
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")  # type: ignore[no-untyped-call]
@@ -46,6 +67,8 @@ def _extension_loads() -> bool:
     extensions = [*folder.glob("_C*.so"), *folder.glob("_C*.pyd"), *folder.glob("_C*.dylib")]
     if not extensions:
         return False
+    import torch
+
     try:
         torch.ops.load_library(extensions[0])  # type: ignore[no-untyped-call]
     except OSError:  # an unresolved symbol or a missing libcudart

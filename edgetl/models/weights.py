@@ -25,7 +25,7 @@ from edgetl.errors.wording import first_line
 from edgetl.files import sha256_of
 from edgetl.models import hub
 from edgetl.models.architecture import Network, plain
-from edgetl.models.attention import Placement
+from edgetl.models.attention.placement import Placement
 
 __all__ = ["PACKAGES", "Package", "Pretrained", "WeightsUsed", "find", "load"]
 

@@ -14,21 +14,23 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from edgetl.evidence.calibration import Bin
 from edgetl.report.view import Point
 from edgetl.results.training import Epoch
+from edgetl.runtime.backends import BACKENDS
 
-__all__ = ["accuracy_latency", "reliability_diagram", "series_colours", "session", "training_curves"]
+__all__ = ["accuracy_latency", "reliability_diagram", "series_colours", "session", "styles", "training_curves"]
 
 _INK, _QUIET = "#010203", "#040506"
 _SERIES = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
 _VARIABLES = {_INK: "var(--ink)", _QUIET: "var(--line-strong)"} | {
     colour: f"var(--series-{index})" for index, colour in enumerate(_SERIES, start=1)
 }
-_BACKEND_COLOURS = {"onnx": _SERIES[0], "openvino": _SERIES[1], "tflite": _SERIES[2], "pytorch": _SERIES[3]}
-_BACKEND_MARKS = {"onnx": "o", "openvino": "s", "tflite": "D", "pytorch": "^"}
+_MARKS = (("o", "●"), ("s", "■"), ("D", "◆"), ("v", "▼"), ("P", "✚"))
+"""matplotlib's names of the marks of backends, and how text shows them."""
+_PYTORCH = ("pytorch", _SERIES[3], "^", "△")
 
 
 @contextmanager
@@ -82,14 +84,38 @@ def series_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: f"var(--series-{index % len(_SERIES) + 1})" for index, name in enumerate(names)}
 
 
+class Style(NamedTuple):
+    """How a backend's points look: colour and mark in the plot, colour and glyph beside it."""
+
+    colour: str
+    mark: str
+    css: str
+    glyph: str
+
+
+def styles(points: Sequence[Point]) -> dict[str, Style]:
+    """The style of each backend that has points, in the order of the table, PyTorch last."""
+    colours = [colour for colour in _SERIES if colour != _PYTORCH[1]]
+    every = [
+        (name, colours[number % len(colours)], *_MARKS[number % len(_MARKS)]) for number, name in enumerate(BACKENDS)
+    ]
+    there = {point.backend for point in points}
+    return {
+        name: Style(colour, mark, _VARIABLES[colour], glyph)
+        for name, colour, mark, glyph in [*every, _PYTORCH]
+        if name in there
+    }
+
+
 def accuracy_latency(points: Sequence[Point]) -> str:
     """Balanced accuracy with its interval against the median time of one image with one thread, time on a log axis."""
     from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
     figure, axes = _figure(4.8, 3.5)
     axes.set_xscale("log")
+    style_of = styles(points)
     for point in points:
-        colour = _BACKEND_COLOURS[point.backend]
+        colour = style_of[point.backend].colour
         accuracy = point.accuracy
         axes.vlines(point.p50_ms, accuracy.low, accuracy.high, color=colour, linewidth=1.0, alpha=0.55)
         axes.hlines(accuracy.value, point.p50_ms, point.p90_ms, color=colour, linewidth=1.0, alpha=0.55)
@@ -97,7 +123,7 @@ def accuracy_latency(points: Sequence[Point]) -> str:
         axes.plot(
             point.p50_ms,
             accuracy.value,
-            marker=_BACKEND_MARKS[point.backend],
+            marker=style_of[point.backend].mark,
             markersize=7,
             color=colour,
             markerfacecolor=colour if small else "none",

@@ -82,6 +82,7 @@ def _plots(report: Report, extras: Extras, artifact: ReportedArtifact | None) ->
             "curves": plots.training_curves(extras.histories),
             "tradeoff": plots.accuracy_latency(points) if points else None,
             "tradeoff_points": points,
+            "tradeoff_styles": plots.styles(points),
             "reliability": plots.reliability_diagram(bins) if bins else None,
         }
 

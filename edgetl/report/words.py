@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgetl.evidence.intervals import Interval
+from edgetl.runtime.backends import BACKENDS
 
 __all__ = [
     "bounds",
@@ -23,12 +24,7 @@ __all__ = [
     "with_bounds",
 ]
 
-_TITLES = {
-    "onnx": "ONNX",
-    "openvino": "OpenVINO",
-    "tflite": "TFLite",
-    "teachers": "Average of the teachers",
-}
+_TITLES = {"pytorch": "PyTorch eager", "teachers": "Average of the teachers"}
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -101,6 +97,8 @@ def short_hash(digest: str | None) -> str:
 
 def title(name: str) -> str:
     """Display name of a backend or a model: "openvino" -> "OpenVINO", "teacher" -> "Teacher"."""
+    if name in BACKENDS:
+        return BACKENDS[name].title
     return _TITLES.get(name, name[:1].upper() + name[1:].replace("_", " "))
 
 

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .backends import BACKENDS
 from .cores import usable_cores
 from .errors import EdgetlError, MissingRuntime
 from .manifest import Manifest
 from .measuring import measure
 from .predicting import open_predictor
 from .serving import serve_artifact
-from .sessions import SESSIONS
 from .verifying import verify
 from .workers import local_worker
 
@@ -64,7 +64,7 @@ def _verify(parsed: argparse.Namespace) -> int:
 
 def _info(parsed: argparse.Namespace) -> int:
     runtimes: dict[str, str | None] = {}
-    for backend, runtime in SESSIONS.items():
+    for backend, runtime in BACKENDS.items():
         try:
             runtimes[backend] = runtime.version()
         except MissingRuntime:
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
     worker = commands.add_parser("worker", help="load one model and run it when told to on stdin")
     worker.add_argument("--path", type=Path, required=True)
-    worker.add_argument("--backend", choices=sorted(SESSIONS), required=True)
+    worker.add_argument("--backend", choices=sorted(BACKENDS), required=True)
     worker.add_argument("--options", type=_options, default={}, help="JSON object of the runtime's options")
     worker.set_defaults(command=_worker)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import labels as label_files
+from .backends import BACKENDS
 
 if TYPE_CHECKING:
     from .manifest import Artifact, Golden, Manifest
@@ -60,6 +61,8 @@ def _files(manifest: Manifest) -> None:
 
 
 def _artifact(place: str, artifact: Artifact, manifest: Manifest) -> None:
+    if artifact.backend not in BACKENDS:
+        raise ValueError(f"{place}.backend: got {artifact.backend!r}, expected one of {', '.join(BACKENDS)}")
     if manifest.files.get(artifact.path) != artifact.sha256:
         raise ValueError(f"{place}.sha256: differs from files[{artifact.path!r}]")
     if artifact.temperature <= 0 or artifact.bytes <= 0:

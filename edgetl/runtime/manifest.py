@@ -28,7 +28,6 @@ SCHEMA = 1
 MAX_BYTES = 16 * 2**20
 """A larger `bundle.json` is refused unread."""
 
-Backend = Literal["onnx", "openvino", "tflite"]
 Precision = Literal["fp32", "fp16", "int8", "int8w"]
 
 
@@ -58,7 +57,7 @@ class Artifact:
 
     name: str
     model: str
-    backend: Backend
+    backend: str
     precision: Precision
     path: str
     sha256: str

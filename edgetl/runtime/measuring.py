@@ -1,6 +1,6 @@
 """Latency of several models on one device, measured so that they can be compared.
 
-Every model sits in a process of its own (`serving`), all are loaded before the clock starts, and they are timed in
+Every model sits in a process of its own (`workers`), all are loaded before the clock starts, and they are timed in
 rounds: each round runs every worker once, in a new random order. A slow minute of the machine then falls on all of them
 alike, and the medians of one round can be divided by each other. Only one worker runs at a time.
 
@@ -109,7 +109,7 @@ def measure(
     with ExitStack() as stack:
         started = []
         for worker in plan:  # one after the other: two that load at once would slow each other
-            running = stack.enter_context(Running(worker))
+            running = stack.enter_context(worker.start())
             started.append((running, running.ready()))
         counts = [_warm_up(running, effort) for running, _ in started]
         rounds: list[list[list[float]]] = [[] for _ in started]
@@ -121,8 +121,8 @@ def measure(
             advance("measuring", min(turns, effort.rounds), effort.rounds)
         peaks = [running.quit() for running, _ in started]
     return [
-        _summary(running.worker, mode, ready, peak, times)
-        for (running, ready), peak, times in zip(started, peaks, rounds, strict=True)
+        _summary(worker, mode, ready, peak, times)
+        for worker, (_, ready), peak, times in zip(plan, started, peaks, rounds, strict=True)
     ]
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .backends import BACKENDS
 from .errors import MissingRuntime
 from .manifest import Artifact, Manifest
 from .preprocessing import preprocess
-from .sessions import SESSIONS, Session, open_artifact
+from .sessions import Session, open_artifact
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,20 @@ def open_predictor(bundle: Path, artifact: str | None = None, threads: int = 1) 
     return Predictor(manifest, chosen, open_artifact(bundle, chosen, threads))
 
 
+def runtimes_of(manifest: Manifest) -> list[str]:
+    """What pip can install to run a bundle: distributions, any of which is enough."""
+    backends = dict.fromkeys(artifact.backend for artifact in manifest.artifacts)
+    return [BACKENDS[backend].distribution for backend in backends]
+
+
 def _first_installed(manifest: Manifest) -> Artifact:
     for artifact in manifest.artifacts:
         try:
-            SESSIONS[artifact.backend].version()
+            BACKENDS[artifact.backend].version()
         except MissingRuntime:
             continue
         return artifact
     raise MissingRuntime(
         "none of the bundle's runtimes is installed",
-        hint="pip install one of onnxruntime, openvino, ai-edge-litert",
+        hint=f"pip install one of {', '.join(runtimes_of(manifest))}",
     )

@@ -17,8 +17,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from .backends import BACKENDS
 from .memory import peak_rss_mb
-from .sessions import SESSIONS
 
 _SEED = 0
 
@@ -58,7 +58,7 @@ def serve_artifact(path: Path, backend: str, threads: int, options: Mapping[str,
 
     `load_ms` does not count the import of the runtime, which an app does not have.
     """
-    runtime = SESSIONS[backend]
+    runtime = BACKENDS[backend]
     runtime.version()
     start = time.perf_counter_ns()
     session = runtime.open_session(path, threads, options)

@@ -1,7 +1,7 @@
-"""The parent's side of measuring: starts a worker process, anywhere, and talks to it in lines.
+"""The parent's side of measuring: what is measured, and how it is started.
 
-A worker is a command line: the runtime's own `worker`, the same through `ssh`, or any program that calls
-`serving.serve`, such as one that runs PyTorch.
+Mostly a worker is a command line: the runtime's own `worker`, the same through `ssh`, or any program that calls
+`serving.serve`, such as one that runs PyTorch. It becomes a process that is talked to in lines.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from .errors import WorkerError
 from .manifest import Artifact
@@ -28,12 +29,45 @@ ANSWER_TIMEOUT_S = 300.0
 LEAVE_TIMEOUT_S = 5.0
 
 
-@dataclass(frozen=True)
-class Worker:
-    """How to start one model, and under which name its times are kept.
+class Running(Protocol):
+    """A started model."""
 
-    argv: the command. threads, batch: what it uses, for the record. env: added to this process's environment.
-    """
+    def ready(self) -> dict[str, Any]:
+        """Wait until it is loaded; load_ms, first_ms, and what `Session.describe` says."""
+
+    def run(self, count: int) -> list[float]:
+        """Milliseconds of each of `count` inferences."""
+
+    def quit(self) -> float | None:
+        """End it; its peak memory in MB (10**6 bytes), or None where that is not known."""
+
+
+class Worker(Protocol):
+    """How to start one model. name: under which its times are kept. threads, batch: what it uses, for the record."""
+
+    @property
+    def name(self) -> str:
+        """Differs from those of all that are measured with it."""
+
+    @property
+    def threads(self) -> int:
+        """At least 1."""
+
+    @property
+    def batch(self) -> int:
+        """Images of one inference."""
+
+    def start(self) -> AbstractContextManager[Running]:
+        """Start it; at the end of the block it is gone, whatever happened.
+
+        Raises:
+            WorkerError: it cannot be started.
+        """
+
+
+@dataclass(frozen=True)
+class Command:
+    """A worker that is a command line. env: added to this process's environment."""
 
     name: str
     argv: tuple[str, ...]
@@ -41,15 +75,19 @@ class Worker:
     batch: int = 1
     env: Mapping[str, str] = field(default_factory=dict)
 
+    def start(self) -> Process:
+        """Start the process."""
+        return Process(self)
 
-def local_worker(bundle: Path, artifact: Artifact, threads: int = 1) -> Worker:
+
+def local_worker(bundle: Path, artifact: Artifact, threads: int = 1) -> Command:
     """A worker on this machine, under this Python, for one artefact of a bundle."""
     package = __package__ or "edgetl_runtime"
     root = Path(__file__).resolve().parents[package.count(".") + 1]
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     model = ("--path", str(bundle / artifact.path), "--backend", artifact.backend)
     settings = ("--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options)))
-    return Worker(
+    return Command(
         name=artifact.name,
         argv=(sys.executable, "-m", package, "worker", *model, *settings),
         threads=threads,
@@ -57,10 +95,10 @@ def local_worker(bundle: Path, artifact: Artifact, threads: int = 1) -> Worker:
     )
 
 
-class Running:
-    """A started worker; as a context manager it is gone at the end, whatever happened."""
+class Process:
+    """A command that was started; as a context manager it is gone at the end, whatever happened."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Command) -> None:
         self.worker = worker
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # closed in __exit__
         try:
@@ -83,7 +121,7 @@ class Running:
         self._reader = threading.Thread(target=_read_lines, args=(self._stdout, self._lines), daemon=True)
         self._reader.start()
 
-    def __enter__(self) -> Running:
+    def __enter__(self) -> Process:
         return self
 
     def __exit__(

@@ -6,11 +6,13 @@ Writes `latency.json`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from edgetl.config.recipe import FORMATS, Recipe
+from edgetl.config.recipe import Recipe
 from edgetl.devices.local import machine
+from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common.files import targets
 from edgetl.stages.common.networks import TEACHER_NETWORKS, networks
 from edgetl.stages.common.stage import Context, Stage
@@ -24,12 +26,12 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     from edgetl.config import target as target_files
-    from edgetl.devices import DEVICES, eager
+    from edgetl.devices import DEVICES, eager, open_device
     from edgetl.devices.latency import latency
     from edgetl.results.artifacts import Calibration
     from edgetl.results.latency import Latency, LatencyTable, Machine
 
-    finished = [f"calibrate.{backend}" for backend in FORMATS]
+    finished = [f"calibrate.{backend}" for backend in BACKENDS]
     folders = [context.inputs[name] for name in finished if name in context.inputs]
     artifacts = [(folder, each.artifact) for folder in folders for each in Calibration.read(folder).artifacts]
     size = context.recipe.data.image_size
@@ -40,14 +42,16 @@ def _run(context: Context) -> None:
     rows: dict[str, tuple[Latency, ...]] = {}
     for name in context.recipe.targets:
         target = target_files.load(name, context.project)
-        context.progress.say(f"  {target.name}: {len(artifacts)} artefacts and {len(baselines)} PyTorch networks")
-        machines[target.name] = DEVICES[target.kind](target).info()
+        beside = f" and {len(baselines)} PyTorch networks" if DEVICES[target.kind].here else ""
+        context.progress.say(f"  {target.name}: {len(artifacts)} artefacts{beside}")
+        machines[target.name] = open_device(target).info()
         for subject, measured in latency(target, artifacts, baselines, "quick", context.progress.advance).items():
             rows[subject] = (*rows.get(subject, ()), *measured)
     LatencyTable(machines, rows).write(context.folder)
 
 
-_NEEDS = (*TEACHER_NETWORKS, "distil/network", "prune/network", *(f"calibrate.{backend}" for backend in FORMATS))
-_TOOLS = ("numpy", "torch", "timm", "onnxruntime", "openvino", "ai-edge-litert")
-
-STAGE = Stage("benchmark", 2, _NEEDS, _settings, _TOOLS, _run, files=targets)
+def stage(backends: Sequence[str]) -> Stage:
+    """The benchmark of all artefacts of these backends."""
+    needs = (*TEACHER_NETWORKS, "distil/network", "prune/network", *(f"calibrate.{backend}" for backend in backends))
+    tools = ("numpy", "torch", "timm", *dict.fromkeys(BACKENDS[backend].distribution for backend in backends))
+    return Stage("benchmark", 2, needs, _settings, tools, _run, files=targets)

@@ -11,12 +11,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgetl.backends import BACKENDS
-from edgetl.config.recipe import Format, Recipe
+from edgetl.backends import converter
+from edgetl.config.recipe import Recipe
 from edgetl.files import sha256_of
+from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common import needs
 from edgetl.stages.common.stage import Context, Stage
-from edgetl.stages.export import SUFFIX
 
 if TYPE_CHECKING:
     from edgetl.data.table import DataTable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _MAKERS: tuple[tuple[Precision, str], ...] = (("fp32", "export"), ("int8", "quantize"))
 
 
-def stage(backend: Format) -> Stage:
+def stage(backend: str) -> Stage:
     """The calibrate stage of one format."""
 
     def run(context: Context) -> None:
@@ -54,14 +54,14 @@ def stage(backend: Format) -> Stage:
         2,
         reads,
         settings,
-        (*needs.DECODING_TOOLS, *BACKENDS[backend].TOOLS),
+        (*needs.DECODING_TOOLS, *BACKENDS[backend].tools),
         run,
         lambda recipe: backend in recipe.export,
     )
 
 
 def _calibrated(
-    context: Context, table: DataTable, backend: Format, precision: Precision, models: Path
+    context: Context, table: DataTable, backend: str, precision: Precision, models: Path
 ) -> CalibratedArtifact:
     """Bake the temperature into a file of the folder `models`; it ends as what the bundle will hold."""
     import numpy as np
@@ -73,8 +73,8 @@ def _calibrated(
     from edgetl.stages.common.predict import open_file, outputs
     from edgetl.stages.common.settings import preprocessing_of
 
-    path = models / f"{backend}-{precision}{SUFFIX[backend]}"
-    options = dict(BACKENDS[backend].RUNTIME_OPTIONS.get(precision, {}))
+    path = models / f"{backend}-{precision}{BACKENDS[backend].suffix}"
+    options = dict(BACKENDS[backend].runtime_options.get(precision, {}))
     labels = table.labels("val")
     advance = functools.partial(context.progress.advance, f"calibrate {path.stem}")
     preprocessing = preprocessing_of(context.recipe.data)
@@ -86,7 +86,7 @@ def _calibrated(
     # Log probabilities are the logits up to a constant per image, which the softmax takes out again.
     scores = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     temperature = fit_temperature(scores, labels)
-    BACKENDS[backend].set_temperature(path, temperature)
+    converter(backend).set_temperature(path, temperature)
     companions = [other for other in sorted(path.parent.glob(f"{path.stem}.*")) if other != path]
     artifact = Artifact(
         name=path.stem,

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from edgetl.backends import BACKENDS
-from edgetl.config.recipe import Format, Recipe
+from edgetl.backends import converter
+from edgetl.config.recipe import Recipe
+from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common.stage import Context, Stage
 
-# The file that a runtime opens; OpenVINO's weights lie beside it.
-SUFFIX: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "tflite": ".tflite"}
 
-
-def stage(backend: Format) -> Stage:
+def stage(backend: str) -> Stage:
     """The export stage of one format; writes `BACKEND-fp32.*`."""
 
     def run(context: Context) -> None:
         from edgetl.models import spec
 
         network = spec.load(context.inputs["prune"] / "network").eval()
-        BACKENDS[backend].export(network, context.recipe.data.image_size, context.folder, f"{backend}-fp32")
+        converter(backend).export(network, context.recipe.data.image_size, context.folder, f"{backend}-fp32")
 
     def settings(recipe: Recipe) -> object:
         return {"image_size": recipe.data.image_size}
@@ -27,7 +25,7 @@ def stage(backend: Format) -> Stage:
         1,
         ("prune/network",),
         settings,
-        BACKENDS[backend].TOOLS,
+        BACKENDS[backend].tools,
         run,
         lambda recipe: backend in recipe.export,
     )

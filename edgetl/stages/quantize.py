@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgetl.backends import BACKENDS
-from edgetl.config.recipe import Format, Recipe
+from edgetl.backends import converter
+from edgetl.config.recipe import Recipe
+from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common import needs
 from edgetl.stages.common.stage import Context, Stage
-from edgetl.stages.export import SUFFIX
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgetl.data.table import DataTable
 
 
-def stage(backend: Format) -> Stage:
+def stage(backend: str) -> Stage:
     """The quantize stage of one format; writes `BACKEND-int8.*`."""
 
     def run(context: Context) -> None:
@@ -30,8 +30,8 @@ def stage(backend: Format) -> Stage:
         rows = calibration_rows(table, context.recipe.quantize.images, context.recipe.seed)
         images = open_images(context.inputs["data"], table, ("train",))[rows]
         network = spec.load(context.inputs["prune"] / "network").eval()
-        exported = context.inputs[f"export.{backend}"] / f"{backend}-fp32{SUFFIX[backend]}"
-        BACKENDS[backend].quantize(network, exported, images, context.folder, f"{backend}-int8")
+        exported = context.inputs[f"export.{backend}"] / f"{backend}-fp32{BACKENDS[backend].suffix}"
+        converter(backend).quantize(network, exported, images, context.folder, f"{backend}-int8")
 
     def settings(recipe: Recipe) -> object:
         # max_drop judges the result and does not change it.
@@ -42,7 +42,7 @@ def stage(backend: Format) -> Stage:
         return backend in recipe.export and recipe.quantize is not None
 
     reads = (*needs.decoded("train"), "prune/network", f"export.{backend}")
-    return Stage(f"quantize.{backend}", 1, reads, settings, BACKENDS[backend].TOOLS, run, active)
+    return Stage(f"quantize.{backend}", 1, reads, settings, BACKENDS[backend].tools, run, active)
 
 
 def calibration_rows(table: DataTable, images: int, seed: int) -> npt.NDArray[np.int64]:

@@ -11,8 +11,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from edgetl.backends import BACKENDS
-from edgetl.config.recipe import Format, Recipe
+from edgetl.config.recipe import Recipe
+from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common import needs
 from edgetl.stages.common.stage import Context, Stage
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgetl.runtime.sessions import Session
 
 
-def stage(backend: Format) -> Stage:
+def stage(backend: str) -> Stage:
     """The verify stage of one format."""
 
     def run(context: Context) -> None:
@@ -64,7 +64,7 @@ def stage(backend: Format) -> Stage:
         }
 
     reads = (*needs.originals("test"), "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
-    tools = (*needs.DECODING_TOOLS, *BACKENDS[backend].TOOLS)
+    tools = (*needs.DECODING_TOOLS, *BACKENDS[backend].tools)
     return Stage(f"verify.{backend}", 3, reads, settings, tools, run, lambda recipe: backend in recipe.export)
 
 

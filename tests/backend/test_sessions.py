@@ -21,14 +21,15 @@ from PIL import Image
 
 from edgetl.runtime import __main__ as command
 from edgetl.runtime import labels
+from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.errors import IntegrityError, MissingRuntime
 from edgetl.runtime.manifest import Artifact, Golden, Manifest, OperatingPoint, Precision, TensorSpec
 from edgetl.runtime.predicting import open_predictor
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
-from edgetl.runtime.sessions import SESSIONS, Session, open_artifact, tflite
+from edgetl.runtime.sessions import Session, open_artifact, tflite
 from edgetl.runtime.verifying import verify
 
-BACKENDS = sorted(SESSIONS)
+NAMES = sorted(BACKENDS)
 PREPROCESSING = Preprocessing(Resize("crop", "bilinear", tiny_models.SIZE, tiny_models.SIZE))
 LABELS = ("mel", "nv", "bkl")
 
@@ -44,10 +45,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def open_tiny(models: Path, backend: str, threads: int = 1) -> Session:
-    return SESSIONS[backend].open_session(model(models, backend), threads, tiny_models.OPTIONS[backend])
+    return BACKENDS[backend].open_session(model(models, backend), threads, tiny_models.OPTIONS[backend])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", NAMES)
 class TestEverySession:
     @pytest.mark.parametrize("threads", [1, 2])
     def test_computes_what_numpy_computes(self, models: Path, backend: str, threads: int) -> None:
@@ -74,7 +75,7 @@ class TestEverySession:
         assert set(described) == {"runtime", "version", "compute_precision", "accelerator", "placement"}
         assert described["compute_precision"] == "float32"
         assert described["accelerator"] == "cpu"
-        assert described["version"] == SESSIONS[backend].version()
+        assert described["version"] == BACKENDS[backend].version()
         assert all(described.values())
 
     @pytest.mark.parametrize(
@@ -94,17 +95,17 @@ class TestEverySession:
         path = tmp_path / f"broken{tiny_models.SUFFIXES[backend]}"
         path.write_bytes(content)
         with pytest.raises(IntegrityError, match="broken"):
-            SESSIONS[backend].open_session(path, 1, {})
+            BACKENDS[backend].open_session(path, 1, {})
 
     def test_refuses_a_file_that_is_not_there(self, tmp_path: Path, backend: str) -> None:
         with pytest.raises(IntegrityError, match="none"):
-            SESSIONS[backend].open_session(tmp_path / f"none{tiny_models.SUFFIXES[backend]}", 1, {})
+            BACKENDS[backend].open_session(tmp_path / f"none{tiny_models.SUFFIXES[backend]}", 1, {})
 
     def test_refuses_options_it_does_not_know(self, models: Path, backend: str) -> None:
         if backend == "onnx":
             pytest.skip("ONNX Runtime takes any session config entry")
         with pytest.raises(IntegrityError, match="NO_SUCH"):
-            SESSIONS[backend].open_session(model(models, backend), 1, {"NO_SUCH": "1"})
+            BACKENDS[backend].open_session(model(models, backend), 1, {"NO_SUCH": "1"})
 
 
 MODULES = {"onnx": ["onnxruntime"], "openvino": ["openvino"], "tflite": ["ai_edge_litert", "tflite_runtime"]}
@@ -117,7 +118,7 @@ def test_a_runtime_that_is_not_installed_is_named_with_the_way_to_get_it(
     file = model(models, backend)
     for module in (name for part in MODULES[backend] for name in (part, f"{part}.interpreter")):
         monkeypatch.setitem(sys.modules, module, None)
-    for ask in (SESSIONS[backend].version, lambda: SESSIONS[backend].open_session(file, 1, {})):
+    for ask in (BACKENDS[backend].version, lambda: BACKENDS[backend].open_session(file, 1, {})):
         with pytest.raises(MissingRuntime, match="pip install") as caught:
             ask()
         assert caught.value.exit_code == 3
@@ -126,8 +127,8 @@ def test_a_runtime_that_is_not_installed_is_named_with_the_way_to_get_it(
 QUIET = """
 import os, sys
 from pathlib import Path
-from edgetl.runtime.sessions import SESSIONS
-SESSIONS[sys.argv[1]].open_session(Path(sys.argv[2]), 1, {})
+from edgetl.runtime.backends import BACKENDS
+BACKENDS[sys.argv[1]].open_session(Path(sys.argv[2]), 1, {})
 os.write(1, b"stdout")
 os.write(2, b"stderr")
 """
@@ -156,7 +157,7 @@ def test_onnx_says_that_a_file_is_quantized(tmp_path: Path, models: Path) -> Non
     loaded.graph.node.extend([*nodes[:place], *pair, *nodes[place:]])
     onnx.save(loaded, tmp_path / "m.onnx")
     assert (
-        SESSIONS["onnx"].open_session(tmp_path / "m.onnx", 1, {}).describe()["compute_precision"] == "int8 and float32"
+        BACKENDS["onnx"].open_session(tmp_path / "m.onnx", 1, {}).describe()["compute_precision"] == "int8 and float32"
     )
 
 
@@ -189,20 +190,20 @@ def test_tflite_says_what_its_inputs_are_computed_in_and_how_often_it_is_cut(del
 
 
 def test_openvino_computes_in_one_stream(models: Path) -> None:
-    compiled = SESSIONS["openvino"].open_session(model(models, "openvino"), 1, {})._compiled  # type: ignore[attr-defined]
+    compiled = BACKENDS["openvino"].open_session(model(models, "openvino"), 1, {})._compiled  # type: ignore[attr-defined]
     assert compiled.get_property("NUM_STREAMS") == 1
 
 
 def test_openvino_says_when_it_does_not_compute_in_float32(models: Path) -> None:
-    session = SESSIONS["openvino"].open_session(model(models, "openvino"), 1, {"INFERENCE_PRECISION_HINT": "bf16"})
+    session = BACKENDS["openvino"].open_session(model(models, "openvino"), 1, {"INFERENCE_PRECISION_HINT": "bf16"})
     assert session.describe()["compute_precision"] in {"bfloat16", "float32"}  # float32 where the CPU has no bf16
 
 
 CTRL_C = """
 import gc, os, signal, sys, time
 from pathlib import Path
-from edgetl.runtime.sessions import SESSIONS
-one, other = (SESSIONS[sys.argv[1]].open_session(Path(sys.argv[2]), 1, {}) for _ in range(2))
+from edgetl.runtime.backends import BACKENDS
+one, other = (BACKENDS[sys.argv[1]].open_session(Path(sys.argv[2]), 1, {}) for _ in range(2))
 del one
 gc.collect()
 del other
@@ -215,7 +216,7 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", NAMES)
 def test_ctrl_c_after_sessions_that_are_gone_is_no_crash(models: Path, backend: str) -> None:
     command = [sys.executable, "-c", CTRL_C, backend, str(model(models, backend))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -231,14 +232,14 @@ def test_other_edges_are_named(tmp_path: Path) -> None:
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), tmp_path / "m.onnx")
     with pytest.raises(IntegrityError, match=r"takes float32 \[batch, 3\].*expected one uint8 \[1, H, W, 3\]"):
-        SESSIONS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
+        BACKENDS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
 
 
 def test_onnx_weights_outside_the_file_are_refused(tmp_path: Path, models: Path) -> None:
     loaded = onnx.load(model(models, "onnx"))
     onnx.save(loaded, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
     with pytest.raises(IntegrityError, match="keeps weights in another file"):
-        SESSIONS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
+        BACKENDS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
 
 
 def sha(path: Path) -> str:
@@ -260,12 +261,12 @@ def test_onnx_weights_elsewhere_cannot_hide(tmp_path: Path, models: Path, tag: b
     graph = b"\x2a" + bytes([len(tensor)]) + tensor
     (tmp_path / "m.onnx").write_bytes(loaded.SerializeToString() + b"\x3a" + bytes([len(graph)]) + graph)
     with pytest.raises(IntegrityError, match="keeps weights in another file"):
-        SESSIONS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
+        BACKENDS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
 
 
 def test_openvino_reads_only_its_own_format(models: Path) -> None:
     with pytest.raises(IntegrityError, match=r"expected an \.xml"):
-        SESSIONS["openvino"].open_session(model(models, "onnx"), 1, {})
+        BACKENDS["openvino"].open_session(model(models, "onnx"), 1, {})
 
 
 def make_bundle(folder: Path, models: Path) -> Path:
@@ -281,7 +282,7 @@ def make_bundle(folder: Path, models: Path) -> Path:
     tensors = np.stack([preprocess(folder / image, PREPROCESSING) for image in images])
     np.save(folder / "golden/tensors.npy", tensors)
     parts = []
-    for backend in BACKENDS:
+    for backend in NAMES:
         source = model(models, backend)
         for path in source.parent.glob(f"tiny{source.suffix}"):
             shutil.copy(path, folder / "models")
@@ -304,7 +305,7 @@ def make_bundle(folder: Path, models: Path) -> Path:
             Artifact(
                 name=f"tiny.fp32.{backend}",
                 model="tiny",
-                backend=backend,  # type: ignore[arg-type]
+                backend=backend,
                 precision=precision,
                 path=path,
                 sha256=files[path],
@@ -321,7 +322,7 @@ def make_bundle(folder: Path, models: Path) -> Path:
         golden=Golden(
             images=images,
             tensors="golden/tensors.npy",
-            expected={f"tiny.fp32.{backend}": f"golden/{backend}.npy" for backend in BACKENDS},
+            expected={f"tiny.fp32.{backend}": f"golden/{backend}.npy" for backend in NAMES},
             tolerance={"fp32": 1e-4},
         ),
         stand_in=None,
@@ -396,7 +397,7 @@ class TestCommand:
     ) -> None:
         assert command.main(["measure", str(bundle), "--threads", "2"]) == 0
         results = json.loads(capsys.readouterr().out)
-        assert [result["name"] for result in results] == [f"tiny.fp32.{backend}" for backend in BACKENDS]
+        assert [result["name"] for result in results] == [f"tiny.fp32.{backend}" for backend in NAMES]
         for result in results:
             assert result["runs"] >= 100
             assert 0 < result["p50_ms"] <= result["p90_ms"] <= result["p99_ms"]

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from edgetl.config.target import Target
-from edgetl.devices import DEVICES, Device
+from edgetl.config.target import types
+from edgetl.devices import DEVICES, Device, open_device
+from edgetl.devices.local import Local, LocalTarget
 from edgetl.runtime.manifest import Artifact
 
 ARTIFACT = Artifact("onnx-int8", "student", "onnx", "int8", "models/onnx-int8.onnx", "0" * 64, 1)
@@ -20,7 +21,8 @@ ARTIFACT = Artifact("onnx-int8", "student", "onnx", "int8", "models/onnx-int8.on
 
 @pytest.fixture(params=sorted(DEVICES))
 def device(request: pytest.FixtureRequest) -> Device:
-    return DEVICES[request.param](Target(name="here", kind=request.param, threads=(1, "all", 1)))
+    fields = {"name": "here", "kind": request.param, "threads": (1, "all", 1)}
+    return open_device(types()[request.param].model_validate(fields))
 
 
 def test_it_says_what_it_is_but_not_whose(device: Device) -> None:
@@ -34,9 +36,14 @@ def test_thread_counts_are_resolved_each_once(device: Device) -> None:
     assert device.threads() == tuple(sorted({1, len(os.sched_getaffinity(0))}))
 
 
-def test_a_worker_has_a_name_for_each_thread_count_and_opens_the_pushed_file(device: Device, tmp_path: Path) -> None:
+def test_a_worker_has_a_name_for_each_thread_count(device: Device, tmp_path: Path) -> None:
     where = device.push(tmp_path)
     workers = [device.worker(where, ARTIFACT, threads) for threads in (1, 2)]
     assert len({worker.name for worker in workers}) == 2
     assert [worker.threads for worker in workers] == [1, 2]
-    assert all(any(word.endswith("onnx-int8.onnx") for word in worker.argv) for worker in workers)
+
+
+def test_a_local_worker_opens_the_file_where_it_is(tmp_path: Path) -> None:
+    local = Local(LocalTarget(name="here"))
+    argv = local.worker(local.push(tmp_path), ARTIFACT, 1).argv
+    assert str(tmp_path / "models" / "onnx-int8.onnx") in argv

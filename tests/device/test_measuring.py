@@ -15,7 +15,7 @@ import pytest
 import edgetl
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.measuring import Effort, Measurement, measure
-from edgetl.runtime.workers import Running, Worker
+from edgetl.runtime.workers import Command
 
 ROOT = str(Path(edgetl.__file__).parent.parent)
 SHORT = Effort(rounds=4, runs=12, seconds=0.0, limit_s=2.0, warm_up_s=0.0)
@@ -34,11 +34,11 @@ serve(run, {"load_ms": 3.5, "first_ms": 2, "runtime": "sleep", "version": "1"})
 """
 
 
-def python(name: str, code: str, *arguments: str) -> Worker:
-    return Worker(name, (sys.executable, "-c", code, *arguments), env={"PYTHONPATH": ROOT})
+def python(name: str, code: str, *arguments: str) -> Command:
+    return Command(name, (sys.executable, "-c", code, *arguments), env={"PYTHONPATH": ROOT})
 
 
-def sleeper(name: str, seconds: float, log: Path) -> Worker:
+def sleeper(name: str, seconds: float, log: Path) -> Command:
     return python(name, SLEEPER, str(seconds), str(log), name)
 
 
@@ -80,7 +80,7 @@ def test_sixteen_workers_do_not_slow_each_other(tmp_path: Path) -> None:
 def test_an_idle_worker_uses_no_processor_time(tmp_path: Path) -> None:
     if not Path("/proc/self/stat").exists():
         pytest.skip("needs /proc")
-    with Running(sleeper("idle", 0.0, tmp_path / "log")) as running:
+    with sleeper("idle", 0.0, tmp_path / "log").start() as running:
         running.ready()
         running.run(1)
         stat = Path(f"/proc/{running._process.pid}/stat")
@@ -132,7 +132,7 @@ def test_a_missing_model_says_so_through_the_worker(tmp_path: Path) -> None:
     model = str(tmp_path / "none.onnx")
     argv = (sys.executable, "-m", "edgetl.runtime", "worker", "--path", model, "--backend", "onnx")
     with pytest.raises(WorkerError, match=r"exit code 5; its last line: .*none\.onnx: cannot be read"):
-        measure([Worker("tiny", argv, env={"PYTHONPATH": ROOT})])
+        measure([Command("tiny", argv, env={"PYTHONPATH": ROOT})])
 
 
 def test_a_measurement_is_one_flat_json_object(tmp_path: Path) -> None:

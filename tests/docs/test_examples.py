@@ -224,6 +224,14 @@ def _write_medmnist(path: Path, pictures: list[Path]) -> None:
     np.savez(path, **arrays)
 
 
+def test_the_reference_is_what_the_types_say_and_explains_every_field() -> None:
+    page = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
+    assert page == reference.page(), "run `python -m edgetl.config.reference --write docs/recipe.md`"
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) > 60
+    assert all(re.fullmatch(r"\| `\w+` \| .+ \| .+ \| .+[.] \|", row) for row in rows), "each with a meaning"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(page: Path, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.run_page(page, capsys)
@@ -247,11 +255,3 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
             heads = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             anchors = {re.sub(r"[^a-z0-9 _-]", "", head.lower()).replace(" ", "-") for head in heads}
             assert anchor in anchors, f"{page.name}: {target}"
-
-
-def test_the_reference_is_what_the_types_say_and_explains_every_field() -> None:
-    page = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
-    assert page == reference.page(), "run `python -m edgetl.config.reference --write docs/recipe.md`"
-    rows = [line for line in page.splitlines() if line.startswith("| `")]
-    assert len(rows) > 60
-    assert all(re.fullmatch(r"\| `\w+` \| .+ \| .+ \| .+[.] \|", row) for row in rows), "each with a meaning"

@@ -15,7 +15,7 @@ from edgetl.console.progress import Silent
 from edgetl.errors import EnvironmentFault
 from edgetl.models import backbones
 from edgetl.training.loop import Distillation, fit, predict_logits
-from edgetl.training.losses import dist
+from edgetl.training.losses.dist import dist
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -21,7 +21,7 @@ from edgetl.results.evaluation import Evaluation
 from edgetl.store import Store
 from edgetl.training.batches import TrainingData
 from edgetl.training.loop import Distillation, fit
-from edgetl.training.losses import dist
+from edgetl.training.losses.dist import dist
 
 _SIZE = 16
 

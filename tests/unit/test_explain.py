@@ -15,9 +15,9 @@ from malformed_recipes import VALID, Case
 from edgetl.commands import explain
 from edgetl.commands import schema as command
 from edgetl.config import loading, yaml_document
-from edgetl.config.json_schema import json_schema
+from edgetl.config.json_schema import by_kind, json_schema
 from edgetl.config.recipe import Recipe
-from edgetl.config.target import Target
+from edgetl.config.target import types
 from edgetl.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -43,8 +43,12 @@ def test_the_schema_takes_what_edgetl_takes() -> None:
         "data": {"exclude": ["a"], "labels": {}},
     }
     assert _is_valid({"name": "small", **several})
+    targets = by_kind(types(), "edgetl target")
+    jsonschema.Draft202012Validator.check_schema(targets)
     for path in sorted((ROOT / "targets").glob("*.yaml")):
-        assert _is_valid(yaml_document.read(path).value, json_schema(Target, "edgetl target")), path
+        assert _is_valid(yaml_document.read(path).value, targets), path
+    assert not _is_valid({"name": "here", "kind": "lokal"}, targets)
+    assert not _is_valid({"name": "here", "treads": [1]}, targets)
 
 
 # Names of sections, and of fields whose bounds a type alone cannot tell.

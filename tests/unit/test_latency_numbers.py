@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgetl.runtime import measuring
+from edgetl.runtime import measuring, workers
 from edgetl.runtime.measuring import DRIFT_LIMIT, SPREAD_LIMIT, Effort, Measurement, measure
-from edgetl.runtime.workers import Worker
+from edgetl.runtime.workers import Command
 
 QUICK = Effort(rounds=10, runs=100, seconds=0.2, limit_s=8.0, warm_up_s=0.0)
 
@@ -21,7 +21,7 @@ class FakeRunning:
 
     log: list[tuple[str, int]]
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Command) -> None:
         self.worker, self.asked = worker, list[int]()
         *first, last = map(float, worker.argv)
         self._times = itertools.chain(first, itertools.repeat(last))
@@ -48,13 +48,13 @@ class FakeRunning:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeRunning.log = []
-    monkeypatch.setattr(measuring, "Running", FakeRunning)
+    monkeypatch.setattr(workers, "Process", FakeRunning)
 
 
 def warmed(milliseconds: float, effort: Effort) -> tuple[int, list[int]]:
     """Runs in each turn, and what was run to find that out."""
-    running = FakeRunning(Worker("fake", (str(milliseconds),)))
-    return measuring._warm_up(running, effort), running.asked  # type: ignore[arg-type]
+    running = FakeRunning(Command("fake", (str(milliseconds),)))
+    return measuring._warm_up(running, effort), running.asked
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_model_is_warmed_up_in_pieces_of_a_tenth_of_a_second(
 
 @pytest.mark.parametrize(("count", "settling"), [(1, 0), (2, 1), (9, 1), (10, 2), (19, 2), (20, 3), (100, 11)])
 def test_the_first_runs_of_a_turn_are_not_counted(count: int, settling: int) -> None:
-    running = FakeRunning(Worker("fake", tuple(map(str, range(1000)))))
-    times = measuring._turn(running, count)  # type: ignore[arg-type]
+    running = FakeRunning(Command("fake", tuple(map(str, range(1000)))))
+    times = measuring._turn(running, count)
     assert running.asked == [settling + count]
     assert times == list(map(float, range(settling, settling + count)))
 
@@ -119,7 +119,7 @@ def test_both_the_runs_and_the_time_are_wanted(rounds: list[list[float]], enough
 def test_workers_start_one_after_the_other_and_run_in_rounds() -> None:
     advanced: list[tuple[str, int, int]] = []
     effort = Effort(rounds=3, runs=6, seconds=0.0, limit_s=8.0, warm_up_s=0.0)
-    plan = [Worker("a", ("1",)), Worker("b", ("4",), threads=2, batch=3), Worker("c", ("1",))]
+    plan = [Command("a", ("1",)), Command("b", ("4",), threads=2, batch=3), Command("c", ("1",))]
     results = measure(plan, "quick", seed=0, advance=lambda *words: advanced.append(words), effort=effort)
     starts = [(f"{name} ready", 0) for name in "abc"] + [(name, 2) for name in "abc"]
     assert FakeRunning.log[:6] == starts
@@ -154,7 +154,7 @@ def test_workers_start_one_after_the_other_and_run_in_rounds() -> None:
 def test_rounds_go_on_until_each_worker_has_its_time() -> None:
     advanced: list[int] = []
     effort = Effort(rounds=2, runs=2, seconds=0.01, limit_s=math.inf, warm_up_s=0.0)
-    plan = [Worker("steady", ("1",)), Worker("faster once warm", ("5", "5", "1"))]
+    plan = [Command("steady", ("1",)), Command("faster once warm", ("5", "5", "1"))]
     steady, faster = measure(plan, effort=effort, advance=lambda label, done, total: advanced.append(done))
     assert (len(faster.round_ms), faster.runs) == (10, 10)
     assert (len(steady.round_ms), steady.runs) == (10, 50)
@@ -163,19 +163,19 @@ def test_rounds_go_on_until_each_worker_has_its_time() -> None:
 
 def test_each_mode_has_its_effort(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "EFFORTS", {"quick": QUICK, "full": Effort(4, 8, 0.0, math.inf, 0.0)})
-    assert [measure([Worker("a", ("10",))], mode)[0].runs for mode in ("quick", "full")] == [100, 8]
-    assert measure([Worker("a", ("10",))])[0].mode == "quick"
+    assert [measure([Command("a", ("10",))], mode)[0].runs for mode in ("quick", "full")] == [100, 8]
+    assert measure([Command("a", ("10",))])[0].mode == "quick"
 
 
 def test_seeds_are_orders() -> None:
     orders = set()
     for seed in (0, 0, 1, 2, 3):
         FakeRunning.log = []
-        measure([Worker(name, ("10",)) for name in "abcd"], seed=seed, effort=QUICK)
+        measure([Command(name, ("10",)) for name in "abcd"], seed=seed, effort=QUICK)
         orders.add(tuple(name for name, count in FakeRunning.log if count))
     assert len(orders) == 4
     FakeRunning.log = []
-    plan = [Worker(name, ("10",)) for name in "abcd"]
+    plan = [Command(name, ("10",)) for name in "abcd"]
     measure(plan, seed=0, effort=QUICK)
     measure(plan, effort=QUICK)
     half = len(FakeRunning.log) // 2
@@ -186,7 +186,7 @@ def test_percentiles_are_over_all_runs_and_medians_over_each_round() -> None:
     rounds = [[float(value) for value in range(start, start + 20)] for start in (0, 20, 40, 60, 80)]
     rounds[-1].append(100.0)
     ready = {"ready": True, "load_ms": 1, "first_ms": 2}
-    result = measuring._summary(Worker("a", ()), "full", ready, None, rounds)
+    result = measuring._summary(Command("a", ()), "full", ready, None, rounds)
     assert (result.p50_ms, result.p90_ms, result.p99_ms) == (50.0, 90.0, 99.0)
     assert result.round_ms == (9.5, 29.5, 49.5, 69.5, 90.0)
     assert (result.runs, result.peak_rss_mb, result.mode) == (101, None, "full")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgetl.config import loading, target
+from edgetl.devices.local import LocalTarget
 from edgetl.errors import DataError, EdgetlError, RecipeError, UsageError
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -108,17 +109,17 @@ def test_the_recipe_survives_its_own_json(recipe: Path) -> None:
 
 
 def test_targets_are_found_by_name_beside_the_recipe_first(tmp_path: Path) -> None:
-    assert target.load("local_cpu", tmp_path).threads == (1, "all")
+    assert target.load("local_cpu", tmp_path) == LocalTarget(name="local_cpu", threads=(1, "all"))
     (tmp_path / "targets").mkdir()
     (tmp_path / "targets" / "local_cpu.yaml").write_text("name: local_cpu\nthreads: [3]\n")
-    assert target.load("local_cpu", tmp_path).threads == (3,)
+    assert target.load("local_cpu", tmp_path) == LocalTarget(name="local_cpu", threads=(3,))
     with pytest.raises(RecipeError, match="did you mean 'local_cpu'"):
         target.load("local_gpu", tmp_path)
 
 
 def test_a_target_given_by_its_path_belongs_to_the_project(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("name: mine\nthreads: [3]\n")
-    assert target.load("mine.yaml", tmp_path).threads == (3,)
+    assert target.load("mine.yaml", tmp_path) == LocalTarget(name="mine", threads=(3,))
 
 
 def test_files_of_weights_are_found_where_the_command_runs_or_at_the_project(
@@ -143,3 +144,21 @@ def test_files_of_weights_are_found_where_the_command_runs_or_at_the_project(
     (elsewhere / "none").touch()
     assert found("student.weights=none") == "none"
     assert found("student.weights=~nobody123/w.pth") == "~nobody123/w.pth"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: a\nkind: lokal\n", "a.yaml:2:1: kind: got \"lokal\", expected local; did you mean 'local'?"),
+        ("name: a\nkind: 3\n", "a.yaml:2:1: kind: got 3, expected local"),
+        ("name: a\ntreads: [1]\n", "a.yaml:2:1: treads: unknown field; did you mean 'threads'?"),
+        ("name: a\nthreads: [0]\n", "a.yaml:2:11: threads.0: got 0, expected at least 1 or all"),
+        ("- a\n", 'a.yaml:1:1: the document: got ["a"], expected a mapping of fields'),
+    ],
+)
+def test_a_wrong_target_is_placed_and_explained(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        target.load(str(path), tmp_path)
+    assert str(caught.value).removeprefix(f"{tmp_path}/") == said

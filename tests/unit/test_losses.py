@@ -13,7 +13,9 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from edgetl.errors import DataError
 from edgetl.tasks import classify
-from edgetl.training.losses import DISTIL_LOSSES, dist, kd, kd_standardized
+from edgetl.training.losses import DISTIL_LOSSES
+from edgetl.training.losses.dist import dist
+from edgetl.training.losses.kd import kd, kd_standardized
 
 
 def _logits(seed: int, rows: int = 16, classes: int = 5) -> torch.Tensor:
@@ -24,7 +26,7 @@ def _logits(seed: int, rows: int = 16, classes: int = 5) -> torch.Tensor:
 @given(seed=st.integers(0, 1000), temperature=st.floats(0.5, 8.0))
 @settings(max_examples=25, deadline=None)
 def test_a_student_that_agrees_costs_nothing_and_another_something(name: str, seed: int, temperature: float) -> None:
-    loss = DISTIL_LOSSES[name]
+    loss = DISTIL_LOSSES[name].function()
     teacher = _logits(seed)
     assert loss(teacher, teacher, temperature).item() == pytest.approx(0.0, abs=1e-4)
     assert loss(_logits(seed + 5000), teacher, temperature).item() > 1e-3
@@ -32,7 +34,7 @@ def test_a_student_that_agrees_costs_nothing_and_another_something(name: str, se
 
 @pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
 def test_following_the_gradient_leads_to_the_teacher(name: str) -> None:
-    loss, teacher = DISTIL_LOSSES[name], _logits(1)
+    loss, teacher = DISTIL_LOSSES[name].function(), _logits(1)
     student = _logits(2).requires_grad_()
     optimizer = torch.optim.Adam([student], lr=0.1)
     first = loss(student, teacher, 2.0).item()
@@ -47,7 +49,7 @@ def test_following_the_gradient_leads_to_the_teacher(name: str) -> None:
 def test_confident_and_constant_outputs_give_finite_gradients(name: str) -> None:
     extreme = torch.tensor([[60.0, -60.0, 0.0], [0.0, 0.0, 0.0]])
     student = torch.zeros(2, 3, requires_grad=True)
-    DISTIL_LOSSES[name](student, extreme, 1.0).backward()  # type: ignore[no-untyped-call]
+    DISTIL_LOSSES[name].function()(student, extreme, 1.0).backward()  # type: ignore[no-untyped-call]
     assert student.grad is not None
     assert torch.isfinite(student.grad).all()
 

@@ -14,7 +14,8 @@ from torch import nn
 from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
 from edgetl.models import hub, weights
 from edgetl.models.architecture import plain
-from edgetl.models.attention import KINDS, LAYERS
+from edgetl.models.attention import ATTENTION
+from edgetl.models.attention.layers import layers
 from edgetl.models.backbones import Network, create
 
 _SIZE = 64
@@ -22,7 +23,7 @@ _BACKBONES = ("mobilenetv3_small_100", "mobilenetv4_conv_small", "tf_efficientne
 
 
 def _attention(network: nn.Module) -> list[nn.Module]:
-    return [module for module in network.modules() if isinstance(module, LAYERS)]
+    return [module for module in network.modules() if isinstance(module, layers())]
 
 
 def _save_timm(path: Path, backbone: str, classes: int, spoil: str | None = None) -> dict[str, torch.Tensor]:
@@ -33,7 +34,7 @@ def _save_timm(path: Path, backbone: str, classes: int, spoil: str | None = None
     return dict(state)
 
 
-@pytest.mark.parametrize("attention", [None, "none", *KINDS])
+@pytest.mark.parametrize("attention", [None, "none", *ATTENTION])
 @pytest.mark.parametrize("backbone", _BACKBONES)
 def test_every_attention_fits_every_kind_of_backbone(backbone: str, attention: str | None) -> None:
     network, used = create(backbone, 7, attention=attention)
@@ -49,8 +50,8 @@ def test_every_attention_fits_every_kind_of_backbone(backbone: str, attention: s
 def test_attention_replaces_squeeze_and_excite_only_where_the_backbone_has_it() -> None:
     plain, _ = create("mobilenetv3_small_100", 3)
     coord, _ = create("mobilenetv3_small_100", 3, attention="coord")
-    places = [name for name, module in plain.named_modules() if isinstance(module, LAYERS)]
-    assert [name for name, module in coord.named_modules() if isinstance(module, LAYERS)] == places
+    places = [name for name, module in plain.named_modules() if isinstance(module, layers())]
+    assert [name for name, module in coord.named_modules() if isinstance(module, layers())] == places
     assert {type(module).__name__ for module in _attention(coord)} == {"CoordAttn"}
     assert any(isinstance(module, nn.Hardsigmoid) for module in _attention(coord)[0].modules())  # the backbone's gate
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import tiny_bundle
-from tiny_bundle import FakeSession
+from tiny_bundle import FakeSession, stub
 
 from edgetl.runtime import __main__ as command
+from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
-from edgetl.runtime.sessions import SESSIONS, Runtime
-from edgetl.runtime.workers import Worker
+from edgetl.runtime.workers import Command
 
 
 @pytest.fixture
@@ -63,10 +63,10 @@ def missing() -> str:
 def test_predict_takes_the_first_artefact_that_can_run(
     bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SESSIONS, "onnx", Runtime(SESSIONS["onnx"].open_session, missing))
+    monkeypatch.setitem(BACKENDS, "onnx", stub("onnx", says=missing))
     assert command.main(["predict", str(bundle), str(bundle / "golden/0.png")]) == 0
     assert lines(capsys)[0]["artifact"] == "blue"
-    monkeypatch.setitem(SESSIONS, "openvino", Runtime(SESSIONS["onnx"].open_session, missing))
+    monkeypatch.setitem(BACKENDS, "openvino", stub("openvino", says=missing))
     assert command.main(["predict", str(bundle), str(bundle / "golden/0.png")]) == 3
     assert "none of the bundle's runtimes is installed" in capsys.readouterr().err
 
@@ -142,7 +142,7 @@ def test_measure_asks_for_what_was_said(
 ) -> None:
     asked: list[Any] = []
 
-    def measure(plan: list[Worker], *how: object) -> list[Any]:
+    def measure(plan: list[Command], *how: object) -> list[Any]:
         asked.append(([(worker.name, worker.threads) for worker in plan], *how))
         return []
 
@@ -188,7 +188,7 @@ def test_other_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
 def test_info_says_what_is_installed(
     opened: list[FakeSession], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SESSIONS, "tflite", Runtime(SESSIONS["onnx"].open_session, missing))
+    monkeypatch.setitem(BACKENDS, "tflite", stub("tflite", says=missing))
     assert command.main(["info"]) == 0
     (info,) = lines(capsys)
     assert info["runtimes"] == {"onnx": "1", "openvino": "1", "tflite": None}
@@ -202,7 +202,7 @@ def test_verify_fails_only_for_what_failed(
     def absent(*arguments: object) -> Any:
         raise MissingRuntime("not here")
 
-    monkeypatch.setitem(SESSIONS, "onnx", Runtime(absent, missing))
+    monkeypatch.setitem(BACKENDS, "onnx", stub("onnx", absent, missing))
     assert command.main(["verify", str(bundle), "--threads", "3"]) == 0
     checks = {check["artifact"]: check for check in lines(capsys)[0] if check["check"] == "outputs"}
     assert (checks["red"]["passed"], checks["red"]["skipped"]) == (None, True)
@@ -212,5 +212,5 @@ def test_verify_fails_only_for_what_failed(
     def broken(*arguments: object) -> Any:
         raise IntegrityError("does not load")
 
-    monkeypatch.setitem(SESSIONS, "onnx", Runtime(broken, missing))
+    monkeypatch.setitem(BACKENDS, "onnx", stub("onnx", broken, missing))
     assert command.main(["verify", str(bundle)]) == 5

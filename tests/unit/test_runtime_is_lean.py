@@ -80,9 +80,9 @@ def test_the_copy_speaks_for_itself(tmp_path: Path) -> None:
 def test_what_is_missing_is_said_with_a_hint(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['onnxruntime'] = None\n"
-        "from edgetl_runtime.sessions import SESSIONS\n"
+        "from edgetl_runtime.backends import BACKENDS\n"
         "from edgetl_runtime.errors import MissingRuntime\n"
-        "try: SESSIONS['onnx'].version()\n"
+        "try: BACKENDS['onnx'].version()\n"
         "except MissingRuntime as exc: print(exc, exc.exit_code)"
     )
     assert "pip install onnxruntime 3" in python("-c", code, root=copied(tmp_path))
@@ -93,7 +93,7 @@ def test_opening_the_runtimes_writes_nothing_into_the_home_folder(tmp_path: Path
     home = tmp_path / "home"
     home.mkdir()
     code = f"import os; os.environ['HOME'] = {str(home)!r}\n" + (
-        "from edgetl_runtime.sessions import SESSIONS\nfor runtime in SESSIONS.values(): runtime.version()"
+        "from edgetl_runtime.backends import BACKENDS\nfor runtime in BACKENDS.values(): runtime.version()"
     )
     python("-c", code, root=copied(tmp_path))
     assert list(home.iterdir()) == []

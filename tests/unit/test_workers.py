@@ -11,17 +11,17 @@ import pytest
 from edgetl.runtime import serving, workers
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.manifest import Artifact
-from edgetl.runtime.workers import Running, Worker, local_worker
+from edgetl.runtime.workers import Command, Process, local_worker
 
 READY = 'print(\'{"ready": true, "load_ms": 1.5, "first_ms": 2}\', flush=True)'
 ANSWERS = "import sys\nfor line in sys.stdin: print({answer!r} if line != 'quit\\n' else {last!r}, flush=True)"
 
 
-def start(*lines: str) -> Running:
-    return Running(Worker("tiny", (sys.executable, "-S", "-c", "\n".join(lines))))
+def start(*lines: str) -> Process:
+    return Process(Command("tiny", (sys.executable, "-S", "-c", "\n".join(lines))))
 
 
-def answering(answer: str, last: str = "null") -> Running:
+def answering(answer: str, last: str = "null") -> Process:
     return start(READY, ANSWERS.format(answer=answer, last=last))
 
 
@@ -95,7 +95,7 @@ def test_it_is_gone_once_the_block_ends() -> None:
 
 def test_a_command_that_does_not_exist_is_named() -> None:
     with pytest.raises(WorkerError, match=r"^tiny: cannot start no-such-program: No such file"):
-        Running(Worker("tiny", ("no-such-program",)))
+        Process(Command("tiny", ("no-such-program",)))
 
 
 @pytest.mark.parametrize("moment", ["START_TIMEOUT_S", "ANSWER_TIMEOUT_S"])
@@ -113,7 +113,7 @@ def test_the_environment_of_a_worker_is_added_to_this_ones(monkeypatch: pytest.M
     monkeypatch.setenv("EDGETL_OF_PARENT", "1")
     code = 'import os; print(os.environ["EDGETL_OF_PARENT"] + os.environ["EDGETL_OF_WORKER"], file=__import__("sys").stderr)'
     with (
-        Running(Worker("tiny", (sys.executable, "-S", "-c", code), env={"EDGETL_OF_WORKER": "2"})) as one,
+        Process(Command("tiny", (sys.executable, "-S", "-c", code), env={"EDGETL_OF_WORKER": "2"})) as one,
         pytest.raises(WorkerError, match="its last line: 12"),
     ):
         one.ready()
@@ -135,7 +135,7 @@ def test_a_local_worker_opens_the_file_with_its_options(tmp_path: Path, monkeypa
     assert local_worker(tmp_path, artifact) == replace(
         worker, argv=(*worker.argv[:9], "1", *worker.argv[10:]), threads=1
     )
-    assert (Worker("x", ()).threads, Worker("x", ()).batch) == (1, 1)
+    assert (Command("x", ()).threads, Command("x", ()).batch) == (1, 1)
     root, before = worker.env["PYTHONPATH"].split(":")
     assert (Path(root) / "edgetl/runtime/workers.py").is_file()
     assert before == "/elsewhere"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgetl.runtime.backends import BACKENDS, Backend
 from edgetl.runtime.manifest import Artifact, Golden, Manifest, OperatingPoint, TensorSpec
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
-from edgetl.runtime.sessions import SESSIONS, Runtime
 
 LABELS = ("mel", "nv", "bkl")
 SIZE = 4
@@ -51,6 +52,27 @@ class FakeSession:
         }
 
 
+@dataclass(frozen=True)
+class Stub(Backend):
+    """A backend of the table whose runtime is two functions."""
+
+    opens: Callable[[Path, int, Mapping[str, str]], Any] = FakeSession
+    says: Callable[[], str] = lambda: "1"
+
+    def open_session(self, path: Path, threads: int, options: Mapping[str, str]) -> Any:
+        return self.opens(path, threads, options)
+
+    def version(self) -> str:
+        return self.says()
+
+
+def stub(name: str, opens: Callable[..., Any] = FakeSession, says: Callable[[], str] = lambda: "1") -> Stub:
+    """The entry of `name` with another runtime."""
+    return Stub(
+        **{field.name: getattr(BACKENDS[name], field.name) for field in fields(Backend)}, opens=opens, says=says
+    )
+
+
 def install(monkeypatch: pytest.MonkeyPatch, opened: list[FakeSession] | None = None) -> None:
     """Let the fake stand in for ONNX Runtime and OpenVINO; sessions that are opened are appended to `opened`."""
 
@@ -61,7 +83,7 @@ def install(monkeypatch: pytest.MonkeyPatch, opened: list[FakeSession] | None = 
         return session
 
     for backend in ("onnx", "openvino"):
-        monkeypatch.setitem(SESSIONS, backend, Runtime(open_session, lambda: "1"))
+        monkeypatch.setitem(BACKENDS, backend, stub(backend, open_session))
 
 
 def write(folder: Path) -> Path:

@@ -76,7 +76,7 @@ def build(project: Path, *overrides: str, progress: Progress | None = None, fres
     write_whole(project / "tiny.yaml", RECIPE)  # another process may be reading it
     loaded = load(project / "tiny.yaml", overrides)
     with (
-        mock.patch.object(pipeline, "STAGES", STAGES),
+        mock.patch.object(pipeline, "all_stages", return_value=STAGES),
         mock.patch.object(preflight, "check"),
         mock.patch.object(sources, "fingerprint", return_value="data"),
     ):

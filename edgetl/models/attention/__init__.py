@@ -1,14 +1,68 @@
-"""Attention by name, put where the backbone has squeeze-and-excite, or where it would have it.
+"""Attention by name, put where the backbone has squeeze-and-excite, or where it would have it (`placement`)."""
 
-kind    what it is                                                             paper
-se      squeeze-and-excite: one weight a channel from the pooled channels      https://arxiv.org/abs/1709.01507
-eca     one weight a channel from its neighbours, a 1-D convolution            https://arxiv.org/abs/1910.03151
-cbam    channel weights from mean and max, then a spatial map                  https://arxiv.org/abs/1807.06521
-coord   weights along the height and along the width                           https://arxiv.org/abs/2103.02907
-none    taken away
-"""
+from __future__ import annotations
 
-from edgetl.models.attention.layers import KINDS, LAYERS
-from edgetl.models.attention.placement import Placement, place
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
-__all__ = ["KINDS", "LAYERS", "Placement", "place"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["ATTENTION", "NONE", "Attention"]
+
+NONE = "none"
+"""What recipes write to take the backbone's own attention away."""
+
+
+@dataclass(frozen=True)
+class Attention:
+    """A kind of attention by its name in recipes.
+
+    about: what it is, in a few words, and its paper.
+    load: MODULE:FUNCTION that makes a layer from the number of its channels and the name of its gate ("sigmoid",
+        "hard_sigmoid"); the layer maps [B, channels, H, W] to the same shape.
+    layer: MODULE:CLASS of that layer.
+    """
+
+    name: str
+    about: str
+    load: str
+    layer: str
+
+    def build(self, channels: int, gate: str) -> nn.Module:
+        """A new layer; brings torch."""
+        make = cast("Callable[[int, str], nn.Module]", pkgutil.resolve_name(self.load))
+        return make(channels, gate)
+
+
+_ENTRIES = (
+    Attention(
+        "se",
+        "one weight a channel from the pooled channels (Hu et al., 2018)",  # https://arxiv.org/abs/1709.01507
+        f"{__name__}.layers:squeeze_excite",
+        "timm.models._efficientnet_blocks:SqueezeExcite",
+    ),
+    Attention(
+        "eca",
+        "one weight a channel from its neighbours, a 1-D convolution (Wang et al., 2020)",  # https://arxiv.org/abs/1910.03151
+        f"{__name__}.layers:eca",
+        f"{__name__}.eca:Eca",
+    ),
+    Attention(
+        "cbam",
+        "channel weights from mean and max, then a spatial map (Woo et al., 2018)",  # https://arxiv.org/abs/1807.06521
+        f"{__name__}.layers:cbam",
+        "timm.layers.cbam:CbamModule",
+    ),
+    Attention(
+        "coord",
+        "weights along the height and along the width (Hou et al., 2021)",  # https://arxiv.org/abs/2103.02907
+        f"{__name__}.layers:coord",
+        "timm.layers.coord_attn:CoordAttn",
+    ),
+)
+
+ATTENTION: dict[str, Attention] = {attention.name: attention for attention in _ENTRIES}
+"""By name, as `student.attention` of a recipe takes them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pkgutil
 
 from timm.layers import make_divisible
 from timm.layers.cbam import CbamModule
@@ -11,37 +11,39 @@ from timm.layers.squeeze_excite import SEModule
 from timm.models._efficientnet_blocks import SqueezeExcite
 from torch import nn
 
+from edgetl.models.attention import ATTENTION
 from edgetl.models.attention.eca import Eca
 
-__all__ = ["KINDS", "LAYERS", "SQUEEZE_EXCITE"]
+__all__ = ["SQUEEZE_EXCITE", "cbam", "coord", "eca", "layers", "squeeze_excite"]
 
 SQUEEZE_EXCITE = (SqueezeExcite, SEModule)
 """The two classes of squeeze-and-excite that timm's compact backbones come with."""
 
-LAYERS = (*SQUEEZE_EXCITE, Eca, CbamModule, CoordAttn)
-"""Every class of attention that a network of edgetl can hold."""
+
+def layers() -> tuple[type[nn.Module], ...]:
+    """Every class of attention that a network of edgetl can hold."""
+    return (*SQUEEZE_EXCITE, *(pkgutil.resolve_name(attention.layer) for attention in ATTENTION.values()))
 
 
-def _se(channels: int, gate: str) -> nn.Module:
+def squeeze_excite(channels: int, gate: str) -> nn.Module:
+    """As in MobileNetV3, with a quarter of the channels between the two convolutions."""
     layer: nn.Module = SqueezeExcite(channels, rd_ratio=0.25, rd_round_fn=make_divisible, gate_layer=gate)
     return layer
 
 
-def _eca(channels: int, gate: str) -> nn.Module:
+def eca(channels: int, gate: str) -> nn.Module:
+    """The kernel's size follows from the channels."""
     layer: nn.Module = Eca(channels, gate_layer=gate)
     return layer
 
 
-def _cbam(channels: int, gate: str) -> nn.Module:
-    # A divisor of 8 keeps the reduced channels on the grid that pruning rounds to and int8 kernels like.
+def cbam(channels: int, gate: str) -> nn.Module:
+    """A divisor of 8 keeps the reduced channels on the grid that pruning rounds to and int8 kernels like."""
     layer: nn.Module = CbamModule(channels, rd_divisor=8, gate_layer=gate)
     return layer
 
 
-def _coord(channels: int, gate: str) -> nn.Module:
+def coord(channels: int, gate: str) -> nn.Module:
+    """With timm's own reduction."""
     layer: nn.Module = CoordAttn(channels, gate_layer=gate)
     return layer
-
-
-KINDS: dict[str, Callable[[int, str], nn.Module]] = {"cbam": _cbam, "coord": _coord, "eca": _eca, "se": _se}
-"""A layer from the number of its channels and the name of its gate; it maps [B, channels, H, W] to the same shape."""

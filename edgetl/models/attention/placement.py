@@ -13,11 +13,11 @@ from typing import Any
 from torch import nn
 
 from edgetl.errors import UsageError
-from edgetl.models.attention.layers import KINDS, SQUEEZE_EXCITE
+from edgetl.models.attention import ATTENTION, NONE
+from edgetl.models.attention.layers import SQUEEZE_EXCITE
 
 __all__ = ["Placement", "place"]
 
-_NONE = "none"
 _SLOT = "se"
 _PROJECTIONS = {
     "DepthwiseSeparableConv": "conv_pw",
@@ -47,12 +47,12 @@ def place(body: nn.Module, kind: str | None) -> Placement:
     Raises:
         UsageError: an unknown kind, or a backbone without a place for it.
     """
-    if kind is not None and kind not in KINDS and kind != _NONE:
-        raise UsageError(f"attention: got {kind!r}, expected one of {', '.join((_NONE, *KINDS))}")
+    if kind is not None and kind not in ATTENTION and kind != NONE:
+        raise UsageError(f"attention: got {kind!r}, expected one of {', '.join((NONE, *ATTENTION))}")
     existing = [name for name, module in body.named_modules() if isinstance(module, SQUEEZE_EXCITE)]
-    if kind is None or (kind == _NONE and not existing) or (kind == "se" and existing):
+    if kind is None or (kind == NONE and not existing) or (kind == "se" and existing):
         return Placement(kind)
-    if kind == _NONE:
+    if kind == NONE:
         for name in existing:
             body.set_submodule(name, nn.Identity())
         return Placement(kind, removed=tuple(existing))
@@ -63,7 +63,7 @@ def place(body: nn.Module, kind: str | None) -> Placement:
             hint="leave attention out, or take a MobileNetV2/V3/V4 or EfficientNet backbone",
         )
     for name, (channels, gate) in slots.items():
-        body.set_submodule(name, KINDS[kind](channels, gate))
+        body.set_submodule(name, ATTENTION[kind].build(channels, gate))
     return Placement(kind, placed=tuple(slots), removed=tuple(existing))
 
 

@@ -1,17 +1,16 @@
-"""The inference runtimes, one file each, all behind the same three names."""
+"""Artefacts, loaded and ready: one file an inference runtime, each with `open_session` and `version`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from ..backends import BACKENDS
 from ..errors import IntegrityError
 from ..manifest import Artifact, Manifest
-from . import onnx, openvino, tflite
 from .edges import Image, Probabilities, Shape
 
-__all__ = ["SESSIONS", "Runtime", "Session", "open_artifact"]
+__all__ = ["Session", "open_artifact"]
 
 
 class Session(Protocol):
@@ -29,20 +28,6 @@ class Session(Protocol):
         """runtime, version, compute_precision, accelerator, placement: what really computes."""
 
 
-class Runtime(NamedTuple):
-    """How one backend's files are opened, and which version of its runtime is installed."""
-
-    open_session: Callable[[Path, int, Mapping[str, str]], Session]
-    version: Callable[[], str]
-
-
-SESSIONS: Mapping[str, Runtime] = {
-    "onnx": Runtime(onnx.open_session, onnx.version),
-    "openvino": Runtime(openvino.open_session, openvino.version),
-    "tflite": Runtime(tflite.open_session, tflite.version),
-}
-
-
 def open_artifact(bundle: Path, artifact: Artifact, threads: int = 1) -> Session:
     """Open an artefact of a bundle, once its files are what the manifest says: runtimes load damaged ones silently.
 
@@ -52,7 +37,7 @@ def open_artifact(bundle: Path, artifact: Artifact, threads: int = 1) -> Session
     """
     manifest = Manifest.read(bundle)
     path = manifest.intact(bundle, artifact)
-    session = SESSIONS[artifact.backend].open_session(path, threads, artifact.runtime_options)
+    session = BACKENDS[artifact.backend].open_session(path, threads, artifact.runtime_options)
     got = (session.input_shape, session.output_shape)
     expected = (manifest.inputs[0].shape, manifest.outputs[0].shape)
     if got != expected:

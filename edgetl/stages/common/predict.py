@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from edgetl.data.decode import batches
 from edgetl.data.records import Record
+from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.preprocessing import Preprocessing
-from edgetl.runtime.sessions import SESSIONS, Session
+from edgetl.runtime.sessions import Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def open_file(backend: str, path: Path, options: Mapping[str, str]) -> Session:
     """An artefact that is not in a bundle yet, on every core that this process may use."""
-    return SESSIONS[backend].open_session(path, usable_cores(), options)
+    return BACKENDS[backend].open_session(path, usable_cores(), options)
 
 
 def outputs(

@@ -88,7 +88,7 @@ def distillation(settings: Distil, teacher: nn.Module | None, weight: float) -> 
     """What the recipe's loss asks of `teacher`; None where nothing is asked, which spares its forward pass."""
     if teacher is None or weight == 0:
         return None
-    return Distillation(teacher, DISTIL_LOSSES[settings.loss], weight, settings.temperature)
+    return Distillation(teacher, DISTIL_LOSSES[settings.loss].function(), weight, settings.temperature)
 
 
 def validation_logits(network: nn.Module, data: TrainingData) -> NDArray[np.float32]:

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from edgetl.runtime import labels as label_files
 from edgetl.runtime import manifest as manifests
 from edgetl.runtime.manifest import Golden, Manifest, OperatingPoint, TensorSpec
 from edgetl.stages.common.settings import preprocessing_of
+from edgetl.stages.common.tools import tool_versions
 
 # How far another processor may be off: fp32 sums in another order give 1e-6; int8 kernels round ties in their own way, and
 # a tie that falls elsewhere early in the network moves a probability by some hundredths.
@@ -87,11 +87,10 @@ def _golden(
 
 
 def _provenance(loaded: Loaded, report: Report) -> Mapping[str, Any]:
-    tools = ("torch", "timm", "onnxruntime", "openvino", "litert-torch", "ai-edge-quantizer", "torch-pruning", "nncf")
     return {
         "recipe": report.recipe,
         "seed": loaded.recipe.seed,
-        "tools": {tool: metadata.version(tool) for tool in tools},
+        "tools": tool_versions(loaded.recipe.export),
         "stages": {stage.name: stage.key for stage in report.stages},
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +28,10 @@ from edgetl.results.report import (
 )
 from edgetl.results.training import DistilResult, Epoch, PruneResult, TeachResult
 from edgetl.stages.common.networks import TEACHERS
+from edgetl.stages.common.tools import tool_versions
 
 if TYPE_CHECKING:
     from edgetl.stages.common.stage import Step
-
-_TOOLS = (
-    *("torch", "timm", "torch-pruning", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch"),
-    *("ai-edge-quantizer", "ai-edge-litert", "numpy"),
-)
 
 Folders = Mapping[str, Path]
 """Of the finished stages, by name."""
@@ -58,7 +53,7 @@ def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: Stag
         name=loaded.recipe.name,
         recipe=without_paths(loaded.recipe),
         stand_in=loaded.stand_in,
-        environment=environment(latency.targets),
+        environment=environment(loaded.recipe.export, latency.targets),
         data=data,
         models=tuple(
             ReportedModel(
@@ -96,12 +91,12 @@ def _stages(steps: Sequence[Step]) -> Iterator[StageRun]:
             )
 
 
-def environment(targets: Mapping[str, Machine]) -> Environment:
-    """This machine and its tools, beside the machines of the targets."""
+def environment(backends: Sequence[str], targets: Mapping[str, Machine]) -> Environment:
+    """This machine and the tools of these backends, beside the machines of the targets."""
     return Environment(
         **vars(machine()),
         python=platform.python_version(),
-        tools={tool: metadata.version(tool) for tool in _TOOLS},
+        tools=tool_versions(backends),
         targets=targets,
     )
 

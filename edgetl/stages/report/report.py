@@ -78,7 +78,7 @@ def _key(loaded: Loaded, steps: Sequence[Step]) -> str:
         "version": VERSION,
         "edgetl": __version__,
         "recipe": collect.without_paths(loaded.recipe),
-        "environment": asdict(collect.environment({})),
+        "environment": asdict(collect.environment(loaded.recipe.export, {})),
         "stages": digests,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]

@@ -6,22 +6,38 @@ Every loss takes student logits [B, C], teacher logits [B, C] and a temperature 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from edgetl.training.losses.dist import dist
-from edgetl.training.losses.kd import kd, kd_standardized
+__all__ = ["DISTIL_LOSSES", "DistilLoss", "Loss"]
 
-__all__ = ["DISTIL_LOSSES", "DistilLoss", "dist", "kd", "kd_standardized"]
+DistilLoss = Callable[["Tensor", "Tensor", float], "Tensor"]
+"""(student logits [B, C], teacher logits [B, C], temperature) -> scalar."""
 
-DistilLoss = Callable[[Tensor, Tensor, float], Tensor]
 
-DISTIL_LOSSES: Mapping[str, DistilLoss] = MappingProxyType(
-    {
-        "dist": dist,
-        "kd": kd,
-        "kd_standardized": kd_standardized,
-    }
+@dataclass(frozen=True)
+class Loss:
+    """A loss by its name in recipes. about: what it is, in a few words, and its paper. load: MODULE:FUNCTION."""
+
+    name: str
+    about: str
+    load: str
+
+    def function(self) -> DistilLoss:
+        """The loss itself; brings torch."""
+        return cast(DistilLoss, pkgutil.resolve_name(self.load))
+
+
+_ENTRIES = (
+    Loss("dist", "correlations over classes and over the batch (Huang et al., 2022)", f"{__name__}.dist:dist"),
+    Loss("kd", "softened probabilities (Hinton et al., 2015)", f"{__name__}.kd:kd"),
+    Loss("kd_standardized", "kd of z-scored logits (Sun et al., 2024)", f"{__name__}.kd:kd_standardized"),
 )
+
+DISTIL_LOSSES: dict[str, Loss] = {loss.name: loss for loss in _ENTRIES}
+"""By name, as `distil.loss` of a recipe takes them."""
