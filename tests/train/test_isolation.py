@@ -125,7 +125,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
     before = Path.cwd()
     os.chdir(place / "empty")
     try:
-        for stage in pipeline.STAGES:
+        for stage in pipeline.all_stages():
             if stage.active(loaded.recipe):
                 folder = place / stage.name
                 alone, inputs = _alone(stage, build, folder)
@@ -145,7 +145,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
 
 
 def test_every_stage_runs_on_what_it_names(build: Build) -> None:
-    assert list(build.results) == [stage.name for stage in pipeline.STAGES if stage.active(build.loaded.recipe)]
+    assert list(build.results) == [stage.name for stage in pipeline.all_stages() if stage.active(build.loaded.recipe)]
     assert not any((build.loaded.project.parent / "empty").iterdir()), "nothing is written where the command runs"
 
 
@@ -153,11 +153,11 @@ def test_a_stage_keys_each_field_that_it_reads(build: Build) -> None:
     recipe, project = build.loaded.recipe, build.loaded.project
     unsaid = {
         (stage.name, path)
-        for stage in pipeline.STAGES
+        for stage in pipeline.all_stages()
         for path in build.fields.get(stage.name, set()) - ONE_VALUE
         if stage.settings(recipe) == stage.settings(tiny_project.read(project, REAL_WEIGHTS | CHANGES[path][0]).recipe)
     }
     assert unsaid == _COVERED.keys()
-    stages = {stage.name: stage for stage in pipeline.STAGES}
+    stages = {stage.name: stage for stage in pipeline.all_stages()}
     for (name, _), need in _COVERED.items():
         assert need in stages[name].needs

@@ -22,7 +22,7 @@ from edgetl.tasks import classify
 from edgetl.training.batches import TrainingData, as_input, epoch_batches, plain_batches
 from edgetl.training.ema import WeightAverage, recalibrate
 from edgetl.training.loop import Distillation, Fit, fit
-from edgetl.training.losses import kd, kd_standardized
+from edgetl.training.losses.kd import kd, kd_standardized
 from edgetl.training.mixing import mixed
 from edgetl.training.optimizer import adamw, hold_backbone, set_learning_rate
 from edgetl.training.schedules import warmup_cosine

@@ -79,7 +79,7 @@ def test_relu6_leaves_no_hard_swish_and_keeps_the_gates() -> None:
         ({"backbone": "hf-hub:someone/something"}, "expected the name of a timm model"),
         (
             {"backbone": "mobilenetv3_small_100", "attention": "coordinate"},
-            "expected one of none, cbam, coord, eca, se",
+            "expected one of none, se, eca, cbam, coord",
         ),
         ({"backbone": "mobilenetv3_small_100", "activation": "gelu"}, "expected one of hard_swish, relu, relu6, silu"),
         ({"backbone": "resnet18", "attention": "coord"}, "no block with a place for 'coord'"),
