@@ -111,7 +111,7 @@ class TestEverySession:
 MODULES = {"onnx": ["onnxruntime"], "openvino": ["openvino"], "tflite": ["ai_edge_litert", "tflite_runtime"]}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", NAMES)
 def test_a_runtime_that_is_not_installed_is_named_with_the_way_to_get_it(
     models: Path, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +134,7 @@ os.write(2, b"stderr")
 """
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", NAMES)
 def test_a_session_opens_silently_and_leaves_the_streams_alone(models: Path, backend: str) -> None:
     command = [sys.executable, "-c", QUIET, backend, str(model(models, backend))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
