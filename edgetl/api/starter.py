@@ -13,6 +13,7 @@ from typing import Any
 
 from edgetl.config.yaml_document import inline
 from edgetl.data.discovery import Discovery
+from edgetl.data.readers import READERS
 from edgetl.data.records import group_of
 from edgetl.errors import DataError
 from edgetl.errors.wording import quoted
@@ -203,7 +204,7 @@ def _size_note(start: Start) -> str:
 
 
 def _augment(start: Start) -> list[str]:
-    if start.kind == "ham10000":
+    if READERS[start.kind].any_angle:
         return []
     return [
         "  augment: light  # a few degrees, right for X-ray and ultrasound; standard (any angle, mirror images) for pictures",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from edgetl.config import python_data, yaml_document
+from edgetl.config.names import READERS, table
 from edgetl.config.overrides import Override, Overrides, dotted, get, parsed, placed
 from edgetl.config.recipe import WEIGHTS, Data, Recipe
 from edgetl.config.validation import validate
@@ -25,9 +26,7 @@ __all__ = ["Loaded", "Resolved", "load", "resolve", "validate"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
-# What data.root may be, where that is not a folder.
-_FOLDER = (Path.is_dir,)
-_ROOTS = {"csv": (Path.is_file, Path.is_dir), "medmnist": (Path.is_file,)}
+_IS = {"folder": Path.is_dir, "file": Path.is_file}
 
 # What the embedded stand-in brings instead of the recipe's own sizes, so that a first run without data takes minutes.
 _STAND_IN: dict[Path_, Any] = {
@@ -107,7 +106,7 @@ def resolve(source: Source, overrides: Overrides = (), environment: Mapping[str,
         except RecipeError as exc:
             missing.append(exc)
     recipe = validate(document, Recipe)
-    synthetic = recipe.data.kind if recipe.data.kind == "skin_phantom" else None
+    synthetic = recipe.data.kind if table(READERS)[recipe.data.kind].render else None
     return Resolved(document, recipe, synthetic, tuple(missing))
 
 
@@ -212,17 +211,16 @@ def _found(data: Data, project: Path, place: str) -> Path:
     """Absolute path of a root that is there. Raises DataError when it is not."""
     assert data.root is not None
     candidates = _candidates(data.root, project)
-    kinds = _ROOTS.get(data.kind, _FOLDER)
+    reader = table(READERS)[data.kind]
     for candidate in candidates:
-        if any(is_right(candidate) for is_right in kinds):
+        if any(_IS[what](candidate) for what in reader.takes):
             # A link to a table stays one: the paths in it start where it stands, not where its content is kept.
             return candidate.parent.resolve() / candidate.name if candidate.is_file() else candidate.resolve()
     reason = "does not exist"
     if any(candidate.exists() for candidate in candidates):
-        reason = "is a file" if kinds is _FOLDER else "is a folder"
-    expected = "a folder" if kinds is _FOLDER else "a file"
+        reason = "is a folder" if "file" in reader.takes else "is a file"
     raise DataError(
-        f"data.root: {quoted(data.root)} {reason}, expected {expected} of kind {data.kind}",
+        f"data.root: {quoted(data.root)} {reason}, expected {reader.root}",
         place=place,
         hint="set the path right; a root that is set never falls back to the stand-in",
     )

@@ -9,7 +9,13 @@ from typing import Any, Protocol, cast
 
 from pydantic_core import PydanticKnownError, core_schema
 
-__all__ = ["Entry", "OneOf", "table"]
+__all__ = ["ATTENTION", "BACKENDS", "DEVICES", "DISTIL_LOSSES", "READERS", "Entry", "OneOf", "table"]
+
+ATTENTION = "edgetl.models.attention:ATTENTION"
+BACKENDS = "edgetl.runtime.backends:BACKENDS"
+DEVICES = "edgetl.devices:DEVICES"
+DISTIL_LOSSES = "edgetl.training.losses:DISTIL_LOSSES"
+READERS = "edgetl.data.readers:READERS"
 
 
 class Entry(Protocol):

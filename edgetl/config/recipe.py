@@ -11,13 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from edgetl.config.names import OneOf
+from edgetl.config import names
+from edgetl.config.names import OneOf, table
 
 Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 Epochs = Annotated[int, Field(ge=1, le=1000)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
-Format = Annotated[str, OneOf("edgetl.runtime.backends:BACKENDS")]
+Format = Annotated[str, OneOf(names.BACKENDS)]
 MOST_TEACHERS = 8
 WEIGHTS = ("package", "hub", "none")
 """What initial weights are by name; everything else is the path of a file."""
@@ -88,15 +89,14 @@ class Columns(Strict):
 class Data(Strict):
     """Which labelled images."""
 
-    kind: Literal["folder", "csv", "ham10000", "medmnist", "skin_phantom"] = "folder"
-    """What is at root: a folder for each class, a CSV table, a HAM10000 download, a MedMNIST .npz; skin_phantom renders
-    synthetic pictures and needs no root."""
+    kind: Annotated[str, OneOf(names.READERS)] = "folder"
+    """What the pictures are."""
     root: str | None = None
-    """A folder, or for csv and medmnist a file; `${NAME}` is replaced from the environment."""
-    stand_in: Literal["skin_phantom"] | None = None
+    """The folder or file that they are; kinds that render theirs have none. `${NAME}` is replaced from the environment."""
+    stand_in: Annotated[str, OneOf(names.READERS, only="render")] | None = None
     """Used when a variable in root is not set; said in every output."""
     columns: Columns | None = None
-    """Only for kind csv."""
+    """Only for tables."""
     labels: dict[str, Annotated[str, AfterValidator(_class_name)] | None] = Field(default_factory=dict)
     """Renames or merges the source's labels, as `source label: class`; null leaves the label's images out. Labels that
     are not named stay."""
@@ -108,25 +108,29 @@ class Data(Strict):
     """How a picture becomes the input size."""
     augment: Literal["standard", "light", "none"] | None = None
     """Random changes while training. standard: any angle and mirror image, for pictures without an up or a down; light:
-    a few degrees, for ultrasound and X-ray; null: standard for ham10000 and skin_phantom, light for other kinds."""
+    a few degrees, for ultrasound and X-ray; null: standard where the kind is known to have no up, else light."""
     split: Split = Split()
     """What is held out of training."""
     images: Annotated[int, Field(ge=70, le=1_000_000)] | None = None
-    """How many images skin_phantom renders; other kinds refuse it."""
+    """How many images a kind renders; those that render none refuse it."""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Data:
-        if self.kind == "skin_phantom":
+        reader = table(names.READERS)[self.kind]
+        if reader.render:
             if self.root is not None:
-                raise ValueError("root is not for kind skin_phantom, which renders its own images: leave it out")
+                raise ValueError(f"root is not for kind {self.kind}, which renders its own images: leave it out")
         elif self.root is None:
-            what = {"csv": "the table", "medmnist": "the .npz"}.get(self.kind, "the folder with the images")
-            raise ValueError(f"kind {self.kind} needs a root: {what}")
+            raise ValueError(f"kind {self.kind} needs a root: {reader.root}")
         elif self.images is not None:
-            raise ValueError("images is only for kind skin_phantom")
-        if self.columns is not None and self.kind != "csv":
-            raise ValueError(f"columns is only for kind csv, not {self.kind}")
+            raise ValueError(f"images is only for kind {_kinds_with('render')}")
+        if self.columns is not None and not reader.columns:
+            raise ValueError(f"columns is only for kind {_kinds_with('columns')}, not {self.kind}")
         return self
+
+
+def _kinds_with(attribute: str) -> str:
+    return " or ".join(name for name, reader in table(names.READERS).items() if getattr(reader, attribute))
 
 
 class Training(Strict):
@@ -184,9 +188,7 @@ class Student(Strict):
     weights: str = "none"
     """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file,
     which starts where the command runs or at the recipe's project."""
-    attention: Annotated[str, OneOf("edgetl.models.attention:ATTENTION", {"none": "takes away what it has"})] | None = (
-        None
-    )
+    attention: Annotated[str, OneOf(names.ATTENTION, {"none": "takes away what it has"})] | None = None
     """Attention in the blocks where the backbone has squeeze-and-excite; null keeps what it has."""
     activation: Literal["relu", "relu6", "hard_swish", "silu"] | None = None
     """Replaces the backbone's activation (relu6 for NPUs that want pure int8); null keeps it."""
@@ -195,7 +197,7 @@ class Student(Strict):
 class Distil(Training):
     """How the student learns from labels and teachers."""
 
-    loss: Annotated[str, OneOf("edgetl.training.losses:DISTIL_LOSSES")] = "dist"
+    loss: Annotated[str, OneOf(names.DISTIL_LOSSES)] = "dist"
     """What is matched of the teacher's outputs."""
     weights: Annotated[tuple[Annotated[float, Field(ge=0.0, le=100.0)], ...], Field(min_length=1, max_length=8)] = (
         0.0,

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 from pydantic import Field
 
 from edgetl.config import yaml_document
-from edgetl.config.names import OneOf, table
+from edgetl.config.names import DEVICES, OneOf, table
 from edgetl.config.recipe import Strict
 from edgetl.config.validation import validate
 from edgetl.errors import RecipeError
@@ -17,7 +17,7 @@ from edgetl.errors.wording import nearest, quoted
 
 __all__ = ["Target", "load", "types"]
 
-_KINDS = OneOf("edgetl.devices:DEVICES")
+_KINDS = OneOf(DEVICES)
 _USUAL = "local"
 
 

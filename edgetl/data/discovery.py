@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.console.progress import Progress
-from edgetl.data.readers import csv_table, ham10000
+from edgetl.data.readers import READERS
 from edgetl.data.readers.folder import SUFFIXES
 from edgetl.data.records import Record
 from edgetl.data.source import Source, open_source
@@ -48,7 +48,7 @@ def discover(path: Path, scratch: Path, progress: Progress) -> Discovery:
         DataError: nothing that a recipe could name, with what was seen instead.
     """
     if not path.exists():
-        raise DataError("does not exist, expected a folder, a .csv or a .npz", place=str(path))
+        raise DataError(f"does not exist, expected {_expected()}", place=str(path))
     tried: list[DataError] = []
     for kind, root in _candidates(path):
         try:
@@ -61,31 +61,38 @@ def discover(path: Path, scratch: Path, progress: Progress) -> Discovery:
         (only,) = tried
         seen = f"; seen: {_seen(path)}" if path.is_dir() else ""
         raise DataError(f"{only.message}{seen}", place=only.place, hint=only.hint)
-    hint = "a folder for each class with its pictures in it, a table with a path and a label column, or a MedMNIST .npz"
+    hint = "; or ".join(reader.root for reader in READERS.values() if not reader.render)
     if path.is_file():
-        raise DataError(
-            f"got a {path.suffix or 'file'}, expected a folder, a .csv or a .npz", place=str(path), hint=hint
-        )
+        raise DataError(f"got a {path.suffix or 'file'}, expected {_expected()}", place=str(path), hint=hint)
     reasons = "".join(f"\n  not {kind}: {exc}" for (kind, _), exc in zip(_candidates(path), tried, strict=True))
     raise DataError(f"is no data set; seen: {_seen(path)}{reasons}", place=str(path), hint=hint)
+
+
+def _expected() -> str:
+    endings = [ending for reader in READERS.values() for ending in reader.endings]
+    return f"a folder or a file {', '.join(endings)}"
 
 
 def _candidates(path: Path) -> list[tuple[str, Path]]:
     """Kinds that it may be, the most specific one first."""
     if path.is_file():
-        kind = {".npz": "medmnist", **dict.fromkeys(csv_table.TABLES, "csv")}.get(path.suffix.lower())
-        return [(kind, path)] if kind else []
+        return [(kind, path) for kind, reader in READERS.items() if path.suffix.lower() in reader.endings]
     try:
         inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     except OSError as exc:
         raise DataError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
-    if any(entry.is_file() and entry.name.lower() in ham10000.TABLES for entry in inside):
-        return [("ham10000", path)]
-    tables = [entry for entry in inside if entry.is_file() and entry.suffix.lower() in csv_table.TABLES]
-    archives = [entry for entry in inside if entry.is_file() and entry.suffix.lower() == ".npz"]
-    candidates = [("csv", tables[0])] if len(tables) == 1 else []
-    candidates += [("medmnist", archives[0])] if len(archives) == 1 else []
-    return [*candidates, ("folder", path)]
+    files = [entry for entry in inside if entry.is_file()]
+    names = {file.name.lower() for file in files}
+    if marked := [kind for kind, reader in READERS.items() if names.intersection(reader.marks)]:
+        return [(kind, path) for kind in marked]
+    candidates, folders = [], []
+    for kind, reader in READERS.items():
+        fitting = [file for file in files if file.suffix.lower() in reader.endings]
+        if len(fitting) == 1:
+            candidates.append((kind, fitting[0]))
+        if not (reader.endings or reader.marks or reader.render):
+            folders.append((kind, path))
+    return [*candidates, *folders]
 
 
 def _seen(folder: Path) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from edgetl.console.progress import Progress, Silent
-from edgetl.data import lint, medmnist, readers, selection
-from edgetl.data.readers import csv_table
+from edgetl.data import lint, readers, selection
+from edgetl.data.readers.walking import is_there
 from edgetl.data.records import Record
 from edgetl.errors import DataError
 
@@ -50,11 +51,11 @@ def open_source(
     """Read a data set without decoding a picture.
 
     Args:
-        kind: folder, csv, ham10000, medmnist or skin_phantom.
-        root: a folder; for csv also a table, for medmnist a .npz.
-        unpack_to: where the pictures of a .npz are unpacked, once for each content; other kinds leave it alone. Needed
-            where `root` may be a .npz.
-        columns: of a CSV table, as role (path, label, group, mask, split) -> column; the others are found by their name.
+        kind: a name of READERS.
+        root: what the kind takes, or the folder that it was unpacked or rendered into.
+        unpack_to: where the pictures of a kind that is unpacked go, once for each content; other kinds leave it alone.
+            Needed where `root` may be of such a kind.
+        columns: of a table, as role (path, label, group, mask, split) -> column; the others are found by their name.
         labels: source's label -> class; None leaves the label's pictures out.
         exclude: patterns of paths below the root.
         fewest: classes that there must be.
@@ -63,23 +64,34 @@ def open_source(
     Raises:
         UsageError: an unknown kind, or columns of one that has none.
         DataError: the root is not of its kind, or too little is left of it.
-        EnvironmentFault: no room to unpack a .npz.
+        EnvironmentFault: no room to unpack it.
     """
     place = named or str(root)
-    if kind == "medmnist" and root.is_file():
+    reader = readers.known(kind)
+    if reader.unpack and root.is_file():
         assert unpack_to is not None, root
-        root = medmnist.unpack(root, unpack_to, progress or Silent())
+        root = import_module(reader.unpack).unpack(root, unpack_to, progress or Silent())
     try:
         whole = readers.read(kind, root, columns or {}, fewest)
     except DataError as exc:
-        # Where a .npz was unpacked says nothing to whoever has the .npz.
-        raise DataError(exc.message, place=place if kind == "medmnist" else exc.place, hint=exc.hint) from exc
+        # Where an archive was unpacked says nothing to whoever has the archive.
+        raise DataError(exc.message, place=place if reader.unpack else exc.place, hint=exc.hint) from exc
     kept = selection.select(whole.records, labels or {}, exclude, place, fewest)
-    if kind == "csv":
-        csv_table.require_files(kept.records, root)
+    folder = root.parent if root.is_file() else root
+    _require_a_picture(kept.records, folder, place)
     doubts = [*lint.doubtful_labels(whole.records, labels or {}), *lint.doubtful_groups(kept.records)]
     # They go into reports, and may name files of any bytes.
     cautions = [
         caution.encode(errors="backslashreplace").decode() for caution in (*whole.cautions, *kept.cautions, *doubts)
     ]
-    return Source(root.parent if root.is_file() else root, kept.records, tuple(cautions), place)
+    return Source(folder, kept.records, tuple(cautions), place)
+
+
+def _require_a_picture(records: Sequence[Record], folder: Path, place: str) -> None:
+    """At least one picture is where the data set says. Those that are not are named with all that cannot be read."""
+    if records and not any(is_there(folder / record.image) for record in records):
+        raise DataError(
+            f"none of {len(records)} pictures is where the data set says, such as {records[0].image}",
+            place=place,
+            hint="paths in a table are relative to its folder and have their ending (.png, .jpg)",
+        )

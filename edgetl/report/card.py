@@ -5,19 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from edgetl.data.readers import READERS
 from edgetl.evidence.gates import Gate
 from edgetl.report import story, view, words
 from edgetl.results.report import Report, ReportedModel
 
 __all__ = ["model_card"]
 
-_LICENCES = {
-    "ham10000": (
-        "The training images are HAM10000 (Tschandl, Rosendahl and Kittler, 2018, doi 10.1038/sdata.2018.161), CC "
-        "BY-NC 4.0: no commercial use of the data; clarify what that means for weights trained on it before you ship."
-    ),
-    "skin_phantom": "The training images were drawn by edgetl (Apache-2.0) and show no person.",
-}
 _LICENCE_UNKNOWN = (
     "The terms of the training images are known to whoever provided them, not to this build: check them before these "
     "weights are passed on."
@@ -210,7 +204,8 @@ def _latency(report: Report) -> list[str]:
 
 
 def _licence(report: Report) -> list[str]:
-    return ["## Licence of the data", "", _text(_LICENCES.get(report.data.source, _LICENCE_UNKNOWN))]
+    reader = READERS.get(report.data.source)
+    return ["## Licence of the data", "", _text(reader.licence if reader and reader.licence else _LICENCE_UNKNOWN)]
 
 
 def _verifying() -> list[str]:

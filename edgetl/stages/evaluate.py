@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl.config.recipe import Recipe
-from edgetl.stages.common import needs, sources
+from edgetl.data.readers import READERS
+from edgetl.stages.common import needs
 from edgetl.stages.common.networks import AVERAGE, TEACHER_NETWORKS, TEACHERS, networks
 from edgetl.stages.common.stage import Context, Stage
 
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 
 GOLDEN_IMAGES = 8
 _GOLDEN_SEED = 20_260
+_PHANTOM = READERS["skin_phantom"]
 
 
 def _settings(recipe: Recipe) -> Any:
     preprocessing = {"image_size": recipe.data.image_size, "resize": recipe.data.resize.model_dump()}
-    golden = {"phantom": sources.PHANTOM_VERSION, "images": GOLDEN_IMAGES, "seed": _GOLDEN_SEED}
+    golden = {"phantom": _PHANTOM.version, "images": GOLDEN_IMAGES, "seed": _GOLDEN_SEED}
     return {**preprocessing, "seed": recipe.seed, "pruned": recipe.prune is not None, "golden": golden}
 
 
@@ -164,6 +166,6 @@ def _write_golden(context: Context) -> None:
 
 _NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, "distil/network", "prune/network")
 
-_TOOLS = (*needs.DECODING_TOOLS, *sources.PHANTOM_TOOLS, "timm", "torch", "torch-pruning")
+_TOOLS = (*needs.DECODING_TOOLS, *_PHANTOM.tools, "timm", "torch", "torch-pruning")
 
 STAGE = Stage("evaluate", 2, _NEEDS, _settings, _TOOLS, _run)

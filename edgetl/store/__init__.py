@@ -7,6 +7,7 @@
       locks/KEY          held by the build that computes it (`locks`); locks/build-HOST-PID by each build while it runs
       used/KEY/RECIPE    touched whenever a build of that recipe needed the entry
       verified/KEY       size, times and inode of each file when its sha256 was last right
+      pictures/KIND/NAME/  rendered, or unpacked from an archive; used/KIND-NAME/RECIPE as above
       damaged/KEY-TIME/  entries that were found damaged; `edgetl cache prune` removes them
 
 A key is the digest of everything that a stage depends on (`Dependencies`). What a later stage depends on is the *content* of an
@@ -17,6 +18,6 @@ from edgetl.store.diff import History
 from edgetl.store.disk import writing
 from edgetl.store.entries import DamagedEntry, Dependencies, Entry
 from edgetl.store.locks import locked
-from edgetl.store.store import Draft, Store
+from edgetl.store.store import PICTURES, Draft, Store
 
-__all__ = ["DamagedEntry", "Dependencies", "Draft", "Entry", "History", "Store", "locked", "writing"]
+__all__ = ["PICTURES", "DamagedEntry", "Dependencies", "Draft", "Entry", "History", "Store", "locked", "writing"]

@@ -13,15 +13,13 @@ from pathlib import Path
 
 from edgetl.store import disk, locks
 from edgetl.store.entries import DamagedEntry, Entry, read
-from edgetl.store.store import BUILD, Store, remove
+from edgetl.store.store import BUILD, PICTURES, Store, remove
 
 __all__ = ["Check", "Item", "Pruned", "besides", "items", "prune", "verify"]
 
-_PICTURES = ("phantom", "medmnist")
 _BESIDES = {
     "scratch": "checkpoints",
-    "phantom": "rendered pictures",
-    "medmnist": "unpacked pictures",
+    PICTURES: "rendered and unpacked pictures",
     "aside": "half-written results",
     "damaged": "damaged results",
 }
@@ -142,11 +140,11 @@ def _unneeded(store: Store, before: float) -> Iterator[tuple[str, Pruned]]:
     for folder in _folders(store, "scratch"):
         if (touched := _newest(folder)) < before:
             yield folder.name, Pruned(folder, "checkpoints", _unused(touched), _size(folder))
-    for part in _PICTURES:
-        for folder in _folders(store, part):
-            name = f"{part}-{folder.name}"
+    for kind in _folders(store, PICTURES):
+        for folder in _folders(store, f"{PICTURES}/{kind.name}"):
+            name = f"{kind.name}-{folder.name}"
             if (used := max(_stamps(store, name).values(), default=_newest(folder))) < before:
-                yield name, Pruned(folder, _BESIDES[part], _unused(used), _size(folder))
+                yield name, Pruned(folder, f"pictures of {kind.name}", _unused(used), _size(folder))
 
 
 def _forget(store: Store, candidate: Pruned, name: str) -> str:
@@ -156,7 +154,7 @@ def _forget(store: Store, candidate: Pruned, name: str) -> str:
         if path.parent.name == "entries":  # in one step, so that half an entry is never seen
             path = path.rename(_made(store.root / "aside") / f"{path.name}-pruned")
         remove(path)
-        if candidate.path.parent.name in ("entries", *_PICTURES):
+        if candidate.path.relative_to(store.root).parts[0] in ("entries", PICTURES):
             remove(store.root / "used" / name)
             remove(store.root / "verified" / name)
     except OSError as exc:

@@ -17,10 +17,12 @@ from edgetl.runtime.memory import peak_rss_mb
 from edgetl.store import disk, locks
 from edgetl.store.entries import ENTRY, DamagedEntry, Dependencies, Entry, read
 
-__all__ = ["BUILD", "Draft", "Store", "remove"]
+__all__ = ["BUILD", "PICTURES", "Draft", "Store", "remove"]
 
 BUILD = "build-"
 """How the locks that running builds hold begin."""
+PICTURES = "pictures"
+"""Folder of what is rendered and unpacked, as KIND/NAME."""
 
 _TRIES = "tries.json"
 

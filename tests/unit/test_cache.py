@@ -130,11 +130,11 @@ def test_prune_goes_on_where_something_cannot_be_removed_and_says_so(
 
 def test_what_lies_besides_is_told_and_unpacked_pictures_go_too(store: Store) -> None:
     _put(store, _parts(epochs=1))
-    for part in ("medmnist", "phantom", "scratch"):
+    for part in ("pictures/medmnist", "pictures/skin_phantom", "scratch"):
         (store.root / part / "1-abc").mkdir(parents=True)
         (store.root / part / "1-abc" / "file").write_text("four")
     besides = _cache(store, "list")["besides"]
-    assert besides == {"checkpoints": 4, "rendered pictures": 4, "unpacked pictures": 4}
+    assert besides == {"checkpoints": 4, "rendered and unpacked pictures": 8}
     assert len(_cache(store, "prune", "--older-than", "0d")["removed"]) == 4
     assert _cache(store, "list")["besides"] == {}
 

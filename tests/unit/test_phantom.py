@@ -16,8 +16,8 @@ from PIL import Image
 from edgetl.data import phantom
 from edgetl.data.phantom.cases import case
 from edgetl.data.phantom.sampling import label, place
+from edgetl.data.readers import READERS
 from edgetl.errors import DataError, UsageError
-from edgetl.stages.common import sources
 
 COLUMNS = {"image", "label", "lesion", "mask", "device", "skin_tone", "age", "sex", "localization"}
 
@@ -204,4 +204,4 @@ def test_arguments_out_of_range(seed: int, index: int, size: int) -> None:
 
 
 def test_the_key_of_a_build_knows_the_version_of_the_generator() -> None:
-    assert sources.PHANTOM_VERSION == phantom.VERSION
+    assert READERS["skin_phantom"].version == phantom.VERSION

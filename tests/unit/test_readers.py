@@ -574,7 +574,7 @@ class TestCsv:
         assert len(open_source("csv", table).records) == 2
         (tmp_path / "scans" / "b 2.png").unlink()
         with pytest.raises(
-            DataError, match=r"none of 2 pictures is where the table says(.|\n)*relative to the table's"
+            DataError, match=r"none of 2 pictures is where the data set says(.|\n)*relative to its folder"
         ):
             open_source("csv", table)
 

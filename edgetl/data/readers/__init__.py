@@ -1,4 +1,4 @@
-"""One file a kind of data set; each turns a root (a folder, or for csv a table) into records.
+"""One file a kind of data set; each turns a root (a folder, or for some kinds a file) into records.
 
 A reader opens no picture: it looks at names and tables only, so that reading a large set takes a second.
 What is odd but bearable it returns as a caution; what is wrong it raises as a `DataError`.
@@ -6,24 +6,105 @@ What is odd but bearable it returns as a caution; what is wrong it raises as a `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast
 
-from edgetl.data.readers import csv_table, folder, ham10000, medmnist, skin_phantom
 from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import did_you_mean
 
-__all__ = ["READERS", "read"]
+__all__ = ["READERS", "Reader", "known", "read"]
 
-READERS: dict[str, Callable[[Path, Mapping[str, str]], Reading]] = {
-    "folder": lambda root, _: folder.read(root),
-    "csv": csv_table.read,
-    "ham10000": lambda root, _: ham10000.read(root),
-    "medmnist": lambda root, _: medmnist.read(root),
-    "skin_phantom": lambda root, _: skin_phantom.read(root),
-}
-"""The kinds; only csv looks at the second argument, its columns by role."""
+
+@dataclass(frozen=True)
+class Reader:
+    """A kind of data set by its name in recipes, and all that differs between kinds.
+
+    about: what it is, in a few words.
+    root: what data.root names. takes: what that may be.
+    load: MODULE:FUNCTION that reads it, (root) -> Reading, or (root, columns by role) -> Reading where `columns` is set.
+    columns: whether recipes may say which columns hold what.
+    marks: names of files, in lower case, that tell a folder of this kind; endings: of files that are of this kind.
+        `edgetl init` goes by them.
+    any_angle: whether the pictures have neither an up nor a down: they are then turned and mirrored, unless a recipe says
+        otherwise.
+    advice: MODULE:FUNCTION that tells of a root with too few classes what may be wrong, or None.
+    unpack: MODULE with `identity(file, index)`, what decides the pictures, and `unpack(file, folder, progress)`, which
+        writes them into a folder that `load` reads.
+    render: MODULE:FUNCTION of a kind without a root, (folder, images, pixels, seed), which writes what `load` reads.
+    version, tools: of what is rendered: raised by hand when the same seed draws others, distributions that draw them.
+    licence: what the model card says of the terms of the pictures.
+    """
+
+    name: str
+    about: str
+    load: str
+    root: str = "a folder"
+    takes: tuple[Literal["folder", "file"], ...] = ("folder",)
+    columns: bool = False
+    marks: tuple[str, ...] = ()
+    endings: tuple[str, ...] = ()
+    any_angle: bool = False
+    advice: str = ""
+    unpack: str = ""
+    render: str = ""
+    version: int = 1
+    tools: tuple[str, ...] = ()
+    licence: str = ""
+
+
+_ENTRIES = (
+    Reader(
+        name="folder",
+        about="a folder for each class",
+        load=f"{__name__}.folder:read",
+        root="a folder with a folder for each class",
+        advice=f"{__name__}.folder:nested",
+    ),
+    Reader(
+        name="csv",
+        about="a table (.csv, .tsv) with a path and a label in each row",
+        load=f"{__name__}.csv_table:read",
+        root="a table with a path and a label column, or its folder",
+        takes=("file", "folder"),
+        columns=True,
+        endings=(".csv", ".tsv", ".tab"),
+    ),
+    Reader(
+        name="ham10000",
+        about="a HAM10000 download",
+        load=f"{__name__}.ham10000:read",
+        root="a folder with a HAM10000 download",
+        marks=("ham10000_metadata.csv", "ham10000_metadata.tab", "ham10000_metadata"),
+        any_angle=True,
+        licence="The training images are HAM10000 (Tschandl, Rosendahl and Kittler, 2018, doi 10.1038/sdata.2018.161), CC "
+        "BY-NC 4.0: no commercial use of the data; clarify what that means for weights trained on it before you ship.",
+    ),
+    Reader(
+        name="medmnist",
+        about="a MedMNIST .npz",
+        load=f"{__name__}.medmnist:read",
+        root="a MedMNIST .npz",
+        takes=("file",),
+        endings=(".npz",),
+        unpack="edgetl.data.medmnist",
+    ),
+    Reader(
+        name="skin_phantom",
+        about="synthetic pictures, rendered when they are needed",
+        load=f"{__name__}.skin_phantom:read",
+        any_angle=True,
+        render="edgetl.data.phantom:render",
+        tools=("numpy", "opencv-python-headless", "pillow"),
+        licence="The training images were drawn by edgetl (Apache-2.0) and show no person.",
+    ),
+)
+
+READERS: dict[str, Reader] = {reader.name: reader for reader in _ENTRIES}
+"""By name, as `data.kind` of a recipe takes them; `edgetl init` tries them in this order."""
 
 
 def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest: int = 2) -> Reading:
@@ -32,22 +113,22 @@ def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest
     `edgetl.data.source.open_source` does this and what a recipe adds to it; nothing else needs a reader.
 
     Args:
+        root: of a kind that is unpacked or rendered, the folder with the result.
         fewest: classes that there must be.
 
     Raises:
         UsageError: an unknown kind, or columns of one that has none.
         DataError: the root is not of its kind, holds nothing that this kind understands, or has too few classes.
     """
-    if kind not in READERS:
-        expected = f"expected one of {', '.join(READERS)}"
-        raise UsageError(f"data kind: got {kind!r}, {expected}", hint=did_you_mean(kind, READERS))
-    if columns and kind != "csv":
-        raise UsageError(f"columns: only a csv has them, and this is a {kind}")
-    if not root.is_dir() and not (kind == "csv" and root.is_file()):
+    reader = known(kind)
+    if columns and not reader.columns:
+        tables = [name for name, other in READERS.items() if other.columns]
+        raise UsageError(f"columns: only a {' or '.join(tables)} has them, and this is a {kind}")
+    if not root.is_dir() and not (root.is_file() and "file" in reader.takes and not reader.unpack):
         got = "a file" if root.exists() else "nothing"
-        wanted = {"csv": "a table or its folder", "medmnist": "a MedMNIST .npz"}.get(kind, "a folder with images")
-        raise DataError(f"got {got}, expected {wanted}", place=str(root), hint="correct data.root in the recipe")
-    reading = READERS[kind](root, columns or {})
+        raise DataError(f"got {got}, expected {reader.root}", place=str(root), hint="correct data.root in the recipe")
+    function = pkgutil.resolve_name(reader.load)
+    reading = cast(Reading, function(root, columns or {}) if reader.columns else function(root))
     records = sorted(reading.records, key=lambda record: record.image)
     classes = sorted({record.label for record in records})
     if len(classes) < fewest:
@@ -55,10 +136,18 @@ def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest
         raise DataError(
             f"got {got}, expected at least {('one class', 'two classes')[fewest - 1]} with images",
             place=str(root),
-            hint=folder.nested(root) if kind == "folder" else None,
+            hint=pkgutil.resolve_name(reader.advice)(root) if reader.advice else None,
         )
     _require_text(records, root)
     return Reading(records, reading.cautions)
+
+
+def known(kind: str) -> Reader:
+    """The reader of a kind. Raises UsageError, with the nearest name, where there is none."""
+    if kind not in READERS:
+        expected = f"expected one of {', '.join(READERS)}"
+        raise UsageError(f"data kind: got {kind!r}, {expected}", hint=did_you_mean(kind, READERS))
+    return READERS[kind]
 
 
 def _require_text(records: list[Record], root: Path) -> None:

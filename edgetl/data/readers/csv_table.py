@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from edgetl.data.readers import READERS
 from edgetl.data.readers.columns import header, rows, wrong_rows
-from edgetl.data.readers.walking import inside
+from edgetl.data.readers.walking import inside, is_there
 from edgetl.data.records import SPLIT_NAMES, Metadata, Reading, Record, SharedMetadata, Split
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import alike, did_you_mean
 
-__all__ = ["ROLES", "TABLES", "read", "require_files"]
+__all__ = ["ROLES", "read"]
 
 ROLES: Mapping[str, tuple[str, ...]] = {
     "path": (
@@ -34,8 +35,6 @@ ROLES: Mapping[str, tuple[str, ...]] = {
 """Names that columns usually have, in lower case with underscores."""
 
 _NEEDED = ("path", "label")
-TABLES = (".csv", ".tsv", ".tab")
-"""Endings of tables."""
 _NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
 """How R, pandas and databases write a cell that holds nothing, in lower case."""
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
@@ -76,21 +75,10 @@ def read(root: Path, columns: Mapping[str, str]) -> Reading:
     return Reading(list(records.values()), cautions)
 
 
-def require_files(records: Sequence[Record], root: Path) -> None:
-    """At least one picture is where the table says. Those that are not are named with all that cannot be read."""
-    table = _table(root)
-    if records and not any(_is_there(table.parent / record.image) for record in records):
-        raise DataError(
-            f"none of {len(records)} pictures is where the table says, such as {records[0].image}",
-            place=str(table),
-            hint="paths are relative to the table's folder and have their ending (.png, .jpg)",
-        )
-
-
 def _table(root: Path) -> Path:
     if root.is_file():
         return root
-    tables = [path for path in inside(root)[1] if path.suffix.lower() in TABLES]
+    tables = [path for path in inside(root)[1] if path.suffix.lower() in READERS["csv"].endings]
     if len(tables) == 1:
         return tables[0]
     got = f"{len(tables)} ({', '.join(path.name for path in tables[:5])})" if tables else "no table"
@@ -163,17 +151,10 @@ def _record(row: Mapping[str, str], roles: Mapping[str, str], metadata: Metadata
 
 def _spelt(path: str, folder: Path) -> str:
     """The path as the disk spells it: archives made on a Mac write é as e and an accent, tables rarely do."""
-    if path.isascii() or _is_there(folder / path):
+    if path.isascii() or is_there(folder / path):
         return path
     others = (unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path))
-    return next((other for other in others if _is_there(folder / other)), path)
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name too long, a folder that may not be entered
-        return False
+    return next((other for other in others if is_there(folder / other)), path)
 
 
 def _relative(text: str, column: str) -> str:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from edgetl.data.readers import READERS
 from edgetl.data.readers.columns import rows, wrong_rows
 from edgetl.data.readers.walking import inside, walk
 from edgetl.data.records import Metadata, Reading, Record
@@ -20,7 +21,6 @@ from edgetl.errors import DataError
 __all__ = ["read"]
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-TABLES = ("ham10000_metadata.csv", "ham10000_metadata.tab", "ham10000_metadata")
 _METADATA = ("dx_type", "age", "sex", "localization")
 _MASK_ENDING = "_segmentation"
 _PHOTOGRAPH = (".jpg", ".jpeg", ".jpe", ".jfif")
@@ -75,7 +75,7 @@ def _cautions(extra: int, copies: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 def _table(root: Path) -> Path:
     files = {path.name.lower(): path for path in inside(root)[1]}
-    for name in TABLES:
+    for name in READERS["ham10000"].marks:
         if name in files:
             return files[name]
     raise DataError(

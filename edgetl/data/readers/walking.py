@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from edgetl.errors import DataError
 
-__all__ = ["inside", "walk"]
+__all__ = ["inside", "is_there", "walk"]
 
 
 def walk(root: Path, folder: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -44,6 +44,14 @@ def inside(folder: Path) -> tuple[list[Path], list[Path]]:
     except OSError as exc:
         _refuse(exc)
     return folders, sorted({*entries}.difference(folders))
+
+
+def is_there(path: Path) -> bool:
+    """Whether it exists, where names come from a table: one that cannot be a file's does not."""
+    try:
+        return path.exists()
+    except OSError:  # a name too long, a folder that may not be entered
+        return False
 
 
 def _is_data(name: str) -> bool:

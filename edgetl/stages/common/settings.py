@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgetl.config.recipe import Data, Recipe, Training
+from edgetl.data.readers import READERS
 
 if TYPE_CHECKING:
     from edgetl.runtime.preprocessing import Preprocessing
-
-# Pictures that mean the same at any angle. Other kinds may hold X-rays or ultrasound, which have an up and a down.
-_WITHOUT_UP = ("ham10000", "skin_phantom")
 
 
 def split_seed(recipe: Recipe) -> int:
@@ -27,7 +25,7 @@ def training_seed(recipe: Recipe, section: Training) -> int:
 
 def augmentation(data: Data) -> Literal["standard", "light", "none"]:
     """The recipe's augmentation, or the one that its kind of pictures bears."""
-    return data.augment or ("standard" if data.kind in _WITHOUT_UP else "light")
+    return data.augment or ("standard" if READERS[data.kind].any_angle else "light")
 
 
 def preprocessing_of(data: Data) -> Preprocessing:

@@ -1,32 +1,31 @@
 """Where a recipe's pictures are, the records in them, and the digest of their content.
 
-The phantom's are rendered and MedMNIST's are unpacked into the store when first needed.
+Those of some kinds are rendered or unpacked into the store when first needed.
 """
 
 from __future__ import annotations
 
 import hashlib
-from importlib import metadata
+import pkgutil
+from importlib import import_module, metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Data, Recipe
 from edgetl.console.progress import Progress
+from edgetl.data.readers import READERS
 from edgetl.data.records import SPLITS
 from edgetl.errors import IntegrityError, RecipeError
 from edgetl.errors.wording import some
-from edgetl.store import Store
+from edgetl.store import PICTURES, Store
 
 if TYPE_CHECKING:
     from edgetl.data.source import Source
 
-# `edgetl.data.phantom.VERSION`, whose import is heavy: a test holds the two together.
-PHANTOM_VERSION = 1
-PHANTOM_TOOLS = ("numpy", "opencv-python-headless", "pillow")
 INDEX = "files.sqlite"
 _SHOWN = 5
-_PHANTOM_IMAGES = 1400
+_USUAL_IMAGES = 1400
 
 
 def fingerprint(loaded: Loaded, store: Store) -> str:
@@ -37,13 +36,11 @@ def fingerprint(loaded: Loaded, store: Store) -> str:
         RecipeError: data.exclude names no file.
     """
     data, root = loaded.recipe.data, loaded.data_root
+    reader = READERS[data.kind]
     if root is None:
-        return f"skin_phantom {_phantom_name(loaded.recipe)}"
-    if data.kind == "medmnist":
-        from edgetl.data import medmnist
-
-        name = medmnist.identity(root, _unpacked(store) / "files.sqlite")
-        return f"medmnist {name}"
+        return f"{data.kind} {_rendered_name(loaded.recipe)}"
+    if reader.unpack:
+        return f"{data.kind} {import_module(reader.unpack).identity(root, store.root / INDEX)}"
     from edgetl.data.fingerprint import fingerprint as of_files
 
     found = records(data, root, loaded.project)
@@ -58,7 +55,7 @@ def changes(loaded: Loaded, store: Store, before: Path) -> str:
     from edgetl.data import originals
     from edgetl.data.fingerprint import Fingerprints
 
-    if loaded.data_root is None or loaded.recipe.data.kind == "medmnist":
+    if loaded.data_root is None or READERS[loaded.recipe.data.kind].unpack:
         return ""
     try:
         known = {split: originals.read(before, split) for split in SPLITS}
@@ -82,26 +79,30 @@ def changes(loaded: Loaded, store: Store, before: Path) -> str:
 
 def root(loaded: Loaded, store: Store, progress: Progress) -> Path:
     """The folder or table that the data stage reads."""
-    if loaded.data_root is not None:
-        if loaded.recipe.data.kind != "medmnist":
-            return loaded.data_root
-        from edgetl.data import medmnist
+    recipe, kind = loaded.recipe, loaded.recipe.data.kind
+    reader, made = READERS[kind], store.root / PICTURES / kind
+    if loaded.data_root is None:
+        folder = made / _rendered_name(recipe)
+        store.use(f"{kind}-{folder.name}", recipe.name)
+        return _rendered(recipe, folder, store, progress)
+    if not reader.unpack:
+        return loaded.data_root
+    with store.locked(kind, f"unpacks {reader.about}", progress.warn):
+        folder = import_module(reader.unpack).unpack(loaded.data_root, made, progress)
+    store.use(f"{kind}-{folder.name}", recipe.name)
+    return cast(Path, folder)
 
-        with store.locked("medmnist", "unpacks a MedMNIST file", progress.warn):
-            folder = medmnist.unpack(loaded.data_root, _unpacked(store), progress)
-        store.use(f"medmnist-{folder.name}", loaded.recipe.name)
-        return folder
-    folder = store.root / "phantom" / _phantom_name(loaded.recipe)
-    store.use(f"phantom-{folder.name}", loaded.recipe.name)
-    if (folder / "metadata.csv").is_file():  # written last, so a killed rendering starts again
-        return folder
-    with store.locked(f"phantom-{folder.name}", "renders synthetic pictures", progress.warn):
-        if not (folder / "metadata.csv").is_file():  # not by another build either, while this one waited
-            from edgetl.data import phantom
 
-            recipe = loaded.recipe
-            progress.say(f"rendering {_images(recipe)} synthetic pictures (skin_phantom)")
-            phantom.render(folder, _images(recipe), _size(recipe), recipe.seed)
+def _rendered(recipe: Recipe, folder: Path, store: Store, progress: Progress) -> Path:
+    """The folder with its pictures; a mark in it is written last, so that a killed rendering starts again."""
+    kind, finished = recipe.data.kind, folder / ".finished"
+    if finished.is_file():
+        return folder
+    with store.locked(f"{kind}-{folder.name}", "renders synthetic pictures", progress.warn):
+        if not finished.is_file():  # not by another build either, while this one waited
+            progress.say(f"rendering {_images(recipe)} synthetic pictures ({kind})")
+            pkgutil.resolve_name(READERS[kind].render)(folder, _images(recipe), _size(recipe), recipe.seed)
+            finished.touch()
     return folder
 
 
@@ -115,7 +116,7 @@ def records(data: Data, root: Path, project: Path) -> Source:
 
     columns = data.columns.model_dump(exclude_none=True) if data.columns else {}
     patterns = exclusions(data, root, project)
-    named = data.root if data.kind == "medmnist" else None  # not by the folder that it was unpacked into
+    named = data.root if READERS[data.kind].unpack else None  # not by the folder that it was unpacked into
     return open_source(data.kind, root, columns=columns, labels=data.labels, exclude=patterns, named=named)
 
 
@@ -156,12 +157,8 @@ def exclude_file(data: Data, root: Path | None, project: Path) -> Path | None:
     )
 
 
-def _unpacked(store: Store) -> Path:
-    return store.root / "medmnist"
-
-
 def _images(recipe: Recipe) -> int:
-    return recipe.data.images or _PHANTOM_IMAGES
+    return recipe.data.images or _USUAL_IMAGES
 
 
 def _size(recipe: Recipe) -> int:
@@ -169,7 +166,8 @@ def _size(recipe: Recipe) -> int:
     return max(160, recipe.data.image_size * 5 // 4)
 
 
-def _phantom_name(recipe: Recipe) -> str:
+def _rendered_name(recipe: Recipe) -> str:
     """What decides the pictures, tools included: others draw other ones."""
-    tools = hashlib.sha256("".join(metadata.version(tool) for tool in PHANTOM_TOOLS).encode()).hexdigest()[:8]
-    return f"{PHANTOM_VERSION}-{recipe.seed}-{_images(recipe)}-{_size(recipe)}-{tools}"
+    reader = READERS[recipe.data.kind]
+    tools = hashlib.sha256("".join(metadata.version(tool) for tool in reader.tools).encode()).hexdigest()[:8]
+    return f"{reader.version}-{recipe.seed}-{_images(recipe)}-{_size(recipe)}-{tools}"
