@@ -8,14 +8,12 @@ above the block, and its commands and options are still looked up.
 from __future__ import annotations
 
 import csv
-import importlib
-import importlib.util
 import os
 import re
 import runpy
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +31,8 @@ from examples import Example, examples
 ROOT = Path(__file__).parents[2]
 START = ROOT / "docs" / "getting-started.md"
 PAGES = [START, *sorted(path for path in (ROOT / "docs").glob("*.md") if path != START), ROOT / "README.md"]
+ELSEWHERE = ("extending.md",)
+"""Run by tests/unit/test_extension.py."""
 NEEDS_A_BUILD = ("how-a-build-works.md",)
 
 SMALL = (
@@ -68,8 +68,6 @@ class Project:
                 self._run_python(example)
             elif example.language == "yaml":
                 self._load_recipe(example)
-            elif example.language == "diff":
-                self._add_to_table(example)
             else:
                 assert example.language in ("text", ""), f"{example}: {example.language} is nothing that a test knows"
 
@@ -102,37 +100,8 @@ class Project:
         return code, shown.out + shown.err
 
     def _run_python(self, example: Example) -> None:
-        if path := example.marks.get("file"):
-            name = path.removesuffix(".py").replace("/", ".")
-            file = self.folder / Path(path).name
-            file.write_text(example.text, encoding="utf-8")
-            spec = importlib.util.spec_from_file_location(name, file)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            self._patch.setitem(sys.modules, name, module)
-            spec.loader.exec_module(module)
-            parent, _, short = name.rpartition(".")
-            self._patch.setattr(importlib.import_module(parent), short, module, raising=False)
-        else:
-            names = self._names.setdefault(example.page, {"__name__": example.page.stem})
-            exec(compile(example.text, str(example), "exec"), names)
-
-    def _add_to_table(self, example: Example) -> None:
-        module_name, _, name = example.marks["adds to"].rpartition(".")
-        module = importlib.import_module(module_name)
-        added = "".join(line[1:] for line in example.text.splitlines() if line.startswith("+"))
-        names = {**vars(module), **_new_modules(module_name)}
-        entries: dict[str, Any] = eval("{" + added + "}", names)  # noqa: S307  # our own page
-        for line in (line[1:].strip() for line in example.text.splitlines() if not line.startswith("+")):
-            file = Path(str(module.__file__)).read_text(encoding="utf-8")
-            assert line in file, f"{example}: {line!r} is not in {module.__file__}"
-        table: Mapping[str, Any] = getattr(module, name)
-        if isinstance(table, dict):
-            for key, value in entries.items():
-                self._patch.setitem(table, key, value)
-        else:
-            self._patch.setattr(module, name, {**table, **entries})
+        names = self._names.setdefault(example.page, {"__name__": example.page.stem})
+        exec(compile(example.text, str(example), "exec"), names)
 
     def _load_recipe(self, example: Example) -> None:
         """A whole recipe is kept under its file's name; a part of one is loaded in a recipe that is fine otherwise."""
@@ -151,14 +120,6 @@ class Project:
 def _small(recipe: Path) -> list[str]:
     prunes = load(recipe).recipe.prune is not None
     return [override for override in SMALL if prunes or not override.startswith("prune")]
-
-
-def _new_modules(package: str) -> dict[str, Any]:
-    """The modules beside a table that the page has just added."""
-    parent = package if hasattr(sys.modules[package], "__path__") else package.rpartition(".")[0]
-    return {
-        name.rpartition(".")[2]: module for name, module in sys.modules.items() if name.rpartition(".")[0] == parent
-    }
 
 
 def _compare(example: Example, printed: list[str], said: str) -> None:
@@ -232,7 +193,7 @@ def test_the_reference_is_what_the_types_say_and_explains_every_field() -> None:
     assert all(re.fullmatch(r"\| `\w+` \| .+ \| .+ \| .+[.] \|", row) for row in rows), "each with a meaning"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in ELSEWHERE], ids=lambda page: page.name)
 def test_the_examples_of_a_page_run(page: Path, project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     project.run_page(page, capsys)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes.progress import Heard
 from PIL import Image
 
 from edgetl.config.loading import Loaded, load
@@ -26,19 +27,6 @@ from edgetl.stages.common import sources
 from edgetl.stages.common.stage import Context
 from edgetl.stages.data import STAGE
 from edgetl.store import Store
-
-
-class Listener(Silent):
-    """Keeps what was said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-    def warn(self, message: str) -> None:
-        self.said.append(message)
 
 
 def picture(path: Path, seed: int) -> None:
@@ -58,12 +46,12 @@ def run(data_root: Path, work: Path, **data: Any) -> tuple[Path, dict[str, Any],
     """Result folder, summary, and what was said."""
     fields = {"kind": "folder", "root": str(data_root), "image_size": 32, **data}
     recipe = Recipe.model_validate({"name": "test", "data": fields})
-    folder, scratch, listener = work / "result", work / "scratch", Listener()
+    folder, scratch, listener = work / "result", work / "scratch", Heard()
     for path in (folder, scratch):
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
     STAGE.run(Context(recipe, folder, {}, scratch, data_root, work, listener))
-    return folder, json.loads((folder / "summary.json").read_text()), listener.said
+    return folder, json.loads((folder / "summary.json").read_text()), listener.lines
 
 
 def opened(folder: Path) -> tuple[DataTable, Images]:

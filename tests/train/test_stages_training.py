@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from fakes.progress import Heard
 
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Silent
@@ -25,19 +25,6 @@ from edgetl.stages.common.stage import Context, Stage
 from edgetl.training.inference import predict_logits
 
 _SIZE = 32
-
-
-@dataclass
-class _Said(Silent):
-    """Keeps what was said."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
-
-    def warn(self, message: str) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +149,7 @@ def test_pruning_reaches_its_share_and_shows_before_and_after(built: dict[str, P
 def test_without_a_teacher_the_student_learns_from_labels_and_teaches_its_pruned_self(
     data_folder: Path, tmp_path: Path
 ) -> None:
-    recipe, said = _recipe(teacher=None), _Said()
+    recipe, said = _recipe(teacher=None), Heard()
     taught = _run(teach.STAGES[0], recipe, {"data": data_folder}, tmp_path)
     assert TeachResult.read(taught) == TeachResult(training=None, run=None)
     assert [path.name for path in taught.iterdir()] == ["training.json"]

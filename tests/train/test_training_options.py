@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fakes.progress import Heard
 from torch import nn
 
 from edgetl import pipeline
@@ -163,21 +164,10 @@ prune: null
 """
 
 
-class _Heard(Silent):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, message: str) -> None:
-        self.lines.append(message)
-
-    def warn(self, message: str) -> None:
-        self.lines.append(message)
-
-
 def test_two_teachers_are_trained_once_each_and_their_average_teaches_and_is_judged(tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text(_RECIPE, encoding="utf-8")
-    store, said = Store(tmp_path / ".edgetl"), _Heard()
+    store, said = Store(tmp_path / ".edgetl"), Heard()
     steps = pipeline.build(load(path), store, tmp_path / "run", said, until="evaluate")
     folders = {step.stage.name: step.entry.folder for step in steps if step.entry}
     assert list(folders) == ["data", "teach", "teach.2", "distil", "prune", "evaluate"]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_bundle
+from fakes.sessions import FakeSession
 
 import edgetl
 from edgetl import cli
@@ -18,14 +19,14 @@ from edgetl.runtime.decoding import decode
 
 
 @pytest.fixture
-def sessions(monkeypatch: pytest.MonkeyPatch) -> list[tiny_bundle.FakeSession]:
-    opened: list[tiny_bundle.FakeSession] = []
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[FakeSession]:
+    opened: list[FakeSession] = []
     tiny_bundle.install(monkeypatch, opened)
     return opened
 
 
 @pytest.fixture
-def folder(tmp_path: Path, sessions: list[tiny_bundle.FakeSession]) -> Path:
+def folder(tmp_path: Path, sessions: list[FakeSession]) -> Path:
     return tiny_bundle.write(tmp_path / "bundle")
 
 
@@ -39,7 +40,7 @@ def test_a_bundle_says_what_is_in_it(folder: Path) -> None:
 
 
 def test_it_is_loaded_once_and_says_the_same_of_a_file_its_bytes_and_its_pixels(
-    folder: Path, sessions: list[tiny_bundle.FakeSession]
+    folder: Path, sessions: list[FakeSession]
 ) -> None:
     bundle, picture = edgetl.open_bundle(folder, artifact="red"), folder / "golden" / "0.png"
     by_path, by_text = bundle.predict(picture), bundle.predict(str(picture))

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_bundle
-from tiny_bundle import FakeSession, edit, rehash
+from fakes.sessions import FakeSession
+from tiny_bundle import edit, rehash
 
 from edgetl.runtime import __main__ as command
 from edgetl.runtime.errors import IntegrityError

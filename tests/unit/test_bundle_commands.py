@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny_bundle
-from tiny_bundle import FakeSession
+from fakes.sessions import FakeSession
 
 from edgetl import cli
 

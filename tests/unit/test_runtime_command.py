@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import tiny_bundle
-from tiny_bundle import FakeSession, stub
+from fakes.sessions import FakeSession, stub
 
 from edgetl.runtime import __main__ as command
 from edgetl.runtime.backends import BACKENDS

@@ -9,68 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from fakes.sessions import SIZE, FakeSession, stub
 from PIL import Image
 
-from edgetl.runtime.backends import BACKENDS, Backend
+from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.manifest import Artifact, Golden, Manifest, OperatingPoint, TensorSpec
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
 
 LABELS = ("mel", "nv", "bkl")
-SIZE = 4
 PREPROCESSING = Preprocessing(Resize("crop", "bilinear", SIZE, SIZE))
-
-
-class FakeSession:
-    """Reads its file when it is opened, as a runtime does."""
-
-    def __init__(self, path: Path, threads: int, options: Mapping[str, str]) -> None:
-        content = json.loads(path.read_text())
-        companion = path.with_suffix(".bin")
-        self._bias = np.array(json.loads(companion.read_text()) if companion.is_file() else content["bias"], np.float32)
-        self.input_shape = (1, content.get("size", SIZE), SIZE, 3)
-        self.output_shape = (1, len(self._bias))
-        self.given = (path, threads, dict(options))
-
-    def run(self, image: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        assert image.shape == self.input_shape
-        scores = np.exp(image.mean(axis=(1, 2)) / np.float32(64) + self._bias)
-        return np.asarray(scores / scores.sum(), np.float32)
-
-    def describe(self) -> dict[str, str]:
-        return {
-            "runtime": "fake",
-            "version": "1",
-            "compute_precision": "float32",
-            "accelerator": "cpu",
-            "placement": "x",
-        }
-
-
-@dataclass(frozen=True)
-class Stub(Backend):
-    """A backend of the table whose runtime is two functions."""
-
-    opens: Callable[[Path, int, Mapping[str, str]], Any] = FakeSession
-    says: Callable[[], str] = lambda: "1"
-
-    def open_session(self, path: Path, threads: int, options: Mapping[str, str]) -> Any:
-        return self.opens(path, threads, options)
-
-    def version(self) -> str:
-        return self.says()
-
-
-def stub(name: str, opens: Callable[..., Any] = FakeSession, says: Callable[[], str] = lambda: "1") -> Stub:
-    """The entry of `name` with another runtime."""
-    return Stub(
-        **{field.name: getattr(BACKENDS[name], field.name) for field in fields(Backend)}, opens=opens, says=says
-    )
 
 
 def install(monkeypatch: pytest.MonkeyPatch, opened: list[FakeSession] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 <!-- not run: reason -->     it needs what a test has not: data, a network, a GPU, a launcher
 <!-- file: NAME -->          NAME holds the block
-<!-- adds to: MODULE.TABLE -->   the lines with a + are entries of that table
 <!-- exit code: N -->        the last command ends with N
 """
 
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_COMMENT = re.compile(r"<!-- (not run|file|adds to|exit code): (.+) -->")
+_COMMENT = re.compile(r"<!-- (not run|file|exit code): (.+) -->")
 _PROMPT = "$ "
 
 
