@@ -12,8 +12,9 @@ from __future__ import annotations
 import importlib.util
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError
@@ -33,23 +34,22 @@ _IMAGENET_CLASSES = 1000
 _COUNTER = "num_batches_tracked"  # only BatchNorm with momentum None reads it, and old checkpoints lack it
 
 
+Source = Literal["package", "hub", "file", "none"]
+
+
 @dataclass(frozen=True)
 class WeightsUsed:
     """What a network started from, for the report.
 
-    source: package | hub | file | none. detail: the package, the hub's model, or the file's name.
+    detail: the package, the hub's model, or the file's name.
     sha256: of the file. loaded, skipped: how many of the network's tensors have pretrained values, how many have not.
     """
 
-    source: str
+    source: Source
     detail: str
     sha256: str | None
     loaded: int
     skipped: int
-
-    def to_json(self) -> dict[str, str | int | None]:
-        """The fields, as JSON takes them."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Pretrained:
     """Tensors under timm's names, and where they come from (as in WeightsUsed)."""
 
     tensors: Mapping[str, Tensor]
-    source: str
+    source: Source
     detail: str
     sha256: str
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,9 @@ def create(seed: int, *arguments: Any, **options: Any) -> tuple[Network, Initial
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network, used = backbones.create(*arguments, **options)
-    return network, InitialWeights(**asdict(used))
+    return network, InitialWeights(
+        source=used.source, detail=used.detail, sha256=used.sha256, loaded=used.loaded, skipped=used.skipped
+    )
 
 
 def save(network: nn.Module, folder: Path) -> None:
