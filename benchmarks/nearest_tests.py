@@ -10,13 +10,11 @@ ROOT = Path(__file__).parents[1]
 _FOLDERS = ("tests/unit/test_", "tests/device/test_")
 # Where neither name nor imports say it: tests reach these through what stands before them.
 _THROUGH = {
-    "edgetl/data/discovery.py": "tests/unit/test_init.py",
     "edgetl/data/lint.py": "tests/unit/test_readers.py",
     "edgetl/data/medmnist/archive.py": "tests/unit/test_readers.py",
     "edgetl/data/medmnist/unpacking.py": "tests/unit/test_readers.py",
     "edgetl/data/records.py": "tests/unit/test_readers.py",
     "edgetl/data/source.py": "tests/unit/test_readers.py",
-    "edgetl/data/survey.py": "tests/unit/test_check.py",
     "edgetl/data/table.py": "tests/unit/test_images.py",
     "edgetl/runtime/bundle_files.py": "tests/unit/test_bundle.py",
     "edgetl/runtime/consistency.py": "tests/unit/test_bundle.py",

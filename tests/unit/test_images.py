@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import shutil
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +15,7 @@ from PIL import Image
 
 from edgetl.console.progress import Silent
 from edgetl.data.images import cache, divide, open_cache, open_images
-from edgetl.data.records import SPLITS, Record
+from edgetl.data.records import SPLITS, Record, Split
 from edgetl.data.table import DataTable
 from edgetl.errors import DataError, EnvironmentFault, IntegrityError
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
@@ -75,6 +77,37 @@ class TestTable:
             assert [table.classes[label] for label in table.labels(name)] == [record.label for record in table.of(name)]
             assert len(table.groups(name)) == len(table.of(name))
         assert table.groups("train")[:2] == ["L0", "pictures/0001.png"], "without a group, a picture is its own"
+
+    def test_what_is_written_can_be_read_by_this_version(self, tmp_path: Path) -> None:
+        table_of(12).save(tmp_path)
+        first, *lines, last = (tmp_path / "val" / "records.json").read_text(encoding="utf-8").splitlines()
+        head = {"schema": 2, "source": "folder", "has_groups": True, "classes": ["benign", "malignant"], "records": []}
+        assert json.loads(first + "]}") == head
+        assert json.loads(lines[0].removesuffix(",")) == {
+            "row": 2,
+            "image": "pictures/0002.png",
+            "label": "benign",
+            "group": "L1",
+            "mask": "masks/äöü.png",
+            "metadata": {"age": "45.0", "sex": "female"},
+        }
+        assert last == "]}"
+
+    @pytest.mark.parametrize("name", SPLITS)
+    def test_one_split_alone(self, name: Split, tmp_path: Path) -> None:
+        table = table_of(12)
+        table.save(tmp_path)
+        alone = DataTable.load(tmp_path, (name,))
+        assert (list(alone.records), alone.rows(name).tolist()) == (table.of(name), table.rows(name).tolist())
+        assert (alone.classes, alone.source, alone.has_groups) == (table.classes, "folder", True)
+
+    def test_splits_of_different_sets_do_not_go_together(self, tmp_path: Path) -> None:
+        table_of(12).save(tmp_path)
+        dataclasses.replace(table_of(12), source="csv").save(tmp_path / "other")
+        shutil.copy(tmp_path / "other" / "test" / "records.json", tmp_path / "test")
+        with pytest.raises(IntegrityError, match="different data sets"):
+            DataTable.load(tmp_path)
+        assert len(DataTable.load(tmp_path, ("train", "val")).records) == 8
 
     def test_a_split_without_records(self) -> None:
         table = table_of(2)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from malformed_data import picture
 from PIL import Image
 
+from edgetl.console.progress import Silent
 from edgetl.data import leaks
 from edgetl.data.near_duplicates import candidates, duplicates, finding, grouping, search, spectra, thumbnail
 from edgetl.data.near_duplicates.registration import registered
@@ -146,6 +147,20 @@ def test_pairs_that_agree_by_0_95_are_near(value: float, near: bool, monkeypatch
     pairs = search(2, frames.__getitem__, advance=lambda done, total: told.append((done, total)))
     assert [(pair.first, pair.second, pair.correlation) for pair in pairs] == ([(0, 1, value)] if near else [])
     assert told == [(2, 2)]
+
+
+def test_near_duplicates_of_a_cache_are_found_row_by_row(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.stack([pixels(number, (64, 64)) for number in (1, 2, 3, 2)]))
+    told: list[tuple[str, int, int]] = []
+
+    class Heard(Silent):
+        def advance(self, label: str, done: int, total: int) -> None:
+            told.append((label, done, total))
+
+    records = _set(4)
+    digests = {record.image: record.image for record in records}
+    assert grouping.find(tmp_path / "images.npy", records, digests, Heard()) == [[records[1], records[3]]]
+    assert told == [("near duplicates", 4, 4)]
 
 
 def _set(size: int, split: Split | None = None, start: int = 0) -> list[Record]:

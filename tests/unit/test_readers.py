@@ -255,12 +255,14 @@ class TestFolder:
                 touch(tmp_path / split / name)
         for name in ("a/x.heic", "a/y.HEIC", "a/z.jp2", "b/IM1", "b/1.2.840", "stray.png", "LICENSE", "a/notes.txt"):
             touch(tmp_path / "train" / name)
+        for name in ("a/w.heic", "b/1.jp2", "b/2.jp2", "b/3.jp2"):
+            touch(tmp_path / "train" / name)
         touch(tmp_path / "loose.dcm")
         source = open_source("folder", tmp_path)
         assert len(source.records) == 4
         assert source.cautions == (
-            "7 files are left out: 1 .840 (train/b/1.2.840); 2 .heic (train/a/x.heic, train/a/y.HEIC); "
-            "1 .jp2 (train/a/z.jp2); 2 in no class (loose.dcm, train/stray.png); 1 without an ending (train/b/IM1)",
+            "11 files are left out: 1 .840 (train/b/1.2.840); 3 .heic (train/a/w.heic, train/a/x.heic, train/a/y.HEIC); "
+            "4 .jp2 (train/a/z.jp2, train/b/1.jp2, train/b/2.jp2, ...); 2 in no class (loose.dcm, train/stray.png); 1 without an ending (train/b/IM1)",
         )
 
     def test_only_folders_that_systems_keep_for_themselves_are_no_classes(self, tmp_path: Path) -> None:

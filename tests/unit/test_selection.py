@@ -116,6 +116,10 @@ class TestExclude:
     def test_the_nearest_path_is_suggested(self, pattern: str, meant: str) -> None:
         assert caution(pattern) == f"data.exclude: nothing matches {pattern} (did you mean {meant}?)"
 
+    @pytest.mark.parametrize("pattern", ["mel/xyzw", "bcc/2.p*", "zzz"])
+    def test_what_is_like_no_path_or_has_wildcards_gets_no_suggestion(self, pattern: str) -> None:
+        assert caution(pattern) == f"data.exclude: nothing matches {pattern}"
+
     def test_five_idle_patterns_are_named(self) -> None:
         assert caution(*(f"zz{number}" for number in range(7))).endswith("zz0, zz1, zz2, zz3, zz4, ... and 2 more")
 
