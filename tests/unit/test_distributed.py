@@ -30,7 +30,12 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def _other(monkeypatch: pytest.MonkeyPatch, values: list[Tensor]) -> None:
     """A second process that has these tensors, one for each sum."""
     theirs = iter(values)
-    monkeypatch.setattr(dist, "all_reduce", lambda tensor, group=None: tensor.add_(next(theirs)))
+
+    def add(tensor: Tensor, group: object = None) -> None:
+        assert (group is None) is (tensor.dtype == torch.float32), "gradients go where they are, what is said over gloo"
+        tensor.add_(next(theirs))
+
+    monkeypatch.setattr(dist, "all_reduce", add)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,8 @@ def test_statistics_are_those_of_the_first(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def _gathering(monkeypatch: pytest.MonkeyPatch, index: int, theirs: object) -> None:
-    def gather(values: list[object], ours: object, group: object) -> None:
+    def gather(values: list[object], ours: object, group: dict[str, object]) -> None:
+        assert group["backend"] == "gloo"
         values[:] = [ours, theirs] if index == 0 else [theirs, ours]
 
     monkeypatch.setattr(dist, "all_gather_object", gather)
@@ -156,8 +162,8 @@ class _Line:
     def _leave(self) -> None:
         self.left += 1
 
-    def _tell(self, held: list[Any], source: int, group: object) -> None:
-        assert source == 0
+    def _tell(self, held: list[Any], source: int, group: dict[str, object]) -> None:
+        assert (source, group["backend"]) == (0, "gloo")
         if held[0] is None:
             held[0] = next(self._messages)
         else:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -189,8 +190,11 @@ def test_a_share_of_a_batch_counts_by_its_images(tmp_path: Path, monkeypatch: py
     )
 
 
+_WHILE = 0.05
+
+
 class _Heard(Silent):
-    """Keeps what is told, and presses Ctrl-C at a step."""
+    """Keeps what is told, takes a while at the step before a certain one, and presses Ctrl-C at it."""
 
     def __init__(self, step: int = 0) -> None:
         self._step = step
@@ -203,6 +207,8 @@ class _Heard(Silent):
 
     def advance(self, label: str, done: int, total: int) -> None:
         self.steps.append((label, done, total))
+        if done == self._step - 1:
+            time.sleep(_WHILE)
         if done == self._step:
             signal.raise_signal(signal.SIGINT)
 
@@ -211,7 +217,7 @@ class _Heard(Silent):
 
 
 def test_every_step_and_epoch_is_told(tmp_path: Path) -> None:
-    told = _Heard()
+    told, began = _Heard(), time.perf_counter()
     done = fit(_network(), _data(), _PLAIN, seed=_SEED, checkpoints=tmp_path, progress=told, label="student")
     assert [step[1:] for step in told.steps] == [(number, 9) for number in range(1, 10)]
     assert [step[0] for step in told.steps] == [f"student: epoch {epoch}/3" for epoch in (1, 1, 1, 2, 2, 2, 3, 3, 3)]
@@ -222,6 +228,8 @@ def test_every_step_and_epoch_is_told(tmp_path: Path) -> None:
     assert bests == [score > max(scores[:index], default=(-1.0, -1.0)) for index, score in enumerate(scores)]
     assert told.lines[0].startswith(f"student: epoch 1/3  loss {done.history[0]['label_loss']:.3f}")
     assert done.seconds == pytest.approx(sum(entry["seconds"] for entry in done.history))
+    assert done.seconds <= time.perf_counter() - began
+    assert all(0 <= entry["data_wait_seconds"] <= entry["seconds"] > 0 for entry in done.history)
     assert done.resumed_after == 0
 
 
@@ -237,6 +245,7 @@ def test_a_run_that_was_stopped_goes_on_with_its_sums(tmp_path: Path, step: int,
     assert told.lines[0] == f"train: going on {where}"
     assert [done for _, done, _ in told.steps] == list(range(step + 1, 10))
     assert rest.resumed_after == (step - 1) // 3
+    assert rest.history[(step - 1) // 3]["seconds"] >= (_WHILE if step > 1 else 0), "those before the stop count"
     for ours, theirs in zip(rest.history, whole.history, strict=True):
         assert {k: v for k, v in ours.items() if "seconds" not in k} == {
             k: v for k, v in theirs.items() if "seconds" not in k

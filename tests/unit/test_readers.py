@@ -262,7 +262,8 @@ class TestFolder:
         assert len(source.records) == 4
         assert source.cautions == (
             "11 files are left out: 1 .840 (train/b/1.2.840); 3 .heic (train/a/w.heic, train/a/x.heic, train/a/y.HEIC); "
-            "4 .jp2 (train/a/z.jp2, train/b/1.jp2, train/b/2.jp2, ...); 2 in no class (loose.dcm, train/stray.png); 1 without an ending (train/b/IM1)",
+            "4 .jp2 (train/a/z.jp2, train/b/1.jp2, train/b/2.jp2, ...); "
+            "2 in no class (loose.dcm, train/stray.png); 1 without an ending (train/b/IM1)",
         )
 
     def test_only_folders_that_systems_keep_for_themselves_are_no_classes(self, tmp_path: Path) -> None:
