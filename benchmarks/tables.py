@@ -35,6 +35,7 @@ SECTIONS = (
     "training_overhead",
     "shared_machine",
     "memory",
+    "same_models",
     "kill",
     "concurrent_builds",
     "disk_full",
