@@ -63,8 +63,8 @@ def main() -> None:
     open_closed()
     if _COMPLETE in os.environ:
         app(prog_name="edgetl")
-    words, said = _split(sys.argv[1:])
-    if "--quiet" in said:
+    words, flags = _split(sys.argv[1:])
+    if "--quiet" in flags:
         os.environ["EDGETL_QUIET"] = "1"  # edgetl.console.progress reads it
     try:
         code = _run(words)
@@ -74,7 +74,7 @@ def main() -> None:
         drop_output()
         if gone:
             sys.exit(_READER_GONE)
-        if "--debug" in said:
+        if "--debug" in flags:
             tell(traceback.format_exc())
         error = translated(exc)
         tell(f"error: {error}")

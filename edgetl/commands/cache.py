@@ -55,17 +55,17 @@ def _list(recipe: RecipeArgument = None, store: StoreOption = None, as_json: Jso
     from edgetl.store.maintenance import besides, items
 
     chosen = open_store(recipe, store)
-    found, others, now = items(chosen), besides(chosen), time.time()
+    entries, others, now = items(chosen), besides(chosen), time.time()
     if as_json:
-        entries = [asdict(item) for item in found]
-        print(json.dumps({"store": str(chosen.root), "entries": entries, "besides": others}))
+        rows = [asdict(item) for item in entries]
+        print(json.dumps({"store": str(chosen.root), "entries": rows, "besides": others}))
         return
     print(f"{'stage':<20} {'key':<{_KEY_DIGITS}} {'size':>9} {'made':>9} {'took':>8} {'last used':>9}  recipes")
-    for item in found:
+    for item in entries:
         ages = f"{_short(now - item.made):>9} {_short(item.seconds):>8} {_short(now - item.used):>9}"
         key = item.key[:_KEY_DIGITS]
         print(f"{item.stage:<20} {key} {_megabytes(item.size):>9} {ages}  {', '.join(item.recipes) or '-'}")
-    print(f"{len(found)} results, {_megabytes(sum(item.size for item in found))}, in {chosen.root}")
+    print(f"{len(entries)} results, {_megabytes(sum(item.size for item in entries))}, in {chosen.root}")
     if others:
         print(f"besides: {', '.join(f'{what} {_megabytes(size)}' for what, size in others.items())}")
 
@@ -87,26 +87,26 @@ def _prune(
     from edgetl.store.maintenance import prune
 
     chosen, seconds = open_store(recipe, store), _seconds(older_than)
-    found = prune(chosen, seconds, time.time(), dry_run=dry_run)
-    gone, left = [one for one in found if not one.problem], [one for one in found if one.problem]
-    freed = sum(one.size for one in gone)
+    results = prune(chosen, seconds, time.time(), dry_run=dry_run)
+    gone, left = [result for result in results if not result.problem], [result for result in results if result.problem]
+    freed = sum(result.size for result in gone)
     if as_json:
-        said = {"removed": _rows(gone), "left": _rows(left)}
-        print(json.dumps({"store": str(chosen.root), "dry_run": dry_run, "freed_bytes": freed, **said}))
+        lists = {"removed": _rows(gone), "left": _rows(left)}
+        print(json.dumps({"store": str(chosen.root), "dry_run": dry_run, "freed_bytes": freed, **lists}))
     else:
-        for one in gone:
-            print(f"{_megabytes(one.size):>9}  {one.path.relative_to(chosen.root)}  {one.what} ({one.why})")
+        for result in gone:
+            print(f"{_megabytes(result.size):>9}  {result.path.relative_to(chosen.root)}  {result.what} ({result.why})")
         print(f"{'would free' if dry_run else 'freed'} {_megabytes(freed)} in {chosen.root}")
     if left:
         raise EnvironmentFault(
-            f"{len(left)} of {len(found)} could not be removed, the first: {left[0].problem}",
+            f"{len(left)} of {len(results)} could not be removed, the first: {left[0].problem}",
             place=str(chosen.root),
             hint="who wrote them may remove them",
         )
 
 
 def _rows(some: Sequence[Pruned]) -> list[dict[str, Any]]:
-    return [{**asdict(one), "path": str(one.path)} for one in some]
+    return [{**asdict(result), "path": str(result.path)} for result in some]
 
 
 def _verify(recipe: RecipeArgument = None, store: StoreOption = None, as_json: JsonOption = False) -> None:

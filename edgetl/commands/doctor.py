@@ -30,30 +30,34 @@ def _doctor(
     from edgetl.console.progress import Console
     from edgetl.doctor import examine
 
-    found = []
+    findings = []
     with Console() as console:
         for finding in examine(network, lambda name, done, total: console.advance(f"trying {name}", done, total)):
-            found.append(finding)
+            findings.append(finding)
     if as_json:
-        print(json.dumps([finding.to_json() for finding in found]))
+        print(json.dumps([finding.to_json() for finding in findings]))
     else:
-        print("\n\n".join(_group(name, [one for one in found if one.group == name]) for name in _groups(found)))
-    broken = [finding for finding in found if finding.state == "broken"]
+        print(
+            "\n\n".join(
+                _group(name, [finding for finding in findings if finding.group == name]) for name in _groups(findings)
+            )
+        )
+    broken = [finding for finding in findings if finding.state == "broken"]
     if broken:
         first = broken[0]
         raise EnvironmentFault(
-            f"{len(broken)} of {len(found)} are broken, the first: {first.name}: {first.detail}", hint=first.fix
+            f"{len(broken)} of {len(findings)} are broken, the first: {first.name}: {first.detail}", hint=first.fix
         )
 
 
-def _groups(found: Sequence[Finding]) -> list[str]:
-    return list(dict.fromkeys(finding.group for finding in found))
+def _groups(findings: Sequence[Finding]) -> list[str]:
+    return list(dict.fromkeys(finding.group for finding in findings))
 
 
-def _group(name: str, found: Sequence[Finding]) -> str:
-    width = max(len(finding.name) for finding in found)
+def _group(name: str, findings: Sequence[Finding]) -> str:
+    width = max(len(finding.name) for finding in findings)
     lines = [name]
-    for finding in found:
+    for finding in findings:
         lines.append(f"  {_WORDS[finding.state]}  {finding.name:<{width}}  {finding.detail}")
         if finding.fix:
             lines.append(f"  {'':<{len(_WORDS['ok']) + width + 2}}  fix: {finding.fix}")

@@ -25,7 +25,7 @@ def pairs(option: str, text: str | None, hint: str) -> dict[str, str]:
     Raises:
         UsageError: a part that is no pair, or a name with two values.
     """
-    found: dict[str, str] = {}
+    mapping: dict[str, str] = {}
     for part in filter(str.strip, _COMMA.split(text or "")):
         try:
             ((name, value),) = csv.reader([part.strip()], delimiter="=", skipinitialspace=True)
@@ -34,9 +34,9 @@ def pairs(option: str, text: str | None, hint: str) -> dict[str, str]:
         name, value = name.strip(), value.strip()
         if not name:
             raise UsageError(f"{option} {part!r}: expected NAME=VALUE,...", hint=hint)
-        if found.setdefault(name, value) != value:
-            raise UsageError(f"{option} {part!r}: {name}={found[name]} was said before", hint=hint)
-    return found
+        if mapping.setdefault(name, value) != value:
+            raise UsageError(f"{option} {part!r}: {name}={mapping[name]} was said before", hint=hint)
+    return mapping
 
 
 def columns_of(text: str | None) -> dict[str, str]:

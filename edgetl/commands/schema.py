@@ -29,12 +29,12 @@ def _schema(
     from edgetl.config.recipe import Recipe
     from edgetl.config.target import types
 
-    found = (
+    schema = (
         json_schema.by_kind(types(), "edgetl target") if target else json_schema.json_schema(Recipe, "edgetl recipe")
     )
-    text = json.dumps(found, indent=2)
+    text = json.dumps(schema, indent=2)
     if out is None:
-        print(json.dumps(found) if as_json else text)
+        print(json.dumps(schema) if as_json else text)
         return
     write_text(out, text + "\n")
     tell(f"wrote {out}; first line of a {'target' if target else 'recipe'} in the same folder:")
