@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from edgetl.console.progress import Progress
     from edgetl.errors import EdgetlError
     from edgetl.evidence.intervals import Interval
+    from edgetl.results.latency import Latency
+    from edgetl.results.report import Report
     from edgetl.runtime.predicting import Prediction
 
 __all__ = [
@@ -40,11 +42,13 @@ __all__ = [
     "Event",
     "InitResult",
     "Interval",
+    "Latency",
     "Loaded",
     "PredictResult",
     "Prediction",
     "Progress",
     "Recorded",
+    "Report",
     "Said",
     "StageEnded",
     "StageResult",
@@ -80,6 +84,8 @@ _HOMES = {
     "edgetl.console.progress": ("Progress",),
     "edgetl.errors": ("EdgetlError",),
     "edgetl.evidence.intervals": ("Interval",),
+    "edgetl.results.latency": ("Latency",),
+    "edgetl.results.report": ("Report",),
     "edgetl.runtime.predicting": ("Prediction",),
 }
 

@@ -50,8 +50,12 @@ def show(event: Event) -> None:
 
 
 result = edgetl.build(recipe, progress=show)
-assert result.bundle is not None
 print(result.page)  # the report: open it in a browser
+for artifact in result.report.artifacts:  # the same for programs
+    accuracy = artifact.metrics["balanced_accuracy"]
+    print(
+        f"{artifact.name:<12} {artifact.bytes / 1e6:.1f} MB  {accuracy.value:.2f} [{accuracy.low:.2f}, {accuracy.high:.2f}]"
+    )
 
 # %% [markdown]
 # ## Predict

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from edgetl.store import locked, writing
 
 if TYPE_CHECKING:
     from edgetl.console.progress import Progress
+    from edgetl.results.report import Report
     from edgetl.stages.common.stage import Step
     from edgetl.store import Store
 
@@ -36,16 +38,35 @@ class BuildResult:
     store: where the stages' results are kept.
     stand_in: name of the synthetic data set in use, or None: nothing that comes out of one says anything about patients.
     stages: in their order.
-    page: report.html; None where the report was not asked for.
-    bundle: folder for `edgetl.open_bundle`; None like `page`.
+    complete: whether it went on to the report: a dry run and a build with `until` have neither page, report nor bundle.
     """
 
     run: Path
     store: Path
     stand_in: str | None
     stages: tuple[StageResult, ...]
-    page: Path | None = None
-    bundle: Path | None = None
+    complete: bool = False
+
+    @property
+    def page(self) -> Path:
+        """report.html."""
+        return self.run / "report.html"
+
+    @property
+    def bundle(self) -> Path:
+        """The bundle's folder, for `edgetl.open_bundle`."""
+        return self.run / "bundle"
+
+    @cached_property
+    def report(self) -> Report:
+        """Everything that the stages found, read from report.json when it is first asked for.
+
+        Raises:
+            IntegrityError: there is none, or it is damaged.
+        """
+        from edgetl.results.report import Report
+
+        return Report.read(self.run)
 
     def to_json(self) -> dict[str, Any]:
         """As `edgetl build --json` prints it."""
@@ -103,9 +124,7 @@ def build(
             pipeline.plan(loaded, store, until)  # a wrong `until` or folder is an error before anything is written
             steps = _build_alone(loaded, store, run, reporter, until, fresh)
     stages = tuple(StageResult(step.stage.name, step.key, step.cached) for step in steps)
-    if until not in (None, _REPORT):
-        return BuildResult(run, store.root, loaded.stand_in, stages)
-    return BuildResult(run, store.root, loaded.stand_in, stages, run / "report.html", run / "bundle")
+    return BuildResult(run, store.root, loaded.stand_in, stages, complete=until in (None, _REPORT))
 
 
 def _protect_real_run(run: Path, loaded: Loaded) -> None:

@@ -50,7 +50,7 @@ def _build(
         print(json.dumps(result.to_json()))
     elif dry_run:
         print("\n".join(_lines(result.stages)))
-    elif result.page:
+    elif result.complete:
         print(result.page)
 
 

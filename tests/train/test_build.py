@@ -292,7 +292,8 @@ def test_python_does_the_same_and_prints_nothing(
     events: list[edgetl.Event] = []
     changed = {"quantize.images": 17}  # so that every converter has something to say
     result = edgetl.build("tiny.yaml", overrides=changed, out=tmp_path / "run", progress=events.append)
-    assert result.bundle == tmp_path / "run" / "bundle"
+    assert (result.complete, result.bundle) == (True, tmp_path / "run" / "bundle")
+    assert result.report.stand_in == result.stand_in == "skin_phantom"
     assert {stage.name for stage in result.stages if not stage.cached} >= {f"quantize.{name}" for name in FORMATS}
     ended = [event.name for event in events if isinstance(event, edgetl.StageEnded)]
     assert ended == [*(stage.name for stage in result.stages if not stage.cached), "report"]

@@ -166,7 +166,7 @@ class TestSilence:
         small = {"name": "s", "data": {"kind": "skin_phantom", "images": 70}}
         events: list[Event] = []
         plan = edgetl.build(small, dry_run=True, progress=events.append)
-        assert (plan.stand_in, plan.page, plan.bundle) == ("skin_phantom", None, None)
+        assert (plan.stand_in, plan.complete) == ("skin_phantom", False)
         assert plan.stages[0].name == "data"
         assert not plan.stages[0].cached
         assert plan.stages[0].why
