@@ -37,7 +37,6 @@ class _BeforeTorchvision(MetaPathFinder):
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
         if fullname == "torchvision":
-            sys.meta_path.remove(self)
             ensure()
 
 
@@ -49,6 +48,8 @@ def ensure() -> torch.library.Library | None:
         The library that holds the declared schemas, or None when nothing had to be declared. The cache keeps it alive:
         torch drops the schemas with the object.
     """
+    # Looking for torchvision below would call this again.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _BeforeTorchvision)]
     if "torchvision" in sys.modules or _extension_loads():
         return None
     import torch

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 import urllib.error
 from pathlib import Path
 
@@ -32,6 +34,13 @@ def _save_timm(path: Path, backbone: str, classes: int, spoil: str | None = None
         del state[spoil]
     save_file(state, path)
     return dict(state)
+
+
+@pytest.mark.parametrize(
+    "first", ["import edgetl.models", "from edgetl.models import torchvision_shim as shim; shim.ensure()"]
+)
+def test_torchvision_can_be_imported_whoever_asks_first(first: str) -> None:
+    subprocess.run([sys.executable, "-c", f"{first}; import torchvision, timm"], check=True)
 
 
 @pytest.mark.parametrize("attention", [None, "none", *ATTENTION])
