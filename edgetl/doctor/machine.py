@@ -92,16 +92,16 @@ def _flags() -> set[str]:
 
 def _neighbours() -> Finding:
     """What others use of the cores right now."""
-    from edgetl.runtime.cores import usable_cores
-    from edgetl.training.contention import SHARED, OtherLoad
+    from edgetl.training.contention import SHARED, OtherLoad, core_numbers
 
+    cores = core_numbers()
     try:
-        load = OtherLoad()
+        load = OtherLoad(cores)
         time.sleep(_LOOK_SECONDS)
-        others = load.cores()
+        others = max(0.0, sum(load.look(cores).values()))
     except OSError as exc:
         return Finding("machine", "others", "absent", f"the system does not say what they use: {exc.strerror}")
-    detail = f"use {others:.1f} of {usable_cores()} cores"
+    detail = f"use {others:.1f} of {len(cores)} cores"
     if others < SHARED:
         return Finding("machine", "others", "ok", detail)
     return Finding(

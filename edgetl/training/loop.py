@@ -4,7 +4,7 @@ AdamW with warm-up and cosine; an average of the weights is what is validated an
 mixed precision are Hugging Face accelerate's. After every epoch, and within it about every 45 seconds and on Ctrl-C, the
 whole state is on the disk, and a run that is taken up again computes what it would have computed without the stop: bit for
 bit on the CPU of one machine, unless a person set another number of threads in between (`threads`), and whatever else the
-machine did meanwhile (`waiting`). A GPU's kernels may add in another order each time.
+machine did meanwhile (`sharing`). A GPU's kernels may add in another order each time.
 
 Started by a launcher in several processes, each takes its share of every batch: `batch_size` is that of all together.
 What looks at a whole batch (BatchNorm, the intra-class term of DIST, mixup) then sees a process's share of it.
@@ -31,7 +31,7 @@ from edgetl.training.diagnostics import naming_memory
 from edgetl.training.inference import predict_logits
 from edgetl.training.job import Distillation, Job
 from edgetl.training.run import Run
-from edgetl.training.waiting import Noting, Waiting
+from edgetl.training.sharing import Noting, Sharing
 
 __all__ = ["Distillation", "Fit", "fit", "predict_logits"]
 
@@ -91,8 +91,8 @@ def fit(
         run, store = Run(job, accelerator), Checkpoints(checkpoints, job.identity())
         history = _taken_up(run, store, progress)
         resumed_after = len(history)
-        with run.state.threads.used(), Waiting(run.state.threads.count) as waiting:
-            _epochs(run, store, history, Noting(progress, waiting), first=accelerator.is_main_process)
+        with run.state.threads.used(), Sharing(run.state.threads.count) as sharing:
+            _epochs(run, store, history, Noting(progress, sharing), first=accelerator.is_main_process)
         best = _best_epoch(history)
         run.release(store.load_best(best))
         run.processes.wait()  # until all have read what the first one is going to delete

@@ -2,9 +2,9 @@
 
 Their number decides in which order sums are added, and so the bits of the network. It is what PyTorch takes by itself, or
 what a person set, and never follows the load of the machine: a recipe gives the same network on an idle machine and on a
-busy one (what the load changes is how the threads wait, see `waiting`). A checkpoint keeps the number, and a training that
-is taken up where PyTorch would now take another one (fewer cores in a container, say) goes on with that of the checkpoint.
-A person's own setting wins over it.
+busy one (what the load changes is how the threads wait and where they run, see `yielding`). A checkpoint keeps the number,
+and a training that is taken up where PyTorch would now take another one (fewer cores in a container, say) goes on with
+that of the checkpoint. A person's own setting wins over it.
 """
 
 from __future__ import annotations

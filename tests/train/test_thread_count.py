@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from tiny_training import STEPS, same, tiny_network, train
 from torch import nn
 
 from edgetl.console.progress import Silent
-from edgetl.training import threads, waiting
-from edgetl.training.waiting import sleeping
+from edgetl.training import sharing, threads
+from edgetl.training.yielding import SETTINGS, sleeping
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -39,7 +39,7 @@ class _Watching(Silent):
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the suite runs with, nobody has set a number of threads."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", *SETTINGS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(threads, "usable_cores", lambda: 2)
 
@@ -91,29 +91,29 @@ def test_a_persons_own_number_wins_and_is_said(tmp_path: Path, monkeypatch: pyte
     assert "threads until here 2, from here on 1 (OMP_NUM_THREADS=1)" in progress.said[1]
 
 
-def test_how_the_threads_wait_changes_no_bit(
-    tmp_path: Path, two_threads: nn.Module, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_yielding_changes_no_bit(tmp_path: Path, two_threads: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     class Restless:
         """Others come and go with every few looks."""
 
-        def __init__(self) -> None:
-            self._cores = itertools.cycle([1.0] * 3 + [0.0] * 9)
+        def __init__(self, cores: Collection[int]) -> None:
+            self._others = itertools.cycle([1.0] * 3 + [0.0] * 9)
+            self._cores = cores
 
-        def cores(self) -> float:
-            return next(self._cores)
+        def look(self, held: Collection[int]) -> dict[int, float]:
+            others = next(self._others)
+            return dict.fromkeys(self._cores, 0.0) | {min(self._cores): others}
 
     switched = []
 
     @contextmanager
-    def noted(threads: int) -> Iterator[None]:
+    def noted(threads: int, cores: int) -> Iterator[None]:
         switched.append(threads)
-        with sleeping(threads):
+        with sleeping(threads, cores):
             yield
 
-    monkeypatch.setattr(waiting, "sleeping", noted)
-    monkeypatch.setattr(waiting, "OtherLoad", Restless)
-    monkeypatch.setattr(waiting, "_LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(sharing, "sleeping", noted)
+    monkeypatch.setattr(sharing, "OtherLoad", Restless)
+    monkeypatch.setattr(sharing, "_LOOK_SECONDS", 0.001)
     torch.set_num_threads(2)
     network = tiny_network()
     train(network, tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,18 +11,16 @@ import psutil
 import pytest
 
 from edgetl.training import contention
-from edgetl.training.contention import OtherLoad, excess
+from edgetl.training.contention import Contention, OtherLoad, core_numbers
 
 
 class _Machine:
-    """Three cores, of which this process may use the first two; its clocks are set by hand."""
+    """Three cores, and clocks that are set by hand."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wall = self.own = 0.0
         self.cores = [dict.fromkeys(("user", "system", "idle", "steal"), 0.0) for _ in range(3)]
         monkeypatch.setattr(psutil, "cpu_times", self._times)
-        monkeypatch.setattr(contention, "usable_cores", lambda: 2)
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
         clocks = SimpleNamespace(monotonic=lambda: self.wall, process_time=lambda: self.own)
         monkeypatch.setattr(contention, "time", clocks)
 
@@ -34,26 +31,23 @@ class _Machine:
 
 def test_what_others_used_is_what_the_cores_did_less_our_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = _Machine(monkeypatch)
-    load = OtherLoad()
+    load = OtherLoad({0, 1})
     machine.wall, machine.own = 2.0, 1.5
     machine.cores[0] |= {"user": 1.0, "system": 0.5, "idle": 0.5}
     machine.cores[1] |= {"user": 0.8, "steal": 0.2, "idle": 1.0}
     machine.cores[2] |= {"user": 2.0}
-    assert load.cores() == pytest.approx(0.5)  # (1.5 + 1.0 - 1.5) s in 2 s
+    assert load.look({0, 1}) == pytest.approx({0: (1.5 - 0.75) / 2, 1: (1.0 - 0.75) / 2})
     machine.wall, machine.own = 3.0, 2.5
+    machine.cores[0]["user"] += 0.4
     machine.cores[1]["user"] += 1.0
-    assert load.cores() == pytest.approx(0.0)  # since the last look: one core, and that was us
+    assert load.look({1}) == pytest.approx({0: 0.4, 1: 0.0}), "since the last look, and we were on core 1"
 
 
-def test_clocks_that_disagree_give_no_impossible_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_beyond_those_that_the_system_counts_are_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = _Machine(monkeypatch)
-    load = OtherLoad()
-    machine.wall, machine.own = 1.0, 1.02
-    machine.cores[0]["user"] = 1.0
-    assert load.cores() == 0.0
-    machine.wall = 1.5
-    machine.cores[0]["user"], machine.cores[1]["user"] = 1.6, 0.6
-    assert load.cores() == 2.0
+    load = OtherLoad({2, 3})
+    machine.wall, machine.cores[2]["user"] = 1.0, 1.0
+    assert load.look({3}) == {2: 1.0, 3: 0.0}
 
 
 def test_a_busy_program_is_seen() -> None:
@@ -63,26 +57,25 @@ def test_a_busy_program_is_seen() -> None:
         try:
             assert busy.stdout is not None
             busy.stdout.readline()
-            load = OtherLoad()
+            cores = core_numbers()
+            load = OtherLoad(cores)
             with pytest.raises(subprocess.TimeoutExpired):
                 busy.wait(1.0)
-            assert load.cores() > 0.25
+            assert sum(load.look(cores).values()) > 0.25
         finally:
             busy.kill()
 
 
-@pytest.mark.parametrize(
-    ("others", "threads", "expected"),
-    [
-        (0.0, 2, 0.0),
-        (1.0, 2, 1.0),
-        (1.0, 1, 0.0),
-        (0.0, 1, -1.0),
-        (0.0, 4, 0.0),  # more threads than cores disturb each other, but nobody else shares the machine
-    ],
-)
-def test_cores_are_missing_only_beyond_those_that_are_left(
-    monkeypatch: pytest.MonkeyPatch, others: float, threads: int, expected: float
-) -> None:
-    monkeypatch.setattr(contention, "usable_cores", lambda: 2)
-    assert excess(others, threads) == expected
+@pytest.mark.parametrize(("threads", "cores", "spare"), [(2, 2, 0.0), (1, 2, 1.0), (4, 2, 0.0), (3, 8, 5.0)])
+def test_a_machine_is_shared_from_half_a_core_on_that_is_missing(threads: int, cores: int, spare: float) -> None:
+    contention = Contention(threads, cores)
+    assert [contention.found(spare + others) for others in (0.49, 0.5, 0.26)] == [False, True, True]
+
+
+def test_six_quiet_looks_in_a_row_end_it() -> None:
+    contention = Contention(2, 2)
+    assert contention.found(1.0)
+    assert [contention.found(0.24) for _ in range(5)] == [True] * 5
+    assert contention.found(0.25), "a look in between starts the count anew"
+    assert [contention.found(0.24) for _ in range(6)] == [True] * 5 + [False]
+    assert not contention.found(0.49)

@@ -127,13 +127,13 @@ def test_variables_and_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert {one.name: one.state for one in machine.findings()}["store"] != "broken"
 
 
-@pytest.mark.parametrize(("cores", "state"), [(0.24, "ok"), (0.25, "warning")])
+@pytest.mark.parametrize(("cores", "state"), [(0.46, "ok"), (0.52, "warning")])
 def test_who_else_uses_the_machine(monkeypatch: pytest.MonkeyPatch, cores: float, state: str) -> None:
-    monkeypatch.setattr(contention.OtherLoad, "cores", lambda _: cores)
+    monkeypatch.setattr(contention.OtherLoad, "look", lambda load, held: {0: 0.1, 1: cores - 0.1})
     monkeypatch.setattr(machine, "_LOOK_SECONDS", 0.0)
     found = {one.name: one for one in machine.findings()}["others"]
     assert found.state == state
-    assert f"use 0.2 of {usable_cores()} cores" in found.detail
+    assert f"use 0.5 of {usable_cores()} cores" in found.detail
     assert bool(found.fix) == (state == "warning")
 
 
