@@ -17,16 +17,16 @@ _CORES = frozenset({0, 1})
 
 
 class _Scripted:
-    """What others use of core 1, look after look; then `seen` is set, and it stays as it was last."""
+    """What others use, most of it on core 1, look after look; then `seen` is set, and it stays as it was last."""
 
     def __init__(self, *others: float) -> None:
         self._left, self.seen = list(others), threading.Event()
 
     def look(self, held: Collection[int]) -> dict[int, float]:
-        if len(self._left) > 1:
-            return {0: 0.0, 1: self._left.pop(0)}
-        self.seen.set()
-        return {0: 0.0, 1: self._left[0]}
+        if len(self._left) == 1:
+            self.seen.set()
+        others = self._left[0] if len(self._left) == 1 else self._left.pop(0)
+        return {0: others / 4, 1: others * 3 / 4}
 
 
 class _Heard(Silent):

@@ -25,7 +25,8 @@ from edgetl.training.yielding import Placement, cores_left, sleeping
         ({0: 0.5, 1: 0.25}, {0}, {0}),  # not worth moving
         ({0: 0.5, 1: 0.0}, {0}, {1}),
         ({0: 1.0, 1: 0.1, 2: 0.1, 3: 0.0}, {0, 1, 2, 3}, {1, 2, 3}),
-        ({0: 1.0, 1: 0.3, 2: 0.1, 3: 0.0}, {0, 1, 2, 3}, {2, 3}),
+        ({0: 1.0, 1: 0.24, 2: 0.0, 3: 0.0}, {0, 1, 2, 3}, {1, 2, 3}),
+        ({0: 1.0, 1: 0.26, 2: 0.0, 3: 0.0}, {0, 1, 2, 3}, {2, 3}),
     ],
 )
 def test_the_cores_that_others_use_least_are_left(others: dict[int, float], held: set[int], expected: set[int]) -> None:
