@@ -1,4 +1,4 @@
-"""Converters: from a PyTorch network to files that one inference runtime loads, all with the same edges (`edges`).
+"""Converters: from a PyTorch network to files that one inference runtime loads, all with the same ends (`contract`).
 
     onnx       ONNX by PyTorch, int8 by onnxruntime
     openvino   OpenVINO IR by OpenVINO, int8 by nncf
@@ -28,7 +28,7 @@ class Converter(Protocol):
     """What a backend's module on the host offers."""
 
     def export(self, network: nn.Module, image_size: int, folder: Path, stem: str) -> Path:
-        """Write the float32 artefact `folder/stem.*` with the contract's edges, temperature 1; its main file.
+        """Write the float32 artefact `folder/stem.*` with the contract's ends, temperature 1; its main file.
 
         network: float NCHW [B, 3, H, W] in [-1, 1) -> logits [B, classes]; not changed.
 
@@ -42,7 +42,7 @@ class Converter(Protocol):
         """Write the int8 artefact `folder/stem.*`, post-training, temperature 1; its main file.
 
         network, exported: the same function twice; a backend starts from the one that its quantizer takes.
-        calibration: uint8 [N, H, W, 3], training images as the edges take them.
+        calibration: uint8 [N, H, W, 3], training images as the input takes them.
 
         Raises:
             EdgetlError: the quantizer failed; names backend and reason.

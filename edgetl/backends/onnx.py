@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgetl.backends import edges, onnx_graph
+from edgetl.backends import contract, onnx_graph
 from edgetl.backends.conversion import converting
 from edgetl.files import write_whole
 
@@ -28,7 +28,7 @@ def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path
         import torch
 
         program = torch.onnx.export(
-            edges.frozen(network),
+            contract.frozen(network),
             (torch.zeros(1, 3, image_size, image_size),),
             input_names=[onnx_graph.NORMALIZED],
             output_names=[onnx_graph.LOGITS],
@@ -38,7 +38,7 @@ def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path
         )
         assert program is not None, "torch.onnx.export(dynamo=True) returns the program when it is given no file"
         model = program.model_proto
-        onnx_graph.attach_edges(model)
+        onnx_graph.attach_ends(model)
         write_whole(path, onnx_graph.packed(model), sync=True)
     return path
 
@@ -46,7 +46,7 @@ def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path
 def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uint8], folder: Path, stem: str) -> Path:
     """Write `folder/stem.onnx`: static int8 of `exported` as QDQ, ranges from `calibration`.
 
-    calibration: uint8 [N, H, W, 3], in the edges' own units.
+    calibration: uint8 [N, H, W, 3], in the input's own units.
 
     Unsigned activations and signed weights per channel: signed activations lose onnxruntime's fast x86 kernels
     (MobileNetV3-L: 2.3 times float32's time instead of 0.9).
@@ -80,7 +80,7 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
             },
         )
         model = onnx.load(Path(scratch) / "int8.onnx")
-        onnx_graph.attach_edges(model)
+        onnx_graph.attach_ends(model)
         write_whole(path, onnx_graph.packed(model), sync=True)
     return path
 
@@ -94,14 +94,16 @@ def _reader(calibration: npt.NDArray[np.uint8]) -> Any:
 
         def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
             image = next(self._images, None)
-            return None if image is None else {onnx_graph.NORMALIZED: edges.normalized(image.transpose(2, 0, 1)[None])}
+            return (
+                None if image is None else {onnx_graph.NORMALIZED: contract.normalized(image.transpose(2, 0, 1)[None])}
+            )
 
     return Reader()
 
 
 def set_temperature(path: Path, temperature: float) -> None:
     """Divide the logits of the finished artefact by `temperature` from now on; replaces an earlier value."""
-    value = edges.checked(temperature)
+    value = contract.checked(temperature)
     with converting(_NAME, "set the temperature"):
         import onnx
 

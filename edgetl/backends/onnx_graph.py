@@ -1,4 +1,4 @@
-"""Surgery on an ONNX graph: the edges, the temperature, and what must not travel in the file."""
+"""Surgery on an ONNX graph: the ends, the temperature, and what must not travel in the file."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from edgetl.backends.edges import DIVISOR, INPUT, OFFSET, OUTPUT, TEMPERATURE
+from edgetl.backends.contract import DIVISOR, INPUT, OFFSET, OUTPUT, TEMPERATURE
 
-__all__ = ["LOGITS", "NORMALIZED", "affine", "attach_edges", "packed", "write_temperature"]
+__all__ = ["LOGITS", "NORMALIZED", "affine", "attach_ends", "packed", "write_temperature"]
 
 NORMALIZED = "normalized"  # where the body begins: float32 [1, 3, H, W]
 LOGITS = "logits"  # where it ends: float32 [1, classes]
@@ -19,7 +19,7 @@ def affine() -> dict[str, Any]:
     return {"scale": np.array(1 / DIVISOR, np.float32), "zero_point": np.array(OFFSET, np.uint8)}
 
 
-def attach_edges(model: Any) -> None:
+def attach_ends(model: Any) -> None:
     """Turn float [1, 3, H, W] -> logits into uint8 image -> probabilities, in place, temperature 1.
 
     A quantized body begins with QuantizeLinear; it is taken out, because the image, turned to channels first, already
@@ -64,7 +64,7 @@ def _bypass(graph: Any, quantizers: list[Any], replacement: str) -> None:
 
 
 def write_temperature(model: Any, temperature: float) -> None:
-    """Replace the divisor in a model with edges, in place."""
+    """Replace the divisor in a finished model, in place."""
     from onnx import numpy_helper
 
     found = [tensor for tensor in model.graph.initializer if tensor.name == TEMPERATURE]

@@ -1,6 +1,6 @@
 """OpenVINO IR straight from PyTorch; int8 by nncf.
 
-nncf works on the float NCHW body and the edges are fitted afterwards: through a uint8 model it leaves ShapeOf and
+nncf works on the float NCHW body and the ends are fitted afterwards: through a uint8 model it leaves ShapeOf and
 Broadcast chains behind and the result is slower.
 """
 
@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgetl.backends import edges
+from edgetl.backends import contract
 from edgetl.backends.conversion import converting
 from edgetl.files import write_whole
 from edgetl.runtime import signal_stack
@@ -31,7 +31,7 @@ _COUNTED = re.compile(r"^[A-Z][A-Za-z]*_\d+(?=/|$)")
 def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path:
     """Write `folder/stem.xml` and `folder/stem.bin`: float32, temperature 1."""
     with converting(_NAME, "export"):
-        return _save(_with_edges(_body(network, image_size)), folder / f"{stem}.xml")
+        return _save(_with_ends(_body(network, image_size)), folder / f"{stem}.xml")
 
 
 def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uint8], folder: Path, stem: str) -> Path:
@@ -39,14 +39,14 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
 
     Squeeze-and-excitation blocks keep float activations; every weight is int8.
 
-    calibration: uint8 [N, H, W, 3], in the edges' own units.
+    calibration: uint8 [N, H, W, 3], in the input's own units.
     """
     with converting(_NAME, "quantize"), signal_stack.kept():
         import nncf
 
         quantized = nncf.quantize(
             _body(network, calibration.shape[1]),
-            nncf.Dataset([edges.normalized(image.transpose(2, 0, 1)[None]) for image in calibration]),
+            nncf.Dataset([contract.normalized(image.transpose(2, 0, 1)[None]) for image in calibration]),
             # On a MobileNetV3-S of HAM10000, agreement with float is 0.93; PERFORMANCE (symmetric activations): 0.92.
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(calibration),
@@ -55,19 +55,21 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
         # nncf computes squeeze-and-excitation blocks in float, for accuracy, and leaves their weights in float32 as
         # well: half the file of a MobileNetV3. Stored as int8 they cost neither agreement nor time (nncf 3.4).
         quantized = nncf.compress_weights(quantized, mode=nncf.CompressWeightsMode.INT8_SYM)
-        return _save(_with_edges(quantized), folder / f"{stem}.xml")
+        return _save(_with_ends(quantized), folder / f"{stem}.xml")
 
 
 def set_temperature(path: Path, temperature: float) -> None:
     """Divide the logits of the finished artefact by `temperature` from now on; replaces an earlier value."""
-    value = edges.checked(temperature)
+    value = contract.checked(temperature)
     with converting(_NAME, "set the temperature"):
         import openvino
 
         model = openvino.Core().read_model(path)
-        found = [node for node in model.get_ops() if node.get_friendly_name() == edges.TEMPERATURE]
+        found = [node for node in model.get_ops() if node.get_friendly_name() == contract.TEMPERATURE]
         if len(found) != 1:
-            raise ValueError(f"got {len(found)} nodes named {edges.TEMPERATURE!r}, expected 1: not an artefact of ours")
+            raise ValueError(
+                f"got {len(found)} nodes named {contract.TEMPERATURE!r}, expected 1: not an artefact of ours"
+            )
         _replace(found[0], value)
         _save(model, path)
 
@@ -77,10 +79,10 @@ def _body(network: nn.Module, image_size: int) -> Any:
     import torch
 
     shape = [1, 3, image_size, image_size]
-    return openvino.convert_model(edges.frozen(network), example_input=torch.zeros(shape), input=shape)
+    return openvino.convert_model(contract.frozen(network), example_input=torch.zeros(shape), input=shape)
 
 
-def _with_edges(body: Any) -> Any:
+def _with_ends(body: Any) -> Any:
     """float [1, 3, H, W] -> logits, into uint8 image -> probabilities, temperature 1."""
     import openvino
     from openvino import opset13 as ops
@@ -90,13 +92,13 @@ def _with_edges(body: Any) -> Any:
     begin.input().model().set_layout(openvino.Layout("NCHW"))
     # One scalar each, not one per channel: so the plugin can recognise the uint8 tensor as a quantized one.
     affine = begin.input().preprocess().convert_element_type(openvino.Type.f32)
-    affine.mean(float(edges.OFFSET)).scale(float(edges.DIVISOR))
+    affine.mean(float(contract.OFFSET)).scale(float(contract.DIVISOR))
     body = begin.build()
     # The tail comes last: `build` folds constants, and the temperature would lose its name.
     logits = body.output(0).get_node().input_value(0)
-    probabilities = ops.softmax(ops.divide(logits, _constant(1.0, edges.TEMPERATURE)), axis=-1)
+    probabilities = ops.softmax(ops.divide(logits, _constant(1.0, contract.TEMPERATURE)), axis=-1)
     model = openvino.Model([ops.result(probabilities)], body.get_parameters(), "edgetl")
-    for end, name in ((model.input(0), edges.INPUT), (model.output(0), edges.OUTPUT)):
+    for end, name in ((model.input(0), contract.INPUT), (model.output(0), contract.OUTPUT)):
         end.set_names({name})
         end.get_node().set_friendly_name(name)
     return model
@@ -110,7 +112,7 @@ def _state_input_range(model: Any) -> None:
     (reader,) = model.input(0).get_target_inputs()
     quantizer = reader.get_node()
     assert quantizer.get_type_name() == "FakeQuantize", f"the body begins with {quantizer.get_type_name()}"
-    low, high = -edges.OFFSET / edges.DIVISOR, (255 - edges.OFFSET) / edges.DIVISOR
+    low, high = -contract.OFFSET / contract.DIVISOR, (255 - contract.OFFSET) / contract.DIVISOR
     for port, value in ((1, low), (2, high), (3, low), (4, high)):
         constant = quantizer.input_value(port).get_node()
         quantizer.input(port).replace_source_output(_constant(value, constant.get_friendly_name()).output(0))

@@ -1,6 +1,6 @@
 """TFLite (LiteRT) by litert-torch; int8 by ai-edge-quantizer.
 
-A .tflite file is a flatbuffer: `tflite_graph` fits the edges on it and finds the temperature in it.
+A .tflite file is a flatbuffer: `tflite_graph` fits the ends on it and finds the temperature in it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgetl.backends import edges, tflite_graph
+from edgetl.backends import contract, tflite_graph
 from edgetl.backends.conversion import converting
 from edgetl.files import write_whole
 
@@ -34,12 +34,12 @@ def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path
         import litert_torch
         import torch
 
-        wrapped = litert_torch.to_channel_last_io(edges.frozen(network), args=[0]).eval()
+        wrapped = litert_torch.to_channel_last_io(contract.frozen(network), args=[0]).eval()
         converted = litert_torch.convert(wrapped, (torch.zeros(1, image_size, image_size, 3),))
         # Not by way of a file: litert-converter 0.5 writes it in C++, which ends the process where the disk is full.
         model = tflite_graph.load(converted.model_content())
         tflite_graph.shorten_names(model)
-        tflite_graph.attach_edges(model)
+        tflite_graph.attach_ends(model)
         write_whole(path, tflite_graph.packed(model), sync=True)
     return path
 
@@ -47,14 +47,14 @@ def export(network: nn.Module, image_size: int, folder: Path, stem: str) -> Path
 def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uint8], folder: Path, stem: str) -> Path:
     """Write `folder/stem.tflite`: static int8 of `exported`, weights per channel, ranges from `calibration`.
 
-    calibration: uint8 [N, H, W, 3], in the edges' own units.
+    calibration: uint8 [N, H, W, 3], in the input's own units.
     """
     path = folder / f"{stem}.tflite"
     with converting(_NAME, "quantize"):
         from ai_edge_quantizer import qtyping, quantizer, recipe
 
         model = tflite_graph.load(exported)
-        tflite_graph.detach_edges(model)
+        tflite_graph.detach_ends(model)
         work = quantizer.Quantizer(tflite_graph.packed(model))
         work.load_quantization_recipe(recipe.static_wi8_ai8())
         # The logits leave in float: temperature and softmax are computed there, and an int8 softmax would leave
@@ -69,19 +69,19 @@ def quantize(network: nn.Module, exported: Path, calibration: npt.NDArray[np.uin
         full["min"][...], full["max"][...] = -1.0, 127 / 128
         quantized = work.quantize(statistics, enable_progress_report=False).quantized_model
         model = tflite_graph.load(quantized)
-        tflite_graph.attach_edges(model)
+        tflite_graph.attach_ends(model)
         write_whole(path, tflite_graph.packed(model), sync=True)
     return path
 
 
 def _samples(model: Any, calibration: npt.NDArray[np.uint8]) -> list[dict[str, npt.NDArray[np.float32]]]:
     name = tflite_graph.input_argument(model)
-    return [{name: edges.normalized(image[None])} for image in calibration]
+    return [{name: contract.normalized(image[None])} for image in calibration]
 
 
 def set_temperature(path: Path, temperature: float) -> None:
     """Divide the logits of the finished artefact by `temperature` from now on; replaces an earlier value."""
-    value = edges.checked(temperature)
+    value = contract.checked(temperature)
     with converting(_NAME, "set the temperature"):
         model = tflite_graph.load(path)
         tflite_graph.write_temperature(model, value)

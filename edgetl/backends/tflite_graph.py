@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgetl.backends.edges import DIVISOR, INPUT, OFFSET, OUTPUT, TEMPERATURE
+from edgetl.backends.contract import DIVISOR, INPUT, OFFSET, OUTPUT, TEMPERATURE
 
 __all__ = [
     "SIGNATURE",
-    "attach_edges",
-    "detach_edges",
+    "attach_ends",
+    "detach_ends",
     "input_argument",
     "input_name",
     "load",
@@ -79,7 +79,7 @@ def input_argument(model: Any) -> str:
     return str(model.signatureDefs[0].inputs[0].name.decode())
 
 
-def attach_edges(model: Any) -> None:
+def attach_ends(model: Any) -> None:
     """Turn float or int8 [1, H, W, 3] -> logits into uint8 image -> probabilities, in place, temperature 1.
 
     A float body gets DEQUANTIZE (scale 1/128, zero point 128). An int8 body whose input has scale 1/128 and zero point
@@ -116,8 +116,8 @@ def attach_edges(model: Any) -> None:
     _sign(model, INPUT, image, OUTPUT, probabilities)
 
 
-def detach_edges(model: Any) -> None:
-    """Undo `attach_edges` on a float model: float [1, H, W, 3] -> logits again, in place, for the quantizer."""
+def detach_ends(model: Any) -> None:
+    """Undo `attach_ends` on a float model: float [1, H, W, 3] -> logits again, in place, for the quantizer."""
     graph = model.subgraphs[0]
     enter, *body, divide, _ = graph.operators
     graph.operators = body
@@ -128,7 +128,7 @@ def detach_edges(model: Any) -> None:
 
 
 def write_temperature(model: Any, temperature: float) -> None:
-    """Replace the divisor in a model with edges, in place."""
+    """Replace the divisor in a finished model, in place."""
     found = [tensor for tensor in model.subgraphs[0].tensors if tensor.name == TEMPERATURE.encode()]
     if len(found) != 1:
         raise ValueError(f"got {len(found)} tensors named {TEMPERATURE!r}, expected 1: not an artefact of this kit")

@@ -46,7 +46,7 @@ class Backend:
 
         Raises:
             MissingRuntime: the runtime is not installed.
-            IntegrityError: the file does not load, or has other edges than the contract.
+            IntegrityError: the file does not load, or has other ends than the contract.
         """
         session: Session = self._module().open_session(path, threads, options)
         return session

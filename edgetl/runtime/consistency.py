@@ -20,7 +20,7 @@ _PURPOSE = ("models/", "golden/")
 def check(manifest: Manifest) -> None:
     """Raise ValueError with the field where two parts of a manifest contradict each other."""
     _labels(manifest.labels)
-    _edges(manifest)
+    _ends(manifest)
     _files(manifest)
     _distinct("artifacts", [artifact.name for artifact in manifest.artifacts])
     for artifact in manifest.artifacts:
@@ -37,7 +37,7 @@ def _labels(labels: Sequence[str]) -> None:
             raise ValueError(f"labels: {label!r} has a line end in it, and {label_files.NAME} holds one a line")
 
 
-def _edges(manifest: Manifest) -> None:
+def _ends(manifest: Manifest) -> None:
     if len(manifest.inputs) != 1 or len(manifest.outputs) != 1:
         raise ValueError("inputs, outputs: task classify has one of each")
     height, width = manifest.preprocessing.resize.height, manifest.preprocessing.resize.width

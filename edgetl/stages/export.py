@@ -1,4 +1,4 @@
-"""Export: the final network as one format's fp32 file, with the contract's edges and temperature 1."""
+"""Export: the final network as one format's fp32 file, with the contract's ends and temperature 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One contract for every backend: the edges, float32 that is float32, int8 that works, one temperature, clean files."""
+"""One contract for every backend: the ends, float32 that is float32, int8 that works, one temperature, clean files."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ def test_files_are_named_by_the_caller(made: Made) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_edges(made: Made, precision: str) -> None:
-    edges = {"onnx": _onnx_edges, "openvino": _openvino_edges, "tflite": _tflite_edges}[made.name]
-    assert edges(getattr(made, precision)) == [
+def test_ends(made: Made, precision: str) -> None:
+    ends = {"onnx": _onnx_ends, "openvino": _openvino_ends, "tflite": _tflite_ends}[made.name]
+    assert ends(getattr(made, precision)) == [
         ("image", "uint8", [1, SIZE, SIZE, 3]),
         ("probabilities", "float32", [1, CLASSES]),
     ]
@@ -276,7 +276,7 @@ def test_importing_the_table_loads_no_converter() -> None:
 Edge = tuple[str, str, list[int]]
 
 
-def _onnx_edges(path: Path) -> list[Edge]:
+def _onnx_ends(path: Path) -> list[Edge]:
     import onnx
 
     graph = onnx.load(path).graph
@@ -285,7 +285,7 @@ def _onnx_edges(path: Path) -> list[Edge]:
     return [(name, kinds[kind.elem_type], [axis.dim_value for axis in kind.shape.dim]) for name, kind in tensors]
 
 
-def _openvino_edges(path: Path) -> list[Edge]:
+def _openvino_ends(path: Path) -> list[Edge]:
     import openvino
 
     model = openvino.Core().read_model(path)
@@ -296,7 +296,7 @@ def _openvino_edges(path: Path) -> list[Edge]:
     ]
 
 
-def _tflite_edges(path: Path) -> list[Edge]:
+def _tflite_ends(path: Path) -> list[Edge]:
     interpreter = _interpreter(path)
     signature = interpreter.get_signature_list()["serving_default"]
     assert signature == {"inputs": ["image"], "outputs": ["probabilities"]}

@@ -226,7 +226,7 @@ def test_ctrl_c_after_sessions_that_are_gone_is_no_crash(models: Path, backend: 
 def test_other_edges_are_named(tmp_path: Path) -> None:
     graph = helper.make_graph(
         [helper.make_node("Softmax", ["x"], ["y"])],
-        "edges",
+        "ends",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
     )

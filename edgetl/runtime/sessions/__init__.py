@@ -8,7 +8,7 @@ from typing import Protocol
 from ..backends import BACKENDS
 from ..errors import IntegrityError
 from ..manifest import Artifact, Manifest
-from .edges import Image, Probabilities, Shape
+from .checks import Image, Probabilities, Shape
 
 __all__ = ["Session", "open_artifact"]
 

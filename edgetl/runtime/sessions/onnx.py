@@ -9,13 +9,13 @@ from typing import Any
 
 from .. import telemetry
 from ..errors import IntegrityError, MissingRuntime
-from .edges import Image, Probabilities, check_edges, check_image, check_threads
+from .checks import Image, Probabilities, check_image, check_signature, check_threads
 
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 # TensorProto.external_data, an entry {key: "location"}: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Readers of
 # protobuf also take tag and length padded with empty bytes, which no exporter writes and who wants to hide one may.
 _EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
-# NodeProto.op_type as it lies in the file; the edge's own DequantizeLinear does not match.
+# NodeProto.op_type as it lies in the file; the input's own DequantizeLinear does not match.
 _QUANTIZES = b"\x22\x0eQuantizeLinear"
 
 
@@ -33,7 +33,7 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OnnxSe
 
     Raises:
         MissingRuntime: ONNX Runtime is not installed.
-        IntegrityError: the file does not load, keeps weights elsewhere, or has other edges than the contract.
+        IntegrityError: the file does not load, keeps weights elsewhere, or has other ends than the contract.
     """
     runtime = _runtime()
     from onnxruntime.capi import onnxruntime_pybind11_state as state
@@ -70,10 +70,10 @@ class OnnxSession:
         self._session = session
         self._quantized = quantized
         inputs, outputs = (
-            [(_DTYPES.get(edge.type, edge.type), edge.shape) for edge in edges]
-            for edges in (session.get_inputs(), session.get_outputs())
+            [(_DTYPES.get(tensor.type, tensor.type), tensor.shape) for tensor in tensors]
+            for tensors in (session.get_inputs(), session.get_outputs())
         )
-        self.input_shape, self.output_shape = check_edges(path, inputs, outputs)
+        self.input_shape, self.output_shape = check_signature(path, inputs, outputs)
         self._name = session.get_inputs()[0].name
 
     def run(self, image: Image) -> Probabilities:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import signal_stack, telemetry
 from ..errors import IntegrityError, MissingRuntime
-from .edges import Image, Probabilities, check_edges, check_image, check_threads, precision_of
+from .checks import Image, Probabilities, check_image, check_signature, check_threads, precision_of
 
 _WEIGHTED = frozenset({"Convolution", "FullyConnected", "MatMul"})
 _PRECISIONS = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "i8": "int8", "u8": "int8"}
@@ -32,7 +32,7 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OpenVi
 
     Raises:
         MissingRuntime: OpenVINO is not installed.
-        IntegrityError: the file does not load, or has other edges than the contract.
+        IntegrityError: the file does not load, or has other ends than the contract.
     """
     core = _runtime().Core()
     settings: dict[str, Any] = {
@@ -57,8 +57,8 @@ class OpenVinoSession:
     def __init__(self, path: Path, compiled: Any) -> None:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
-        inputs, outputs = ([_edge(edge) for edge in edges] for edges in (compiled.inputs, compiled.outputs))
-        self.input_shape, self.output_shape = check_edges(path, inputs, outputs)
+        inputs, outputs = ([_tensor(tensor) for tensor in tensors] for tensors in (compiled.inputs, compiled.outputs))
+        self.input_shape, self.output_shape = check_signature(path, inputs, outputs)
 
     def run(self, image: Image) -> Probabilities:
         """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3]."""
@@ -94,9 +94,9 @@ def _runtime() -> Any:
     return openvino
 
 
-def _edge(edge: Any) -> tuple[str, list[object]]:
-    shape = [side.get_length() if side.is_static else str(side) for side in edge.get_partial_shape()]
-    return np.dtype(edge.get_element_type().to_dtype()).name, shape
+def _tensor(tensor: Any) -> tuple[str, list[object]]:
+    shape = [side.get_length() if side.is_static else str(side) for side in tensor.get_partial_shape()]
+    return np.dtype(tensor.get_element_type().to_dtype()).name, shape
 
 
 def _last_line(exc: RuntimeError) -> str:

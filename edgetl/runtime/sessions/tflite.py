@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import IntegrityError, MissingRuntime
-from .edges import Image, Probabilities, check_edges, check_image, check_threads, precision_of
+from .checks import Image, Probabilities, check_image, check_signature, check_threads, precision_of
 
 _DISTRIBUTIONS = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
 _WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
@@ -34,7 +34,7 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> Tflite
 
     Raises:
         MissingRuntime: no interpreter is installed.
-        IntegrityError: the file does not load, or has other edges than the contract.
+        IntegrityError: the file does not load, or has other ends than the contract.
     """
     package, interpreter_class = _runtime()
     if options:
@@ -56,8 +56,8 @@ class TfliteSession:
         self._interpreter = interpreter
         self._runtime = runtime
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-        taken, given = ([_edge(edge) for edge in edges] for edges in (inputs, outputs))
-        self.input_shape, self.output_shape = check_edges(path, taken, given)
+        taken, given = ([_tensor(tensor) for tensor in tensors] for tensors in (inputs, outputs))
+        self.input_shape, self.output_shape = check_signature(path, taken, given)
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
 
     def run(self, image: Image) -> Probabilities:
@@ -112,5 +112,5 @@ def _without_greeting() -> Iterator[None]:
         os.close(nothing)
 
 
-def _edge(edge: dict[str, Any]) -> tuple[str, list[object]]:
-    return np.dtype(edge["dtype"]).name, [int(side) for side in edge["shape_signature"]]
+def _tensor(tensor: dict[str, Any]) -> tuple[str, list[object]]:
+    return np.dtype(tensor["dtype"]).name, [int(side) for side in tensor["shape_signature"]]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl import __version__
-from edgetl.backends import edges
+from edgetl.backends import contract
 from edgetl.config.loading import Loaded
 from edgetl.errors import EdgetlError
 from edgetl.files import sha256_of
@@ -50,8 +50,8 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Report, bundle: P
     manifest = Manifest(
         name=loaded.recipe.name,
         labels=labels,
-        inputs=(TensorSpec(edges.INPUT, (1, size, size, 3), "uint8", "NHWC", "one RGB picture, preprocessed"),),
-        outputs=(TensorSpec(edges.OUTPUT, (1, len(labels)), "float32", "NC", "probability of each label; sum 1"),),
+        inputs=(TensorSpec(contract.INPUT, (1, size, size, 3), "uint8", "NHWC", "one RGB picture, preprocessed"),),
+        outputs=(TensorSpec(contract.OUTPUT, (1, len(labels)), "float32", "NC", "probability of each label; sum 1"),),
         preprocessing=preprocessing_of(loaded.recipe.data),
         artifacts=tuple(each.artifact for each in calibrated),
         operating_points=tuple(

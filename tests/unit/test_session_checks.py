@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgetl.runtime.errors import IntegrityError
-from edgetl.runtime.sessions.edges import check_edges, check_image, check_threads, precision_of
+from edgetl.runtime.sessions.checks import check_image, check_signature, check_threads, precision_of
 
 INPUT: tuple[str, list[Any]] = ("uint8", [1, 5, 7, 3])
 OUTPUT: tuple[str, list[Any]] = ("float32", [1, 2])
@@ -17,8 +17,8 @@ MODEL = Path("m.onnx")
 
 
 def test_the_contract_gives_both_shapes() -> None:
-    assert check_edges(MODEL, [INPUT], [OUTPUT]) == ((1, 5, 7, 3), (1, 2))
-    assert check_edges(MODEL, [("uint8", [1, 1, 1, 3])], [("float32", [1, 1])]) == ((1, 1, 1, 3), (1, 1))
+    assert check_signature(MODEL, [INPUT], [OUTPUT]) == ((1, 5, 7, 3), (1, 2))
+    assert check_signature(MODEL, [("uint8", [1, 1, 1, 3])], [("float32", [1, 1])]) == ((1, 1, 1, 3), (1, 1))
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,18 @@ def test_the_contract_gives_both_shapes() -> None:
 )
 def test_anything_else_is_named(inputs: Any, outputs: Any) -> None:
     with pytest.raises(IntegrityError, match="expected one uint8") as caught:
-        check_edges(MODEL, inputs, outputs)
+        check_signature(MODEL, inputs, outputs)
     assert caught.value.place == "m.onnx"
 
 
 def test_what_it_takes_and_gives_is_spelt_out() -> None:
     message = r"takes int8 \[1, 2\] and gives nothing, expected"
     with pytest.raises(IntegrityError, match=message):
-        check_edges(MODEL, [("int8", [1, 2])], [])
+        check_signature(MODEL, [("int8", [1, 2])], [])
     with pytest.raises(
         IntegrityError, match=r"takes int8 \[batch\] and uint8 \[1, 5, 7, 3\] and gives float32 \[1, 2\]"
     ):
-        check_edges(MODEL, [("int8", ["batch"]), INPUT], [OUTPUT])
+        check_signature(MODEL, [("int8", ["batch"]), INPUT], [OUTPUT])
 
 
 def test_an_image_of_the_shape_passes_in_one_piece() -> None:

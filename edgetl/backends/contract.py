@@ -60,7 +60,7 @@ def _merge_branches(module: nn.Module) -> None:
 
 
 def normalized(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """The scalar affine of the edges in numpy: uint8 [...] -> float32 [...] in [-1, 1), exact."""
+    """The scalar affine of the input in numpy: uint8 [...] -> float32 [...] in [-1, 1), exact."""
     import numpy as np
 
     return (images.astype(np.float32) - np.float32(OFFSET)) / np.float32(DIVISOR)

@@ -1,4 +1,4 @@
-"""The one contract at the edges of every artefact, checked when it is opened and at every run."""
+"""The one contract at both ends of every artefact, checked when it is opened and at every run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Probabilities = npt.NDArray[np.float32]
 Shape = tuple[int, int, int, int]
 
 
-def check_edges(
+def check_signature(
     path: Path, inputs: Sequence[tuple[str, Sequence[object]]], outputs: Sequence[tuple[str, Sequence[object]]]
 ) -> tuple[Shape, tuple[int, int]]:
     """The shapes of input and output, if the artefact takes one uint8 [1, H, W, 3] and gives one float32 [1, C].
@@ -35,7 +35,7 @@ def check_edges(
             if out_dtype == "float32" and len(classes) == len(out_shape) == 2 and classes[0] == 1:
                 return (1, sides[1], sides[2], 3), (1, classes[1])
     raise IntegrityError(
-        f"takes {_said(inputs)} and gives {_said(outputs)}, expected one uint8 [1, H, W, 3] and one float32 [1, C]",
+        f"takes {_listed(inputs)} and gives {_listed(outputs)}, expected one uint8 [1, H, W, 3] and one float32 [1, C]",
         place=str(path),
         hint="export it with edgetl build",
     )
@@ -63,5 +63,5 @@ def precision_of(weighted: Sequence[str]) -> str:
     return ", ".join(f"{kind} {count}" for kind, count in counts.items()) or "unknown"
 
 
-def _said(edges: Sequence[tuple[str, Sequence[object]]]) -> str:
-    return " and ".join(f"{dtype} [{', '.join(map(str, shape))}]" for dtype, shape in edges) or "nothing"
+def _listed(tensors: Sequence[tuple[str, Sequence[object]]]) -> str:
+    return " and ".join(f"{dtype} [{', '.join(map(str, shape))}]" for dtype, shape in tensors) or "nothing"
