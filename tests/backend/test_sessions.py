@@ -186,7 +186,7 @@ class FakeInterpreter:
 )
 def test_tflite_says_what_its_inputs_are_computed_in_and_how_often_it_is_cut(delegates: int, placement: str) -> None:
     described = tflite.TfliteSession(Path("m.tflite"), FakeInterpreter(delegates), "litert").describe()
-    assert (described["compute_precision"], described["placement"]) == ("int8 1, float32 1", placement)
+    assert (described["compute_precision"], described["placement"]) == ("float32 1, int8 1", placement)
 
 
 def test_openvino_computes_in_one_stream(models: Path) -> None:

@@ -131,6 +131,21 @@ class TestResize:
         got = resize(image, Resize("crop", kernel, to_height, to_width))
         np.testing.assert_array_equal(got, whole[top : top + to_height, left : left + to_width])
 
+    @settings(max_examples=60, deadline=None)
+    @given(SIDES, SIDES, st.integers(1, 64), st.integers(1, 64), st.sampled_from(sorted(KERNELS)))
+    def test_pad_is_the_scaled_picture_in_the_middle_of_black(
+        self, height: int, width: int, to_height: int, to_width: int, kernel: Kernel
+    ) -> None:
+        image = noise(height, width)
+        if width * to_height >= to_width * height:
+            scaled = (max(1, int(np.floor(height * to_width / width + 0.5))), to_width)
+        else:
+            scaled = (to_height, max(1, int(np.floor(width * to_height / height + 0.5))))
+        top, left = (to_height - scaled[0]) // 2, (to_width - scaled[1]) // 2
+        expected = np.zeros((to_height, to_width, 3), np.uint8)
+        expected[top : top + scaled[0], left : left + scaled[1]] = pillow_resize(image, *scaled, kernel)
+        np.testing.assert_array_equal(resize(image, Resize("pad", kernel, to_height, to_width)), expected)
+
     def test_crop_of_a_square_target_keeps_the_shorter_side(self) -> None:
         image = smooth(60, 90)
         got = resize(image, Resize("crop", "bilinear", 60, 60))
@@ -473,3 +488,21 @@ def test_preprocess_turns_first_and_resizes_then() -> None:
     got = preprocess(content, Preprocessing(Resize("stretch", "bilinear", 20, 12)))
     np.testing.assert_array_equal(got, pillow_resize(decode(content), 20, 12, "bilinear"))
     assert got.flags.c_contiguous
+
+
+def test_decoded_pixels_are_resized_only() -> None:
+    pixels = noise(24, 40)
+    how = Preprocessing(Resize("crop", "bilinear", 12, 12))
+    np.testing.assert_array_equal(preprocess(pixels, how), resize(pixels, how.resize))
+    wrongs: list[Any] = [
+        pixels.astype(np.float32),
+        pixels[:, :, 0],
+        pixels[None],
+        pixels[:, :, :2],
+        np.dstack([pixels, pixels[:, :, 0]]),
+        pixels[:0],
+        pixels[:, :0],
+    ]
+    for wrong in wrongs:
+        with pytest.raises(UnreadableImage, match=r"expected uint8 \[height, width, 3\]"):
+            preprocess(wrong, how)

@@ -89,6 +89,7 @@ def test_threads_are_at_least_one(threads: int) -> None:
         (["int8"] * 3, "int8"),
         (["float32", "int8", "int8"], "int8 2, float32 1"),
         (["float32", "float32", "int8"], "float32 2, int8 1"),
+        (["int8", "float32", "bfloat16"], "bfloat16 1, float32 1, int8 1"),
         ([], "unknown"),
     ],
 )

@@ -57,7 +57,8 @@ def check_threads(threads: int) -> int:
 
 def precision_of(weighted: Sequence[str]) -> str:
     """What the layers with weights compute in: "float32", or "int8 52, float32 2" when they differ."""
-    counts = {kind: weighted.count(kind) for kind in sorted(set(weighted), key=lambda kind: -weighted.count(kind))}
+    kinds = sorted(set(weighted), key=lambda kind: (-weighted.count(kind), kind))
+    counts = {kind: weighted.count(kind) for kind in kinds}
     if len(counts) == 1:
         return next(iter(counts))
     return ", ".join(f"{kind} {count}" for kind, count in counts.items()) or "unknown"
