@@ -18,6 +18,7 @@ from edgetl.data.readers import READERS
 from edgetl.data.records import SPLITS
 from edgetl.errors import IntegrityError, RecipeError
 from edgetl.errors.wording import some
+from edgetl.stages.common import environment
 from edgetl.store import PICTURES, Store
 
 if TYPE_CHECKING:
@@ -167,7 +168,9 @@ def _size(recipe: Recipe) -> int:
 
 
 def _rendered_name(recipe: Recipe) -> str:
-    """What decides the pictures, tools included: others draw other ones."""
+    """What decides the pictures; other tools, or variables that change what these compute, draw other ones."""
     reader = READERS[recipe.data.kind]
-    tools = hashlib.sha256("".join(metadata.version(tool) for tool in reader.tools).encode()).hexdigest()[:8]
+    drawn_with = "".join(metadata.version(tool) for tool in reader.tools)
+    drawn_with += "".join(f" {name}={value}" for name, value in environment.that_count(reader.tools).items())
+    tools = hashlib.sha256(drawn_with.encode()).hexdigest()[:8]
     return f"{reader.version}-{recipe.seed}-{_images(recipe)}-{_size(recipe)}-{tools}"
