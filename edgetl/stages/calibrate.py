@@ -54,7 +54,7 @@ def stage(backend: str) -> Stage:
         2,
         reads,
         settings,
-        (*needs.DECODING_TOOLS, *BACKENDS[backend].tools),
+        (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *BACKENDS[backend].tools),
         run,
         lambda recipe: backend in recipe.export,
     )

@@ -166,6 +166,6 @@ def _write_golden(context: Context) -> None:
 
 _NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, "distil/network", "prune/network")
 
-_TOOLS = (*needs.DECODING_TOOLS, *_PHANTOM.tools, "timm", "torch", "torch-pruning")
+_TOOLS = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *_PHANTOM.tools, "timm", "torch", "torch-pruning")
 
 STAGE = Stage("evaluate", 2, _NEEDS, _settings, _TOOLS, _run)

@@ -64,7 +64,7 @@ def stage(backend: str) -> Stage:
         }
 
     reads = (*needs.originals("test"), "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
-    tools = (*needs.DECODING_TOOLS, *BACKENDS[backend].tools)
+    tools = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *BACKENDS[backend].tools)
     return Stage(f"verify.{backend}", 3, reads, settings, tools, run, lambda recipe: backend in recipe.export)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgetl.data.records import Split
 
-__all__ = ["DECODING_TOOLS", "TRAINING_DATA", "TRAINING_TOOLS", "decoded", "originals"]
+__all__ = ["DECODING_TOOLS", "EVIDENCE_TOOLS", "TRAINING_DATA", "TRAINING_TOOLS", "decoded", "originals"]
 
 
 def decoded(*splits: Split) -> tuple[str, ...]:
@@ -21,3 +21,5 @@ TRAINING_DATA = decoded("train", "val")
 TRAINING_TOOLS = ("accelerate", "albumentations", "numpy", "opencv-python-headless", "timm", "torch")
 DECODING_TOOLS = ("numpy", "pillow")
 """What original files are decoded and resized with."""
+EVIDENCE_TOOLS = ("numpy", "scipy")
+"""What temperatures are fitted and intervals computed with."""
