@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Set
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -166,6 +167,20 @@ def test_a_variable_that_changes_what_a_tool_computes(
     assert keys(project) == before, "set to nothing is not set"
     monkeypatch.setenv(name, "1")
     assert _changed(before, keys(project)) - {"report"} == _VARIABLES[name]
+
+
+def test_a_variable_that_changes_how_pictures_are_drawn(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys(project, PHANTOM)
+    monkeypatch.setenv("OPENCV_IPP", "disabled")
+    assert _changed(before, keys(project, PHANTOM)) - {"report"} == ALL
+
+
+def test_another_scipy_fits_temperatures_and_intervals_anew(
+    project: Path, before: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda tool: "0" if tool == "scipy" else installed(tool))
+    assert _changed(before, keys(project)) - {"report"} == {"evaluate", *AFTER_CALIBRATE}
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "KMP_BLOCKTIME", "CUDA_VISIBLE_DEVICES", "EDGETL_QUIET"])
