@@ -64,6 +64,7 @@ class Sharing:
                         yielding.callback(self._placement.release)
                         yielded = True
                     self._placement.keep_to(cores_left(by_core, self._placement.held))
+        self.others = None  # nobody looks any more, so nothing is known any more
 
 
 class Noting:

@@ -69,8 +69,10 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     @contextmanager
     def noted(threads: int, cores: int) -> Iterator[None]:
         _done.append(f"{threads} of {cores} asleep")
-        yield
-        _done.append("awake")
+        try:
+            yield
+        finally:
+            _done.append("awake")
 
     _done.clear()
     for name in yielding.SETTINGS:
@@ -131,6 +133,20 @@ def test_a_system_that_does_not_tell_is_taken_for_undisturbed(monkeypatch: pytes
     with Sharing(2) as watch:
         assert watch.others is None
     assert done == []
+
+
+def test_where_threads_may_not_be_placed_nothing_stale_is_said(
+    monkeypatch: pytest.MonkeyPatch, done: list[str]
+) -> None:
+    def refused(self: _Placement, cores: frozenset[int]) -> None:
+        raise PermissionError("sched_setaffinity")
+
+    monkeypatch.setattr(_Placement, "keep_to", refused)
+    monkeypatch.setattr(sharing, "OtherLoad", lambda cores: _Scripted(1.0))
+    with Sharing(2) as watch:
+        watch._watch.join(60)
+        assert watch.others is None
+    assert done == ["2 of 2 asleep", "on all", "awake"]
 
 
 def test_every_change_is_an_event_of_the_thread_that_trains() -> None:
