@@ -79,7 +79,7 @@ def build(
         failed = report.failures(run) if with_report else []
     if failed:
         raise GateFailed(
-            "; ".join(failed), place="gate", hint=f"no bundle was written; the evidence: {run / 'report.html'}"
+            "; ".join(failed), place="gate", hint=f"no bundle was written; the evidence: {run / report.PAGE}"
         )
     return steps
 

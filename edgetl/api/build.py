@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BuildResult", "build"]
 
-_REPORT = "report"
-"""The last of the stages, which is no result in the store but the run folder."""
-
 
 @dataclass(frozen=True)
 class BuildResult:
@@ -106,6 +103,7 @@ def build(
     """
     loaded = load_recipe(recipe, overrides)  # before what takes long to import: a mistake is told at once
     from edgetl import pipeline
+    from edgetl.stages.report import report
     from edgetl.training import distributed
 
     if distributed.follows():
@@ -124,7 +122,7 @@ def build(
             pipeline.plan(loaded, store, until)  # a wrong `until` or folder is an error before anything is written
             steps = _build_alone(loaded, store, run, reporter, until, fresh)
     stages = tuple(StageResult(step.stage.name, step.key, step.cached) for step in steps)
-    return BuildResult(run, store.root, loaded.stand_in, stages, complete=until in (None, _REPORT))
+    return BuildResult(run, store.root, loaded.stand_in, stages, complete=until in (None, report.NAME))
 
 
 def _protect_real_run(run: Path, loaded: Loaded) -> None:

@@ -102,7 +102,7 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
     preflight.check(loaded)
     root = sources.root(loaded, store, progress)
     source = sources.records(recipe.data, root, loaded.project)
-    surveyed = survey(source, store.root / "files.sqlite", progress)
+    surveyed = survey(source, store.root / sources.INDEX, progress)
     problems = _problems(surveyed) or _unsplittable(surveyed, source, recipe.data.split, split_seed(recipe))
     return CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems))
 
@@ -110,7 +110,7 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
 def _of_data(kind: str, root: Path, columns: Mapping[str, str], progress: Progress) -> CheckResult:
     with tempfile.TemporaryDirectory() as scratch:
         source = open_source(kind, root, unpack_to=Path(scratch), columns=columns, progress=progress)
-        surveyed = survey(source, Path(scratch) / "files.sqlite", progress)
+        surveyed = survey(source, Path(scratch) / sources.INDEX, progress)
     return CheckResult(surveyed, root, None, tuple(_problems(surveyed)))
 
 

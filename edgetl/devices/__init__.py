@@ -21,7 +21,7 @@ class Device(Protocol):
     """A device that a target names."""
 
     def info(self) -> Machine:
-        """What it is. Part of the key that latencies are kept under."""
+        """What it is, as reports name it beside its latencies."""
 
     def threads(self) -> tuple[int, ...]:
         """The thread counts of the target, resolved on the device, each once."""

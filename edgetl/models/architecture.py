@@ -49,6 +49,7 @@ class Network(nn.Module):
         self.body = body
 
     def forward(self, image: Tensor) -> Tensor:
+        """Logits float32 [B, classes] of images float32 [B, 3, H, W]."""
         logits: Tensor = self.body(image)
         return logits
 

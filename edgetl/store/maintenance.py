@@ -23,7 +23,7 @@ _BESIDES = {
     "aside": "half-written results",
     "damaged": "damaged results",
 }
-"""Dependencies of a store, and what lies in them."""
+"""Folders of a store, and what lies in them."""
 
 
 @dataclass(frozen=True)
