@@ -62,5 +62,5 @@ def _reason(error: BaseException, lines: int = 3) -> str:
     # Exporters wrap the reason in general advice, in several layers: the innermost one says what happened.
     while error.__cause__ is not None:
         error = error.__cause__
-    said = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {' / '.join(said[:lines]) or 'no reason given'}"
+    reasons = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' / '.join(reasons[:lines]) or 'no reason given'}"

@@ -67,12 +67,12 @@ def write_temperature(model: Any, temperature: float) -> None:
     """Replace the divisor in a finished model, in place."""
     from onnx import numpy_helper
 
-    found = [tensor for tensor in model.graph.initializer if tensor.name == TEMPERATURE]
-    if len(found) != 1:
+    divisors = [tensor for tensor in model.graph.initializer if tensor.name == TEMPERATURE]
+    if len(divisors) != 1:
         raise ValueError(
-            f"got {len(found)} initializers named {TEMPERATURE!r}, expected 1: not an artefact of this kit"
+            f"got {len(divisors)} initializers named {TEMPERATURE!r}, expected 1: not an artefact of this kit"
         )
-    found[0].CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), TEMPERATURE))
+    divisors[0].CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), TEMPERATURE))
 
 
 def packed(model: Any) -> bytes:

@@ -65,12 +65,12 @@ def set_temperature(path: Path, temperature: float) -> None:
         import openvino
 
         model = openvino.Core().read_model(path)
-        found = [node for node in model.get_ops() if node.get_friendly_name() == contract.TEMPERATURE]
-        if len(found) != 1:
+        divisors = [node for node in model.get_ops() if node.get_friendly_name() == contract.TEMPERATURE]
+        if len(divisors) != 1:
             raise ValueError(
-                f"got {len(found)} nodes named {contract.TEMPERATURE!r}, expected 1: not an artefact of ours"
+                f"got {len(divisors)} nodes named {contract.TEMPERATURE!r}, expected 1: not an artefact of ours"
             )
-        _replace(found[0], value)
+        _replace(divisors[0], value)
         _save(model, path)
 
 

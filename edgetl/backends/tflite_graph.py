@@ -129,10 +129,10 @@ def detach_ends(model: Any) -> None:
 
 def write_temperature(model: Any, temperature: float) -> None:
     """Replace the divisor in a finished model, in place."""
-    found = [tensor for tensor in model.subgraphs[0].tensors if tensor.name == TEMPERATURE.encode()]
-    if len(found) != 1:
-        raise ValueError(f"got {len(found)} tensors named {TEMPERATURE!r}, expected 1: not an artefact of this kit")
-    model.buffers[found[0].buffer].data = _bytes(np.array([temperature], np.float32))
+    divisors = [tensor for tensor in model.subgraphs[0].tensors if tensor.name == TEMPERATURE.encode()]
+    if len(divisors) != 1:
+        raise ValueError(f"got {len(divisors)} tensors named {TEMPERATURE!r}, expected 1: not an artefact of this kit")
+    model.buffers[divisors[0].buffer].data = _bytes(np.array([temperature], np.float32))
 
 
 def _sign(model: Any, input_name: str, image: int, output_name: str, output: int) -> None:

@@ -28,11 +28,11 @@ def complete_recipe(incomplete: str) -> list[str]:
     folder = typed if incomplete.endswith("/") or not incomplete else typed.parent
     if not folder.is_dir():
         return []
-    found = [*sorted(Path("recipes").glob("*.yaml"))] if not incomplete else []
+    offered = [*sorted(Path("recipes").glob("*.yaml"))] if not incomplete else []
     for path in sorted(folder.iterdir()):
         if path.suffix in (".yaml", ".yml") or (path.is_dir() and not path.name.startswith(".")):
-            found.append(path)
-    texts = [f"{path}/" if path.is_dir() else str(path) for path in dict.fromkeys(found)]
+            offered.append(path)
+    texts = [f"{path}/" if path.is_dir() else str(path) for path in dict.fromkeys(offered)]
     return [text for text in texts if text.startswith(incomplete)]
 
 

@@ -62,19 +62,19 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:
     if origin is typing.Annotated:
         return alternatives(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
-        return tuple(one for part in typing.get_args(annotation) for one in alternatives(part))
+        return tuple(kind for part in typing.get_args(annotation) for kind in alternatives(part))
     return () if annotation is type(None) else (annotation,)
 
 
 def section(annotation: Any) -> type[BaseModel] | None:
     """The model that a field takes, alone or in a list; None where it takes plain values."""
-    for one in alternatives(annotation):
-        if _is_model(one):
-            return typing.cast(type[BaseModel], one)
-        if typing.get_origin(one) is tuple:
-            found = section(typing.get_args(one)[0])
-            if found is not None:
-                return found
+    for kind in alternatives(annotation):
+        if _is_model(kind):
+            return typing.cast(type[BaseModel], kind)
+        if typing.get_origin(kind) is tuple:
+            inner = section(typing.get_args(kind)[0])
+            if inner is not None:
+                return inner
     return None
 
 
@@ -100,7 +100,7 @@ def find(model: type[BaseModel], path: Sequence[Step]) -> Field | None:
     here: tuple[Any, ...] = (model,)
     for step in path[:-1]:
         here = _below(here, step)
-    return next((field for one in here if _is_model(one) for field in fields(one) if field.name == path[-1]), None)
+    return next((field for kind in here if _is_model(kind) for field in fields(kind) if field.name == path[-1]), None)
 
 
 def names(model: type[BaseModel], path: Sequence[Step]) -> list[str]:
@@ -108,21 +108,21 @@ def names(model: type[BaseModel], path: Sequence[Step]) -> list[str]:
     here: tuple[Any, ...] = (model,)
     for step in path:
         here = _below(here, step)
-    return sorted({field.name for one in here if _is_model(one) for field in fields(one)})
+    return sorted({field.name for kind in here if _is_model(kind) for field in fields(kind)})
 
 
 def _below(here: tuple[Any, ...], step: Step) -> tuple[Any, ...]:
     """The types that may stand one step below any of these types."""
-    found: list[Any] = []
-    for one in here:
-        origin = typing.get_origin(one)
-        if _is_model(one):
-            found += [
-                part for field in fields(one) if field.name == step for part in alternatives(field.info.annotation)
+    below: list[Any] = []
+    for kind in here:
+        origin = typing.get_origin(kind)
+        if _is_model(kind):
+            below += [
+                part for field in fields(kind) if field.name == step for part in alternatives(field.info.annotation)
             ]
         elif (origin is tuple and isinstance(step, int)) or origin is dict:
-            found += alternatives(typing.get_args(one)[0 if origin is tuple else 1])
-    return tuple(found)
+            below += alternatives(typing.get_args(kind)[0 if origin is tuple else 1])
+    return tuple(below)
 
 
 def _meaning(info: FieldInfo) -> str:

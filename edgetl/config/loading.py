@@ -130,8 +130,8 @@ def _with_stand_in(document: Document, stand_in: str) -> Document:
     document = Document(document.name, value, {**document.places, **replaced})
     for (name, field), small in _STAND_IN.items():
         for section in _sections(document, str(name)):
-            one = (*section, field)
-            document = placed(document, one, small, {one: place})
+            path = (*section, field)
+            document = placed(document, path, small, {path: place})
     return document
 
 

@@ -64,7 +64,7 @@ def _named(field: str, name: str) -> str:
 
 def _indexed(document: Document, path: Path_, place: str) -> Path_:
     """An override's path with numbers where the document has lists, as in teacher.0.epochs."""
-    value, found = document.value, list(path)
+    value, indexed = document.value, list(path)
     for depth, step in enumerate(path):
         if isinstance(value, list) and value:
             if not re.fullmatch("[0-9]{1,6}", str(step)) or int(step) >= len(value):
@@ -74,9 +74,9 @@ def _indexed(document: Document, path: Path_, place: str) -> Path_:
                     place=place,
                     hint=f"name one of its entries, {named}.0 to {named}.{len(value) - 1}, or give the whole list",
                 )
-            found[depth] = int(step)
-        value = _inside(value, found[depth])
-    return tuple(found)
+            indexed[depth] = int(step)
+        value = _inside(value, indexed[depth])
+    return tuple(indexed)
 
 
 def placed(document: Document, path: Path_, value: Any, places: Mapping[Path_, str]) -> Document:

@@ -117,11 +117,11 @@ def _words(annotation: Any, bounds: Sequence[Any], path: str) -> str:
         # null last, and bounds belong to what they can bound.
         ordered = sorted(parts, key=lambda part: part is type(None))
         words = [_words(part, [] if part is type(None) else bounds, path) for part in ordered]
-        return ("; or " if any(", " in one for one in words) else " or ").join(words)
+        return ("; or " if any(", " in word for word in words) else " or ").join(words)
     if named := [mark for mark in bounds if isinstance(mark, OneOf)]:
         return ", ".join(f"`{name}`" for name in named[0].meanings())
     if origin is typing.Literal:
-        return ", ".join(f"`{json.dumps(one).strip(chr(34))}`" for one in parts)
+        return ", ".join(f"`{json.dumps(value).strip(chr(34))}`" for value in parts)
     if origin is tuple:
         return f"list{_bounds(bounds)} of {_words(parts[0], [], path)}"
     if origin is dict:
@@ -132,26 +132,28 @@ def _words(annotation: Any, bounds: Sequence[Any], path: str) -> str:
 
 
 def _constraints(metadata: Sequence[Any]) -> list[Any]:
-    return [one for part in metadata for one in (part.metadata if isinstance(part, FieldInfo) else [part])]
+    return [
+        constraint for part in metadata for constraint in (part.metadata if isinstance(part, FieldInfo) else [part])
+    ]
 
 
 def _bounds(bounds: Sequence[Any]) -> str:
     """`, 1 to 1000`, `, above 0, up to 1`, ` (1 to 8)`: what pydantic's constraints say."""
-    found = {name: value for one in bounds for name, value in _named(one)}
-    if "min_length" in found:
-        most = f" to {found['max_length']}" if "max_length" in found else " or more"
-        return f" ({found['min_length']}{most})"
-    said = []
-    if "ge" in found and "le" in found:
-        said.append(f"{found['ge']:g} to {_number(found['le'])}")
+    limits = {name: value for constraint in bounds for name, value in _named(constraint)}
+    if "min_length" in limits:
+        most = f" to {limits['max_length']}" if "max_length" in limits else " or more"
+        return f" ({limits['min_length']}{most})"
+    phrases = []
+    if "ge" in limits and "le" in limits:
+        phrases.append(f"{limits['ge']:g} to {_number(limits['le'])}")
     else:
         words = {"ge": "at least", "gt": "above", "le": "up to", "lt": "below"}
-        said += [f"{word} {_number(found[name])}" for name, word in words.items() if name in found]
-    if "multiple_of" in found:
-        said.append(f"a multiple of {found['multiple_of']}")
-    if "pattern" in found:
-        said.append(f"matching `{found['pattern']}`")
-    return "".join(f", {one}" for one in said)
+        phrases += [f"{word} {_number(limits[name])}" for name, word in words.items() if name in limits]
+    if "multiple_of" in limits:
+        phrases.append(f"a multiple of {limits['multiple_of']}")
+    if "pattern" in limits:
+        phrases.append(f"matching `{limits['pattern']}`")
+    return "".join(f", {phrase}" for phrase in phrases)
 
 
 def _named(constraint: Any) -> Iterable[tuple[str, Any]]:

@@ -50,8 +50,10 @@ def surroundings() -> Iterator[Finding]:
             yield _variable(name, value)
     yield _telemetry(os.environ)
     for name, commands in _TOOLS.items():
-        found = next((path for command in commands if (path := shutil.which(command))), None)
-        yield Finding("tools", name, "ok" if found else "absent", found or "not on PATH; no target needs it yet")
+        executable = next((path for command in commands if (path := shutil.which(command))), None)
+        yield Finding(
+            "tools", name, "ok" if executable else "absent", executable or "not on PATH; no target needs it yet"
+        )
 
 
 def _python() -> Finding:
@@ -167,11 +169,11 @@ def _variable(name: str, value: str) -> Finding:
     if name == "EDGETL_QUIET":
         return Finding("variables", name, "ok", f"{value}: only warnings and errors are said")
     try:
-        found = _path(value).exists()
+        exists = _path(value).exists()
     except (OSError, ValueError):
-        found = False
-    if found or name == "EDGETL_STORE":
-        return Finding("variables", name, "ok", value + ("" if found else " (is made by the first build)"))
+        exists = False
+    if exists or name == "EDGETL_STORE":
+        return Finding("variables", name, "ok", value + ("" if exists else " (is made by the first build)"))
     return Finding(
         "variables",
         name,

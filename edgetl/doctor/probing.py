@@ -64,9 +64,9 @@ def findings(
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         running = [pool.submit(run, probe, installed.get(probe.distribution or "")) for probe in chosen]
         try:
-            for number, one in enumerate(running):
+            for number, probed in enumerate(running):
                 progress(chosen[number].name, number, len(running))
-                yield one.result()
+                yield probed.result()
         finally:  # Ctrl-C: without the probes that have not begun
             pool.shutdown(wait=False, cancel_futures=True)
     if not network:
@@ -94,9 +94,9 @@ def run(probe: Probe, requirement: str | None, seconds: float = SECONDS) -> Find
         )
     except subprocess.TimeoutExpired:
         return Finding(probe.group, probe.name, state, f"did not answer within {seconds:.0f} s", fix or "try again")
-    said = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
-    if done.returncode == 0 and said:
-        answer = json.loads(said[-1].removeprefix(MARK))
+    answers = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    if done.returncode == 0 and answers:
+        answer = json.loads(answers[-1].removeprefix(MARK))
         return Finding(probe.group, probe.name, answer["state"], answer["detail"], answer["fix"])
     return Finding(probe.group, probe.name, state, _how_it_ended(done), fix or "install edgetl again")
 

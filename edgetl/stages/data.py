@@ -54,16 +54,16 @@ def _run(context: Context) -> None:
         cache(table, context.data_root, preprocessing, whole, context.progress, unreadable)
     near = grouping.find(whole, merged, digests, context.progress)
     table = _keep_together(context.recipe, source, merged, near) or table
-    alike = {one.image for same in near for one in same}
+    alike = {record.image for same in near for record in same}
     split_of = {record.image: record for record in table.records if record.image in alike}
-    found = leaks.find(table.records, digests, [[split_of[one.image] for one in same] for same in near])
-    for caution in grouping.cautions(found):
+    leaked = leaks.find(table.records, digests, [[split_of[record.image] for record in same] for same in near])
+    for caution in grouping.cautions(leaked):
         context.progress.warn(f"warning: {caution}")
         cautions.append(caution)
     table.save(context.folder)
     divide(whole, table, context.folder)
     originals.write(context.folder, source.root, table, _index(context))
-    _summary(table, found, cautions).write(context.folder)
+    _summary(table, leaked, cautions).write(context.folder)
 
 
 def _source(context: Context) -> tuple[Source, Mapping[str, str], dict[str, str], dict[str, str]]:
@@ -117,18 +117,18 @@ def _group_cautions(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _leak_cautions(found: leaks.Leaks) -> list[str]:
+def _leak_cautions(leaked: leaks.Leaks) -> list[str]:
     cautions = []
-    if found.identical:
-        copies = sum(len(same.images) for same in found.identical)
+    if leaked.identical:
+        copies = sum(len(same.images) for same in leaked.identical)
         cautions.append(f"{copies} files are byte-identical to another one; identical files were kept in one split")
-    if found.conflicting:
-        first = "; ".join(f"{' = '.join(same.images)}: {', '.join(same.labels)}" for same in found.conflicting[:3])
-        cautions.append(f"{len(found.conflicting)} sets of identical files have contradicting labels: {first}")
+    if leaked.conflicting:
+        first = "; ".join(f"{' = '.join(same.images)}: {', '.join(same.labels)}" for same in leaked.conflicting[:3])
+        cautions.append(f"{len(leaked.conflicting)} sets of identical files have contradicting labels: {first}")
     return cautions
 
 
-def _summary(table: DataTable, found: leaks.Leaks, cautions: Sequence[str]) -> DataSummary:
+def _summary(table: DataTable, leaked: leaks.Leaks, cautions: Sequence[str]) -> DataSummary:
     splits = Splits(*(_split_summary(table, name) for name in SPLITS))
     return DataSummary(
         source=table.source,
@@ -136,7 +136,7 @@ def _summary(table: DataTable, found: leaks.Leaks, cautions: Sequence[str]) -> D
         classes={label: sum(split.classes[label] for _, split in splits) for label in table.classes},
         has_groups=table.has_groups,
         splits=splits,
-        leaks=found,
+        leaks=leaked,
         warnings=tuple(cautions),
         samples=tuple(_samples(table)),
     )

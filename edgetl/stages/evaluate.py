@@ -59,15 +59,15 @@ def _logits(context: Context, table: DataTable, folders: dict[str, Path]) -> dic
     from edgetl.training.inference import predict_logits
 
     loaded: dict[str, nn.Module] = {name: spec.load(folder).eval() for name, folder in folders.items()}
-    found: dict[str, list[npt.NDArray[np.float32]]] = {}
+    logits: dict[str, list[npt.NDArray[np.float32]]] = {}
     digests = originals.read(context.inputs["data"], "val", "test")
     for split in ("val", "test"):
         records = table.of(split)
         for start, images in batches(context.data_root, records, preprocessing_of(context.recipe.data), digests):
             for name, network in loaded.items():
-                found.setdefault(f"{name}_{split}", []).append(predict_logits(network, images))
+                logits.setdefault(f"{name}_{split}", []).append(predict_logits(network, images))
             context.progress.advance(f"evaluate on {split}", start + len(images), len(records))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+    return {name: np.concatenate(parts) for name, parts in logits.items()}
 
 
 def _costs(context: Context, folders: dict[str, Path]) -> dict[str, tuple[int, int]]:

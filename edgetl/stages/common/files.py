@@ -45,7 +45,7 @@ def fetch_weights(loaded: Loaded, store: Path) -> None:
     recipe = loaded.recipe
     pairs = [
         (recipe.student.backbone, recipe.student.weights),
-        *((one.backbone, one.weights) for one in recipe.teachers),
+        *((teacher.backbone, teacher.weights) for teacher in recipe.teachers),
     ]
     for backbone in dict.fromkeys(backbone for backbone, source in pairs if source == "hub"):
         from edgetl.models import hub

@@ -42,10 +42,10 @@ def outputs(
     """
     import numpy as np
 
-    found: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in sessions}
+    probabilities: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in sessions}
     for start, images in batches(root, records, preprocessing, digests):
         for image in images:
             for name, session in sessions.items():
-                found[name].append(session.run(image[None])[0])
+                probabilities[name].append(session.run(image[None])[0])
         advance(start + len(images), len(records))
-    return {name: np.stack(rows) for name, rows in found.items()}
+    return {name: np.stack(rows) for name, rows in probabilities.items()}

@@ -44,8 +44,8 @@ def fingerprint(loaded: Loaded, store: Store) -> str:
         return f"{data.kind} {import_module(reader.unpack).identity(root, store.root / INDEX)}"
     from edgetl.data.fingerprint import fingerprint as of_files
 
-    found = records(data, root, loaded.project)
-    return of_files(found.root, found.records, store.root / INDEX, found.cautions)
+    source = records(data, root, loaded.project)
+    return of_files(source.root, source.records, store.root / INDEX, source.cautions)
 
 
 def changes(loaded: Loaded, store: Store, before: Path) -> str:

@@ -106,6 +106,6 @@ def _refuse_private(bundle: Path, loaded: Loaded) -> None:
     needles = {os.fsencode(root.resolve()) for root in roots if root is not None and len(root.resolve().parts) > 2}
     for path in _files(bundle):
         content = path.read_bytes()
-        found = [os.fsdecode(needle) for needle in needles if needle in content]
-        if found:
-            raise EdgetlError(f"contains the path {found[0]}, which must not leave this machine", place=path.name)
+        embedded = [os.fsdecode(needle) for needle in needles if needle in content]
+        if embedded:
+            raise EdgetlError(f"contains the path {embedded[0]}, which must not leave this machine", place=path.name)
