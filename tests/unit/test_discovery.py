@@ -131,7 +131,7 @@ def test_a_sample_of_the_pictures_is_looked_at(
 
 
 def test_nothing_is_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"does not exist, expected a folder, a \.csv or a \.npz"):
+    with pytest.raises(DataError, match=r"does not exist, expected a folder or a file \.csv, "):
         _found(tmp_path / "set")
 
 
