@@ -64,7 +64,7 @@ class Copy:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for part in _FOLDERS:
-            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", "results"))
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         for path in (*ROOT.glob("*.toml"), *ROOT.glob("*.md")):
             shutil.copy(path, folder)
         sys.path.insert(0, str(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import shutil
@@ -20,6 +21,8 @@ from edgetl.config.recipe import Training
 from edgetl.console.progress import Silent
 from edgetl.errors import TrainingDiverged
 from edgetl.tasks import classify
+from edgetl.training import loop
+from edgetl.training.accelerator import make_accelerator
 from edgetl.training.batches import TrainingData, as_input, epoch_batches, plain_batches
 from edgetl.training.ema import WeightAverage, recalibrate
 from edgetl.training.loop import Distillation, Fit, fit
@@ -339,6 +342,26 @@ def test_what_is_not_finite_ends_the_training(tmp_path: Path, how: str, message:
     with pytest.raises(TrainingDiverged, match=message):
         fit(_Broken(how), _data(), _PLAIN, seed=_SEED, checkpoints=tmp_path, progress=Silent())
     assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_overflows_are_skipped_until_the_scale_of_the_gradients_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fp16 needs a GPU; its scaler does not. From four on it halves twice."""
+
+    def scaling(precision: str) -> Accelerator:
+        accelerator = make_accelerator(precision)
+        accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+        accelerator.native_amp = True
+        accelerator.state._mixed_precision = "fp16"
+        accelerator.autocast = contextlib.nullcontext
+        return accelerator
+
+    monkeypatch.setattr(loop, "make_accelerator", scaling)
+    told = _Heard()
+    with pytest.raises(TrainingDiverged, match="epoch 1, batch 3: "):
+        fit(_Broken("gradient"), _data(), _PLAIN, seed=_SEED, checkpoints=tmp_path, progress=told)
+    assert [done for _, done, _ in told.steps] == [1, 2]
 
 
 def test_a_network_comes_back_plain(tmp_path: Path) -> None:
