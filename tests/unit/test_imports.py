@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,11 @@ def _files() -> list[Path]:
 
 def test_the_table_names_every_room() -> None:
     assert set(_table()) == {_room(path) for path in _files()}
+
+
+def test_no_way_leads_back() -> None:
+    order = list(TopologicalSorter(_table()).static_order())  # raises CycleError
+    assert order.index("runtime") < order.index("stages") < order.index("cli")
 
 
 @pytest.mark.parametrize("room", sorted(_table()))
