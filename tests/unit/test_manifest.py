@@ -319,3 +319,19 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "bundle.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(IntegrityError, match="is not JSON"):
         Manifest.load(tmp_path)
+
+
+@pytest.mark.parametrize("end", ["inputs", "outputs"])
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_classifier_has_one_input_and_one_output(end: str, count: int) -> None:
+    content = manifest().to_json()
+    content[end] = content[end] * count
+    with pytest.raises(IntegrityError, match="task classify has one of each"):
+        Manifest.from_json(content)
+
+
+def test_a_manifest_does_not_list_itself() -> None:
+    content = manifest().to_json()
+    content["files"]["bundle.json"] = DIGEST
+    with pytest.raises(IntegrityError, match=r"bundle\.json cannot list itself"):
+        Manifest.from_json(content)

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
-from edgetl.runtime import decoding
+from edgetl.runtime import decoding, preprocessing
 from edgetl.runtime.errors import MissingRuntime, UnreadableImage
 from edgetl.runtime.jpeg import _FILLER, lacks_data
 from edgetl.runtime.png import _size
@@ -506,3 +506,7 @@ def test_decoded_pixels_are_resized_only() -> None:
     for wrong in wrongs:
         with pytest.raises(UnreadableImage, match=r"expected uint8 \[height, width, 3\]"):
             preprocess(wrong, how)
+
+
+def test_the_bytes_of_a_picture_are_the_tensor_of_int8() -> None:
+    assert (preprocessing.OFFSET, preprocessing.DIVISOR) == (128, 128)
