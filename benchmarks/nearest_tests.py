@@ -8,25 +8,32 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 _FOLDERS = ("tests/unit/test_", "tests/device/test_")
-# Where neither name nor imports say it: tests reach these through what stands before them.
-_THROUGH = {
-    "edgetl/data/lint.py": "tests/unit/test_readers.py",
-    "edgetl/data/medmnist/archive.py": "tests/unit/test_readers.py",
-    "edgetl/data/medmnist/unpacking.py": "tests/unit/test_readers.py",
-    "edgetl/data/records.py": "tests/unit/test_readers.py",
-    "edgetl/data/source.py": "tests/unit/test_readers.py",
-    "edgetl/data/table.py": "tests/unit/test_images.py",
-    "edgetl/runtime/bundle_files.py": "tests/unit/test_bundle.py",
-    "edgetl/runtime/consistency.py": "tests/unit/test_bundle.py",
-    "edgetl/runtime/decoding.py": "tests/unit/test_preprocessing.py",
-    "edgetl/runtime/jpeg.py": "tests/unit/test_preprocessing.py",
-    "edgetl/runtime/labels.py": "tests/unit/test_bundle.py",
-    "edgetl/runtime/png.py": "tests/unit/test_preprocessing.py",
-    "edgetl/runtime/resizing.py": "tests/unit/test_preprocessing.py",
-    "edgetl/runtime/sessions/onnx.py": "tests/backend/test_sessions.py",
-    "edgetl/runtime/sessions/openvino.py": "tests/backend/test_sessions.py",
-    "edgetl/runtime/sessions/tflite.py": "tests/backend/test_sessions.py",
-    "edgetl/runtime/strict.py": "tests/unit/test_manifest.py",
+# Where neither name nor imports say it: tests reach these through what stands before them, or from several files.
+_THROUGH: dict[str, tuple[str, ...]] = {
+    "edgetl/data/lint.py": ("tests/unit/test_readers.py",),
+    "edgetl/data/medmnist/archive.py": ("tests/unit/test_readers.py",),
+    "edgetl/data/medmnist/unpacking.py": ("tests/unit/test_readers.py",),
+    "edgetl/data/records.py": ("tests/unit/test_readers.py",),
+    "edgetl/data/source.py": ("tests/unit/test_readers.py",),
+    "edgetl/data/table.py": ("tests/unit/test_images.py",),
+    "edgetl/runtime/bundle_files.py": ("tests/unit/test_bundle.py",),
+    "edgetl/runtime/consistency.py": ("tests/unit/test_manifest.py",),
+    "edgetl/runtime/decoding.py": ("tests/unit/test_preprocessing.py",),
+    "edgetl/runtime/jpeg.py": ("tests/unit/test_preprocessing.py",),
+    "edgetl/runtime/labels.py": ("tests/unit/test_bundle.py",),
+    "edgetl/runtime/manifest.py": ("tests/unit/test_manifest.py", "tests/unit/test_bundle.py"),
+    "edgetl/runtime/measuring.py": ("tests/unit/test_latency_numbers.py",),
+    "edgetl/runtime/png.py": ("tests/unit/test_preprocessing.py",),
+    "edgetl/runtime/predicting.py": ("tests/unit/test_bundle.py", "tests/unit/test_runtime_command.py"),
+    "edgetl/runtime/preprocessing.py": ("tests/unit/test_preprocessing.py", "tests/unit/test_manifest.py"),
+    "edgetl/runtime/resizing.py": ("tests/unit/test_preprocessing.py",),
+    "edgetl/runtime/serving.py": ("tests/unit/test_workers.py", "tests/device/test_measuring.py"),
+    "edgetl/runtime/sessions/onnx.py": ("tests/backend/test_sessions.py",),
+    "edgetl/runtime/sessions/openvino.py": ("tests/backend/test_sessions.py",),
+    "edgetl/runtime/sessions/tflite.py": ("tests/backend/test_sessions.py",),
+    "edgetl/runtime/signal_stack.py": ("tests/backend/test_sessions.py",),
+    "edgetl/runtime/strict.py": ("tests/unit/test_manifest.py",),
+    "edgetl/runtime/verifying.py": ("tests/unit/test_bundle.py", "tests/unit/test_runtime_command.py"),
 }
 
 
@@ -38,9 +45,10 @@ def nearest_tests(module: str) -> list[str]:
     Args:
         module: path from the root, `edgetl/evidence/gates.py`; so is the answer.
     """
-    named = [f"tests/unit/test_{name}.py" for name in (Path(module).stem, Path(module).parent.name)]
-    for path in (*named, _THROUGH.get(module)):
-        if path in python_files("tests"):
+    if module in _THROUGH:
+        return [*_THROUGH[module]]
+    for name in (Path(module).stem, Path(module).parent.name):
+        if (path := f"tests/unit/test_{name}.py") in python_files("tests"):
             return [path]
     wanted, seen = {_dotted(module)}, set[str]()
     while wanted - seen:

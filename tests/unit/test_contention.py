@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -79,3 +80,15 @@ def test_six_quiet_looks_in_a_row_end_it() -> None:
     assert contention.found(0.25), "a look in between starts the count anew"
     assert [contention.found(0.24) for _ in range(6)] == [True] * 5 + [False]
     assert not contention.found(0.49)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system does not restrict threads to cores")
+def test_only_the_cores_that_we_may_use_count() -> None:
+    code = """
+import os
+from edgetl.training.contention import core_numbers
+one = min(os.sched_getaffinity(0))
+os.sched_setaffinity(0, {one})
+assert core_numbers() == {one}, core_numbers()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
