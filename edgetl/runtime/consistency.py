@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 NAME = "bundle.json"
 _PURPOSE = ("models/", "golden/")
 """Folders that hold nothing without a purpose; a licence or a note may lie elsewhere."""
+
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})
+"""Unicode's kinds of line ends, and of what moves a terminal's cursor."""
 
 
 def check(manifest: Manifest) -> None:
@@ -33,8 +37,8 @@ def check(manifest: Manifest) -> None:
 def _labels(labels: Sequence[str]) -> None:
     _distinct("labels", labels)
     for label in labels:
-        if label.splitlines() != [label]:
-            raise ValueError(f"labels: {label!r} has a line end in it, and {label_files.NAME} holds one a line")
+        if any(unicodedata.category(letter) in _CONTROLS for letter in label):
+            raise ValueError(f"labels: {label!r} is no line of text, and {label_files.NAME} holds one a line")
 
 
 def _ends(manifest: Manifest) -> None:

@@ -19,6 +19,7 @@ What cannot be seen: changed bytes in the middle of a picture that still decode.
 from __future__ import annotations
 
 import os
+import stat
 import struct
 import warnings
 import zlib
@@ -102,6 +103,8 @@ def decode(source: Path | str | bytes) -> Pixels:
 
 def _read(path: Path) -> bytes:
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # to open it would wait for a writer
+            raise UnreadableImage("is a pipe, expected a picture", place=str(path))
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size <= MAX_BYTES:

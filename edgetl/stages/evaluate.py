@@ -158,14 +158,25 @@ def _write_golden(context: Context) -> None:
     pictures = sorted((rendered / "images").glob("*.png"))
     golden = context.folder / "golden"
     golden.mkdir()
-    for picture in pictures:
-        (golden / picture.name).write_bytes(picture.read_bytes())
-    tensors = [preprocess(picture, preprocessing_of(context.recipe.data)) for picture in pictures]
+    for number, picture in enumerate(pictures):
+        _write_cut(picture, number, golden / picture.name)
+    written = [golden / picture.name for picture in pictures]
+    tensors = [preprocess(picture, preprocessing_of(context.recipe.data)) for picture in written]
     np.save(golden / "tensors.npy", np.stack(tensors))
+
+
+def _write_cut(picture: Path, number: int, path: Path) -> None:
+    """A golden picture as it is, wide or tall in turn: a square one looks the same cropped, stretched and padded."""
+    from PIL import Image
+
+    with Image.open(picture) as image:
+        width, height = image.size
+        shapes = (width, height), (width, height * 3 // 4), (width * 3 // 4, height)
+        image.crop((0, 0, *shapes[number % len(shapes)])).save(path)
 
 
 _NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, "distil/network", "prune/network")
 
 _TOOLS = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *_PHANTOM.tools, "timm", "torch", "torch-pruning")
 
-STAGE = Stage("evaluate", 2, _NEEDS, _settings, _TOOLS, _run)
+STAGE = Stage("evaluate", 3, _NEEDS, _settings, _TOOLS, _run)

@@ -413,3 +413,14 @@ def test_verify_prints_its_checks(bundle: Path, capsys: pytest.CaptureFixture[st
     reverse(bundle, "bundle.json")
     assert command.main(["verify", str(bundle)]) == 5
     assert Check(**{key: value for key, value in printed[0].items() if key != "skipped"}).to_json() == printed[0]
+
+
+def test_a_golden_array_that_is_none_fails_its_check(bundle: Path) -> None:
+    path = bundle / "golden" / "tensors.npy"
+    content = path.read_bytes()
+    start = content.index(b"{")
+    path.write_bytes(content[:start] + b"(" * 20 + content[start + 20 :])  # numpy reads the header as a Python literal
+    rehash(bundle, "golden/tensors.npy")
+    failed = [check for check in verify(bundle) if check.passed is False]
+    assert failed
+    assert all("is not a .npy file" in check.detail for check in failed)

@@ -204,3 +204,15 @@ def test_the_hubs_weights_are_keyed_by_their_content_once_they_are_here(
         fetch_weights(tiny_project.read(project, changes), project / ".edgetl")
         found.append(keys(project, changes))
     assert _changed(unknown, found[0]) == _changed(found[0], found[1]) == AFTER_DISTIL | {"report"}
+
+
+def test_each_of_two_targets_whose_files_have_one_name_counts(project: Path) -> None:
+    paths = [project / folder / "one.yaml" for folder in ("a", "b")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text("{name: x, threads: [1]}")
+    changes = {"targets": [str(path) for path in paths]}
+    for path in paths:
+        before = keys(project, changes)
+        path.write_text("{name: x, threads: [2]}")
+        assert _changed(before, keys(project, changes)) - {"report"} == {"benchmark"}, path

@@ -161,7 +161,7 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "twin labels": (put("labels", value=["a", "a"]), "distinct"),
     "no labels": (put("labels", value=[]), "labels: names must be there"),
     "nameless label": (put("labels", value=["mel", ""]), "labels: names must be .* not empty"),
-    "label of two lines": (put("labels", value=["mel", "n\nv"]), r"'n\\nv' has a line end"),
+    "label of two lines": (put("labels", value=["mel", "n\nv"]), r"'n\\nv' is no line of text"),
     "no artefact": (put("artifacts", value=[]), "artifacts: names must be there"),
     "twin artefacts": (twice("artifacts"), "artifacts: names must be .* distinct"),
     "unlisted artefact": (put("artifacts", 0, "path", value="models/other.xml"), "differs from files"),
@@ -334,4 +334,12 @@ def test_a_manifest_does_not_list_itself() -> None:
     content = manifest().to_json()
     content["files"]["bundle.json"] = DIGEST
     with pytest.raises(IntegrityError, match=r"bundle\.json cannot list itself"):
+        Manifest.from_json(content)
+
+
+@pytest.mark.parametrize("label", ["nv\n", "nv\x1b[2J", "nv\u2028"])
+def test_a_label_is_a_line_of_text(label: str) -> None:
+    content = manifest().to_json()
+    content["labels"][1] = label
+    with pytest.raises(IntegrityError, match="is no line of text"):
         Manifest.from_json(content)

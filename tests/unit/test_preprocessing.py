@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import struct
 import subprocess
 import sys
@@ -510,3 +511,10 @@ def test_decoded_pixels_are_resized_only() -> None:
 
 def test_the_bytes_of_a_picture_are_the_tensor_of_int8() -> None:
     assert (preprocessing.OFFSET, preprocessing.DIVISOR) == (128, 128)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_no_picture_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UnreadableImage, match="is a pipe"):
+        decode(tmp_path / "pipe.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections import Counter
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from edgetl.api.evaluate import _labelled, _merge, _require_names, evaluate
+from edgetl.config.recipe import Recipe
 from edgetl.data.decode import batches
 from edgetl.data.records import Record
 from edgetl.data.source import Source
@@ -26,6 +28,7 @@ from edgetl.runtime.manifest import Manifest
 from edgetl.runtime.preprocessing import Preprocessing, Resize
 from edgetl.stages.quantize import calibration_rows
 from edgetl.stages.report.bundle import _refuse_private
+from edgetl.stages.report.collect import without_paths
 from edgetl.store.arrays import write_arrays
 
 
@@ -113,9 +116,24 @@ def test_a_bundle_does_not_hold_where_it_was_made_whatever_that_is_called(tmp_pa
     bundle.mkdir()
     (bundle / "model").write_bytes(b"weights")
     _refuse_private(bundle, project)
+    (bundle / "model").write_bytes(b"weights of " + os.fsencode(tmp_path) + b"/\xe4lpha/images")  # another folder
+    _refuse_private(bundle, project)
     (bundle / "model").write_bytes(b"weights of " + os.fsencode(tmp_path) + b"/\xe4/images")
     with pytest.raises(EdgetlError, match="must not leave this machine"):
         _refuse_private(bundle, project)
+
+
+def test_the_recipe_that_travels_names_no_folder() -> None:
+    recipe = Recipe.model_validate(
+        {
+            "name": "x",
+            "data": {"root": "/home/al/images", "exclude": "/home/al/out.txt"},
+            "teacher": {"weights": "/home/al/teacher.pth"},
+            "student": {"weights": "/home/al/student.pth"},
+            "targets": ["/home/al/pi.yaml"],
+        }
+    )
+    assert "/home" not in json.dumps(without_paths(recipe))
 
 
 class TestEvaluate:

@@ -63,8 +63,9 @@ def _note(store: Path, backbone: str) -> Path:
 
 def targets(loaded: Loaded, store: Path) -> dict[str, Path]:
     """The recipe's target files. Raises RecipeError for one that is not there."""
-    paths = [target.find(name, loaded.project) for name in loaded.recipe.targets]
-    return {f"targets/{path.name}": path for path in paths}
+    paths = {name: target.find(name, loaded.project) for name in loaded.recipe.targets}
+    # A name is that of one file; two paths may end in the same one.
+    return {f"targets/{path.name}" if path.stem == name else name: path for name, path in paths.items()}
 
 
 def excluded(loaded: Loaded, store: Path) -> dict[str, Path]:

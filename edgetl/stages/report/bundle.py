@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ from edgetl.stages.common.tools import tool_versions
 # a tie that falls elsewhere early in the network moves a probability by some hundredths.
 GOLDEN_TOLERANCE = {"fp32": 1e-4, "int8": 0.05}
 _SENSITIVITY = 0.90
+_NAME_ENDS = rb"(?![\w.-])"
+"""Behind a folder: /home/al is not in /home/alice."""
 
 
 def write(loaded: Loaded, folders: Mapping[str, Path], report: Report, bundle: Path) -> Manifest:
@@ -106,6 +109,6 @@ def _refuse_private(bundle: Path, loaded: Loaded) -> None:
     needles = {os.fsencode(root.resolve()) for root in roots if root is not None and len(root.resolve().parts) > 2}
     for path in _files(bundle):
         content = path.read_bytes()
-        embedded = [os.fsdecode(needle) for needle in needles if needle in content]
+        embedded = [os.fsdecode(needle) for needle in needles if re.search(re.escape(needle) + _NAME_ENDS, content)]
         if embedded:
             raise EdgetlError(f"contains the path {embedded[0]}, which must not leave this machine", place=path.name)

@@ -107,6 +107,8 @@ def without_paths(recipe: Recipe) -> Mapping[str, Any]:
     teachers = document["teacher"] or []
     for network in (*(teachers if isinstance(teachers, list) else [teachers]), document["student"]):
         network["weights"] = Path(network["weights"]).name
+    if isinstance(document["data"]["exclude"], str):
+        document["data"]["exclude"] = Path(document["data"]["exclude"]).name
     document["targets"] = [Path(target).stem if "/" in target else target for target in document["targets"]]
     return document
 
