@@ -96,3 +96,11 @@ def test_threads_really_sleep_while_the_block_runs() -> None:
         inside = sleeps()
     assert inside >= 1.9 * gaps
     assert min(before, sleeps()) < 0.95 * inside
+
+
+@pytest.mark.parametrize(("threads", "cores", "teams"), [(2, 2, 1), (2, 4, 3), (4, 4, 1), (3, 8, 3), (4, 2, 0)])
+def test_as_many_idle_teams_as_make_more_threads_than_cores(threads: int, cores: int, teams: int) -> None:
+    with sleeping(threads, cores):
+        idle = [thread for thread in threading.enumerate() if thread.name == "edgetl-idle-team"]
+        assert len(idle) == teams
+        assert teams == 0 or threads + teams * (threads - 1) > cores >= threads + (teams - 1) * (threads - 1)
