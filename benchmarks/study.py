@@ -186,7 +186,7 @@ def _store(path: Path, folders: Mapping[str, Path], about: dict[str, Any]) -> No
     about |= {
         "classes": list(table.classes),
         "training_seconds": sum(run.seconds for run in distilled.runs),
-        "best_epoch": distilled.training.best_epoch,
+        "kept_epoch": distilled.training.kept.epoch,
     }
     arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(about))}
     with np.load(folders["evaluate"] / "logits.npz") as logits:

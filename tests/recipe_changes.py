@@ -27,6 +27,7 @@ _TRAINING: dict[str, Any] = {
     "layer_decay": 0.5,
     "freeze_epochs": 1,
     "patience": 3,
+    "progressive": 0.5,
     "ema": 0.5,
     "imbalance": "weights",
     "label_smoothing": 0.1,

@@ -33,8 +33,11 @@ _STAND_IN: dict[Path_, Any] = {
     ("data", "images"): 1400,
     ("data", "image_size"): 96,
     ("teacher", "epochs"): 5,
+    ("teacher", "batch_size"): 64,
     ("distil", "epochs"): 10,
+    ("distil", "batch_size"): 64,
     ("prune", "epochs"): 15,
+    ("prune", "batch_size"): 64,
 }
 
 

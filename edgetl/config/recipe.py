@@ -134,11 +134,12 @@ def _kinds_with(attribute: str) -> str:
 
 
 class Training(Strict):
-    """What every training run has: warm-up, then cosine; the epoch with the best validation balanced accuracy is kept."""
+    """What every training run has: warm-up, then cosine; the last epoch is kept, unless one is better by more than noise."""
 
-    epochs: Epochs = 10
-    """Passes over the training images."""
-    batch_size: Annotated[int, Field(ge=2, le=4096)] = 64
+    epochs: Epochs | None = None
+    """Passes over the training images; null takes what the network needs: about 4,700 steps from random weights (20 to 300
+    epochs), 1,150 from pretrained ones (5 to 100)."""
+    batch_size: Annotated[int, Field(ge=2, le=4096)] = 128
     """Images per step; with several processes, of all of them together."""
     learning_rate: Rate = 1e-3
     """Peak of AdamW at this batch size."""
@@ -151,8 +152,12 @@ class Training(Strict):
     freeze_epochs: Annotated[int, Field(ge=0)] = 0
     """For so many epochs only the classifier learns, and the backbone stays as it is."""
     patience: Annotated[int, Field(ge=1)] | None = None
-    """Epochs without a better validation score before stopping; null trains to the end."""
-    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.99
+    """Epochs without a better validation score after which the learning rate comes down to zero, over a fifth of the epochs
+    so far, and the training ends, never later than planned; null trains to the planned end."""
+    progressive: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the epochs, from the first, that train on pictures of three quarters of the side (Tan and Le, 2021):
+    quicker; not for networks of a fixed input size. Validation is always at full size."""
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
     """Decay of the exponential moving average of the weights, whose BatchNorm is recalibrated; 0 switches it off."""
     imbalance: Literal["logit_adjust", "weights", "none"] = "logit_adjust"
     """Against rare classes: logit adjustment (Menon et al., 2021), class weights, or nothing."""
@@ -176,8 +181,8 @@ class Teacher(Training):
     weights: str = "package"
     """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file,
     which starts where the command runs or at the recipe's project."""
-    epochs: Epochs = 8
-    """Passes over the training images."""
+    learning_rate: Rate = 7e-4
+    """Peak of AdamW at this batch size."""
 
 
 class Student(Strict):
@@ -208,10 +213,10 @@ class Distil(Training):
     to show that it helps."""
     temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
     """Softens both outputs in the teacher's loss."""
-    epochs: Epochs = 15
-    """Passes over the training images."""
     learning_rate: Rate = 2e-3
     """Peak of AdamW at this batch size."""
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
+    """Decoupled weight decay; norms and biases have none."""
 
 
 class Prune(Training):
@@ -221,10 +226,10 @@ class Prune(Training):
     """Share of the student's multiply-accumulates to keep."""
     round_to: Annotated[Literal[1, 2, 4, 8, 16, 32], Whole] = 8
     """Channels stay multiples of it."""
-    epochs: Epochs = 12
-    """Passes over the training images."""
-    learning_rate: Rate = 1e-3
+    learning_rate: Rate = 2e-3
     """Peak of AdamW at this batch size."""
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
+    """Decoupled weight decay; norms and biases have none."""
 
 
 class Quantize(Strict):

@@ -55,10 +55,12 @@ def session() -> Iterator[None]:
 def training_curves(histories: Mapping[str, Sequence[Epoch]]) -> list[str]:
     """One small plot each for loss, validation balanced accuracy and validation AUROC; none without epochs.
 
+    Epochs that were not validated have no point in the latter two.
+
     Args:
         histories: a run's name to its epochs.
     """
-    panels: tuple[tuple[str, Callable[[Epoch], float]], ...] = (
+    panels: tuple[tuple[str, Callable[[Epoch], float | None]], ...] = (
         ("Training loss", lambda epoch: epoch.label_loss),
         ("Balanced accuracy on validation", lambda epoch: epoch.val_balanced_accuracy),
         ("AUROC on validation", lambda epoch: epoch.val_auroc),
@@ -69,9 +71,9 @@ def training_curves(histories: Mapping[str, Sequence[Epoch]]) -> list[str]:
     for number, (heading, value) in enumerate(panels):
         figure, axes = _figure(3.5, 2.5)
         for index, (name, epochs) in enumerate(histories.items()):
-            marks = {"marker": "o", "markersize": 3.0} if len(epochs) < 20 else {}
-            numbers, values = [epoch.epoch for epoch in epochs], list(map(value, epochs))
-            axes.plot(numbers, values, color=_SERIES[index % len(_SERIES)], label=name, **marks)
+            points = {epoch.epoch: score for epoch in epochs if (score := value(epoch)) is not None}
+            marks = {"marker": "o", "markersize": 3.0} if len(points) < 20 else {}
+            axes.plot(list(points), list(points.values()), color=_SERIES[index % len(_SERIES)], label=name, **marks)
         axes.set_title(heading, loc="left")
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)

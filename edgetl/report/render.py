@@ -55,6 +55,7 @@ def render(report: Report, extras: Extras) -> str:
             samples=_by_label(report, extras.samples),
             predictions=list(map(_prediction, extras.predictions)),
             limits=story.limits(report),
+            trainings=story.trainings(report),
             total_time=view.total_time(report),
             **_plots(report, extras, artifact),
         )

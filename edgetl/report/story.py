@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from edgetl.report.view import headline, one_image_latency
 from edgetl.report.words import listed, percent, size, title
-from edgetl.results.report import Report
+from edgetl.results.report import Report, Untrained
+from edgetl.results.training import KeptEpoch
 
-__all__ = ["grouping", "headline_reason", "limits", "story"]
+__all__ = ["grouping", "headline_reason", "limits", "story", "trainings"]
 
 _FEW_IMAGES = 30
 
@@ -64,6 +65,26 @@ def headline_reason(report: Report) -> str:
     if artifact.precision == "int8":
         return "the quickest int8 file without a failed gate"
     return "the quickest file without a failed gate, for want of such an int8 file"
+
+
+def trainings(report: Report) -> list[str]:
+    """How long each network was trained and which epoch is kept, a sentence each."""
+    return [
+        f"{title(model.name)}: {_kept(model.training.kept)}"
+        for model in report.models
+        if not isinstance(model.training, Untrained)
+    ]
+
+
+def _kept(kept: KeptEpoch) -> str:
+    epochs = f"{kept.trained} of {kept.planned} epochs" if kept.trained < kept.planned else f"{kept.trained} epochs"
+    looked = f"{epochs}, of which {kept.validated} were validated" if kept.validated < kept.trained else epochs
+    noise = f"(standard error {kept.standard_error:.4f})"
+    if kept.best == kept.trained:
+        return f"{looked}; the last one is kept, which scored best on validation."
+    if kept.epoch == kept.best:
+        return f"{looked}; epoch {kept.best} is kept, since it leads the last one by {kept.lead:.4f}, more than noise {noise}."
+    return f"{looked}; the last one is kept: epoch {kept.best} leads it by {kept.lead:.4f}, no more than noise {noise}."
 
 
 def grouping(report: Report) -> str:

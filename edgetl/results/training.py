@@ -14,6 +14,7 @@ __all__ = [
     "DistilResult",
     "Epoch",
     "InitialWeights",
+    "KeptEpoch",
     "KeptMacs",
     "PruneResult",
     "PrunedTraining",
@@ -36,16 +37,37 @@ class Scores:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training images, counted from 1; distil_loss is null where no teacher is asked."""
+    """One pass over the training images, counted from 1; distil_loss is null where no teacher is asked, val_... where the
+    epoch was not validated."""
 
     epoch: Positive
     label_loss: float
     distil_loss: float | None
-    val_balanced_accuracy: Share
-    val_auroc: Share
-    val_score: Share
+    val_balanced_accuracy: Share | None
+    val_auroc: Share | None
+    val_score: Share | None
     seconds: Amount
     data_wait_seconds: Amount
+
+
+@dataclass(frozen=True)
+class KeptEpoch:
+    """The epoch that a training kept, and why.
+
+    The last one is kept, unless the best is better by more than noise; see `edgetl.evidence.epoch_selection`.
+
+    epoch: that was kept. trained, planned, validated: how many epochs.
+    best: the one with the best score on validation; lead: its score less that of the last one.
+    standard_error: of the lead.
+    """
+
+    epoch: Positive
+    trained: Positive
+    planned: Positive
+    validated: Positive
+    best: Positive
+    lead: Amount
+    standard_error: Amount
 
 
 @dataclass(frozen=True)
@@ -53,7 +75,7 @@ class Run:
     """One training: its epochs, the one that was kept, and the one after which it was taken up again (0: in one go)."""
 
     history: tuple[Epoch, ...]
-    best_epoch: Positive
+    kept: KeptEpoch
     seconds: Amount
     resumed_after: Count
 
@@ -79,7 +101,7 @@ class TeacherTraining:
 
     weights: InitialWeights
     notes: tuple[str, ...]
-    best_epoch: Positive
+    kept: KeptEpoch
     validation: Scores
     seconds: Amount
 
@@ -105,7 +127,7 @@ class StudentTraining:
     rule: str
     chosen_weight: Amount
     notes: tuple[str, ...]
-    best_epoch: Positive
+    kept: KeptEpoch
     validation: Scores
     seconds: Amount
     candidates: tuple[Candidate, ...]
@@ -139,7 +161,7 @@ class PrunedTraining:
     before_pruning: Cut
     after_pruning: Cut
     after_recovery: Cut
-    best_epoch: Positive
+    kept: KeptEpoch
     validation: Scores
     seconds: Amount
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl.config.loading import Loaded
-from edgetl.config.recipe import Recipe
+from edgetl.config.recipe import Distil, Recipe
 from edgetl.console.progress import Part, Progress
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.files import weights
@@ -59,8 +59,9 @@ def _run(context: Context) -> None:
     for note in notes:
         context.progress.warn(f"warning: {note}")
     networks = [copy.deepcopy(initial) for _ in weights]
+    settings = trained.scheduled(recipe.distil, data, pretrained=used.source != "none")
     fits = [
-        _train(context, data, network, teacher, weight, Part(context.progress, index, len(weights)))
+        _train(context, data, network, settings, teacher, weight, Part(context.progress, index, len(weights)))
         for index, (network, weight) in enumerate(zip(networks, weights, strict=True))
     ]
     logits = [trained.validation_logits(network, data) for network in networks]
@@ -113,6 +114,7 @@ def _training(
     """What the report says of the chosen student."""
     from edgetl.evidence.model_selection import RULE
     from edgetl.results.training import StudentTraining
+    from edgetl.stages.common import trained
 
     return StudentTraining(
         weights=weights,
@@ -120,7 +122,7 @@ def _training(
         rule=RULE,
         chosen_weight=candidates[chosen].weight,
         notes=tuple(notes),
-        best_epoch=fit.best_epoch,
+        kept=trained.kept_of(fit),
         validation=candidates[chosen].validation,
         seconds=fit.seconds,
         candidates=tuple(candidates),
@@ -131,6 +133,7 @@ def _train(
     context: Context,
     data: TrainingData,
     network: nn.Module,
+    settings: Distil,
     teacher: nn.Module | None,
     weight: float,
     progress: Progress,
@@ -142,8 +145,8 @@ def _train(
     return fit(
         network,
         data,
-        context.recipe.distil,
-        distillation=trained.distillation(context.recipe.distil, teacher, weight),
+        settings,
+        distillation=trained.distillation(settings, teacher, weight),
         seed=slices.training_seed(context.recipe, context.recipe.distil),
         checkpoints=context.scratch / f"weight-{weight!r}",
         progress=progress,
@@ -153,7 +156,7 @@ def _train(
 
 STAGE = Stage(
     name="distil",
-    version=3,
+    version=4,
     needs=(*TRAINING_DATA, *TEACHER_NETWORKS),
     settings=_settings,
     tools=TRAINING_TOOLS,

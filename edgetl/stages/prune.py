@@ -57,7 +57,7 @@ def _run(context: Context) -> None:
     recovery = fit(
         network,
         data,
-        settings,
+        trained.scheduled(settings, data, pretrained=True),
         distillation=trained.distillation(recipe.distil, teacher, weight),
         seed=slices.training_seed(recipe, settings),
         checkpoints=context.scratch / "recovery",
@@ -73,7 +73,7 @@ def _run(context: Context) -> None:
         before_pruning=before,
         after_pruning=after,
         after_recovery=replace(after, validation=Scores(**recovery.scores)),
-        best_epoch=recovery.best_epoch,
+        kept=trained.kept_of(recovery),
         validation=Scores(**recovery.scores),
         seconds=recovery.seconds,
     )
@@ -108,7 +108,7 @@ def _teacher(context: Context, student: nn.Module) -> tuple[nn.Module, float, st
 
 STAGE = Stage(
     name="prune",
-    version=2,
+    version=3,
     needs=(*TRAINING_DATA, *TEACHER_NETWORKS, "distil/network", "distil/choice.json"),
     settings=_settings,
     tools=(*TRAINING_TOOLS, "torch-pruning"),

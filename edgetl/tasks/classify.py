@@ -13,8 +13,11 @@ from torch.nn import functional as F
 
 from edgetl.errors import DataError
 from edgetl.evidence.calibration import softmax
+from edgetl.evidence.epoch_selection import EpochChoice, choose_epoch
 from edgetl.evidence.metrics import classify_metrics
 from edgetl.evidence.model_selection import score
+
+__all__ = ["EpochChoice", "Imbalance", "LabelLoss", "choose_epoch", "label_loss", "validation_scores"]
 
 Imbalance = Literal["logit_adjust", "weights", "none"]
 LabelLoss = Callable[[Tensor, Tensor], Tensor]
@@ -70,7 +73,7 @@ def _weighted(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float)
 def validation_scores(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> dict[str, float]:
     """`balanced_accuracy`, `auroc` (macro, one class against the rest) and their mean, the `score`.
 
-    An epoch is kept for the first of them, then the second; a candidate for its score.
+    Epochs and candidates are compared by the score.
 
     Args:
         logits: [N, C].

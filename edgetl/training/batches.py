@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -50,6 +50,7 @@ class TrainingData:
     augment: (image [H, W, 3], seed, epoch, row) -> image of the same shape; None trains on the images as they are.
         Several threads call it at once.
     names: row -> the image's file, for messages; None where there are no files.
+    val_groups: of each image in `val`, what it was sampled with (lesion, patient); None where every image stands alone.
     """
 
     images: Pictures
@@ -59,6 +60,7 @@ class TrainingData:
     classes: int
     augment: Augment | None = None
     names: Callable[[int], str] | None = None
+    val_groups: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if len(self.train) < 2:
@@ -92,27 +94,56 @@ def batch_size_for(data: TrainingData, wanted: int) -> int:
 
 
 def epoch_batches(
-    data: TrainingData, batch_size: int, seed: int, epoch: int, start: int = 0, share: tuple[int, int] = (0, 1)
+    data: TrainingData,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    start: int = 0,
+    share: tuple[int, int] = (0, 1),
+    size: tuple[int, int] | None = None,
 ) -> Iterator[Batch]:
     """The training images once, shuffled and augmented, but for the last incomplete batch (other images each epoch).
 
     Args:
         start: the batch to begin with; those before it are not even read.
         share: (index, of): of each batch only every `of`-th image, from `index` on, for one of several processes.
+        size: (height, width) that they are made smaller to after augmentation; None leaves them as they are.
     """
+    prepare = _prepare(data.augment, size)
     order = np.random.default_rng((seed, epoch)).permutation(data.train)
-    threads = augmenting_threads() if data.augment is not None else 0
+    threads = augmenting_threads() if prepare is not None else 0
     with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="edgetl-augment") as pool:
         for first in range(start * batch_size, len(order) - batch_size + 1, batch_size):
             rows = order[first : first + batch_size][share[0] :: share[1]]
-            yield Batch(_images(data, rows, seed, epoch, pool, threads), data.labels[rows], rows)
+            yield Batch(_images(data, prepare, rows, seed, epoch, pool, threads), data.labels[rows], rows)
+
+
+def _prepare(augment: Augment | None, size: tuple[int, int] | None) -> Augment | None:
+    """Augmentation, and then the mean over areas down to `size`; None where neither is wanted."""
+    if size is None:
+        return augment
+    import cv2
+
+    cv2.setNumThreads(0)  # ours are enough, and its own take the cores from torch
+    height, width = size
+
+    def smaller(image: NDArray[np.uint8], seed: int, epoch: int, row: int) -> NDArray[np.uint8]:
+        changed = image if augment is None else augment(image, seed, epoch, row)
+        return np.asarray(cv2.resize(changed, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+    return smaller
 
 
 def _images(
-    data: TrainingData, rows: NDArray[np.int64], seed: int, epoch: int, pool: ThreadPoolExecutor, threads: int
+    data: TrainingData,
+    augment: Augment | None,
+    rows: NDArray[np.int64],
+    seed: int,
+    epoch: int,
+    pool: ThreadPoolExecutor,
+    threads: int,
 ) -> NDArray[np.uint8]:
-    """uint8 [len(rows), H, W, 3], augmented where the data say so, by `threads` threads at once."""
-    augment = data.augment
+    """uint8 [len(rows), H, W, 3], changed by `augment` where there is one, by `threads` threads at once."""
     if augment is None:
         return data.images[rows]
 

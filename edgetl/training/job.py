@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,11 @@ from torch import nn
 from edgetl.config.recipe import Training
 from edgetl.training.batches import TrainingData, batch_size_for
 from edgetl.training.losses import DistilLoss
-from edgetl.training.schedules import warmup_cosine
+from edgetl.training.plan import Plan, plan
+from edgetl.training.schedules import small_epochs, small_side
+
+History = Sequence[Mapping[str, float]]
+"""Numbers of each epoch, from the first; `val_...` only of those that were validated."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,28 @@ class Job:
         """Of an epoch."""
         return len(self.data.train) // self.batch_size
 
-    def learning_rate(self, epoch: int, batch: int) -> float:
+    @property
+    def epochs(self) -> int:
+        """How many are planned."""
+        assert self.settings.epochs is not None, "whoever knows data and weights says how many epochs they need"
+        return self.settings.epochs
+
+    def plan(self, history: History) -> Plan:
+        """How far it goes, after these epochs."""
+        scores = [(int(entry["epoch"]), entry["val_score"]) for entry in history if "val_score" in entry]
+        return plan(scores, self.epochs, self.settings.patience, self.settings.freeze_epochs)
+
+    def learning_rate(self, epoch: int, batch: int, plan: Plan) -> float:
         """Of a step, before the factors of the layers; epochs count from 1, batches from 0."""
-        step, warmup = (epoch - 1) * self.batches + batch, round(self.settings.warmup_epochs * self.batches)
-        return self.settings.learning_rate * warmup_cosine(step, self.settings.epochs * self.batches, warmup)
+        warmup = round(self.settings.warmup_epochs * self.batches)
+        return self.settings.learning_rate * plan.rate(epoch, batch, self.batches, warmup)
+
+    def size(self, epoch: int, plan: Plan) -> tuple[int, int] | None:
+        """(height, width) of an epoch's pictures where they are smaller than those that there are."""
+        if plan.cools(epoch) or epoch > small_epochs(self.settings.progressive, self.epochs):
+            return None
+        height, width = self.data.images.shape[1:3]
+        return small_side(height), small_side(width)
 
     def freezes(self, epoch: int) -> bool:
         """Whether the backbone stays as it is in this epoch, its BatchNorm included."""

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from edgetl.console.progress import Progress
+from edgetl.errors import UsageError, out_of_memory
+from edgetl.errors.wording import first_line
 from edgetl.tasks import classify
 from edgetl.training.accelerator import processes_of
 from edgetl.training.batches import Prefetched, epoch_batches, plain_batches
@@ -18,9 +20,11 @@ from edgetl.training.checkpoint_schedule import CheckpointSchedule, SoFar
 from edgetl.training.checkpoints import Snapshot
 from edgetl.training.diagnostics import diverged_outputs
 from edgetl.training.ema import WeightAverage, recalibrate
+from edgetl.training.inference import predict_logits
 from edgetl.training.interrupts import held_back
 from edgetl.training.job import Job
 from edgetl.training.optimizer import adamw, hold_backbone
+from edgetl.training.plan import Plan
 from edgetl.training.state import State
 from edgetl.training.step import Step
 from edgetl.training.threads import ThreadCount
@@ -48,27 +52,30 @@ class Run:
         self.state = State(network, average, optimizer, accelerator.scaler, SoFar(epoch=1), ThreadCount.now())
         self.processes = processes_of(accelerator, job.batch_size, len(job.data.val))
         self._step = Step(job, self.state, accelerator, self.processes)
+        self._check_sizes()
 
     def epoch(
-        self, epoch: int, keep: Callable[[], None], schedule: CheckpointSchedule, progress: Progress
+        self, epoch: int, plan: Plan, keep: Callable[[], None], schedule: CheckpointSchedule, progress: Progress
     ) -> dict[str, float]:
-        """Train one epoch, or what is left of it, and validate; its numbers.
+        """Train one epoch, or what is left of it, and validate it where that is planned; its numbers.
 
         Args:
             epoch: counted from 1.
+            plan: of the training, after the epochs before this one.
             keep: saves the state; called between two steps when `schedule` says so, and on Ctrl-C.
             schedule: when to save.
             progress: gets a step per batch.
         """
         if self.state.so_far.epoch != epoch:
             self.state.so_far = SoFar(epoch)
-        self._train(epoch, keep, schedule, progress)
+        self._train(epoch, plan, keep, schedule, progress)
         began, so_far = time.perf_counter(), self.state.so_far
         numbers: dict[str, float] = {"epoch": epoch, "label_loss": so_far.label_loss / self.job.batches}
         if self.job.distillation is not None:
             numbers["distil_loss"] = so_far.distil_loss / self.job.batches
         try:
-            numbers |= {f"val_{name}": value for name, value in self._validate(epoch).items()}
+            if plan.validates(epoch):
+                numbers |= {f"val_{name}": value for name, value in self._validate(epoch).items()}
         except KeyboardInterrupt:
             keep()
             raise
@@ -79,26 +86,28 @@ class Run:
             "threads": self.state.threads.count,
         }
 
-    def _train(self, epoch: int, keep: Callable[[], None], schedule: CheckpointSchedule, progress: Progress) -> None:
+    def _train(
+        self, epoch: int, plan: Plan, keep: Callable[[], None], schedule: CheckpointSchedule, progress: Progress
+    ) -> None:
         """The steps of an epoch from where it stands to its end."""
         job, so_far, processes = self.job, self.state.so_far, self.processes
         self.state.network.train()
         hold_backbone(self.state.network, job.freezes(epoch))
-        share = (processes.index, processes.count)
+        share, size = (processes.index, processes.count), job.size(epoch, plan)
         batches = Prefetched(
-            epoch_batches(job.data, job.batch_size, job.seed, epoch, start=so_far.batches, share=share)
+            epoch_batches(job.data, job.batch_size, job.seed, epoch, start=so_far.batches, share=share, size=size)
         )
         began, seconds, waited = time.perf_counter(), so_far.seconds, so_far.data_wait_seconds
         with held_back() as pressed:
             for index, batch in enumerate(batches, so_far.batches):
-                label_loss, distil_loss = self._step(batch, epoch, index)
+                label_loss, distil_loss = self._step(batch, epoch, index, job.learning_rate(epoch, index, plan))
                 so_far.batches += 1
                 so_far.label_loss += label_loss
                 so_far.distil_loss += distil_loss
                 so_far.seconds = seconds + time.perf_counter() - began
                 so_far.data_wait_seconds = waited + batches.waited
-                done, epochs = (epoch - 1) * job.batches + so_far.batches, job.settings.epochs
-                progress.advance(f"{job.label}: epoch {epoch}/{epochs}", done, epochs * job.batches)
+                done = (epoch - 1) * job.batches + so_far.batches
+                progress.advance(f"{job.label}: epoch {epoch}/{plan.end}", done, plan.end * job.batches)
                 stop, save = processes.mean([float(pressed()), float(processes.first and schedule.due())])
                 if stop or save:
                     with processes.together():
@@ -114,7 +123,7 @@ class Run:
 
     def where(self, history: list[dict[str, float]]) -> str:
         """Where a run that was taken up again goes on."""
-        so_far, epochs = self.state.so_far, self.job.settings.epochs
+        so_far, epochs = self.state.so_far, self.job.plan(history).end
         if so_far.epoch != len(history) + 1 or not so_far.batches:
             return f"after epoch {len(history)} of {epochs}"
         return f"in epoch {so_far.epoch} of {epochs}, after batch {so_far.batches}"
@@ -128,6 +137,16 @@ class Run:
         hold_backbone(network, False)
         network.eval()
 
+    def _check_sizes(self) -> None:
+        """Raise UsageError where a network takes pictures of its own size alone, and the first ones are to be smaller."""
+        size = self.job.size(1, Plan(self.job.epochs))
+        networks = [self.state.network, *([self.job.distillation.teacher] if self.job.distillation else [])]
+        if size is None:
+            return
+        with self.processes.together():
+            for network in networks:
+                _check_size(network, *size, self.job.label)
+
     def _validate(self, epoch: int) -> dict[str, float]:
         """Scores of the judged network on the validation images."""
         job, judged = self.job, self.state.judged()
@@ -139,4 +158,19 @@ class Run:
         if not np.isfinite(logits).all():
             with self.processes.together():
                 raise diverged_outputs(job.label, epoch)
+        self.state.logits = torch.from_numpy(logits)
         return classify.validation_scores(logits, job.data.labels[job.data.val])
+
+
+def _check_size(network: nn.Module, height: int, width: int, label: str) -> None:
+    """Raise UsageError where the network does not take pictures of this size."""
+    try:
+        predict_logits(network, np.zeros((1, height, width, 3), dtype=np.uint8))
+    except (AssertionError, RuntimeError, ValueError) as exc:  # timm's transformers assert, layers raise the others
+        if out_of_memory(exc):
+            raise
+        raise UsageError(
+            f"progressive: {height} x {width} pixels are not what a network here takes: {first_line(exc)}",
+            place=label,
+            hint="set progressive: 0; networks of a fixed input size see one size only",
+        ) from exc

@@ -14,6 +14,25 @@ from edgetl.training.checkpoints import Snapshot, optimizer_tensors, restore_opt
 from edgetl.training.ema import WeightAverage
 from edgetl.training.threads import ThreadCount
 
+_LOGITS = "logits"
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A network after an epoch: its weights by name, and what it says of the validation images, float32 [V, C]."""
+
+    weights: dict[str, Tensor]
+    logits: Tensor
+
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, for a checkpoint."""
+        return {f"network.{name}": value for name, value in self.weights.items()} | {_LOGITS: self.logits}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> Validated:
+        """What `tensors` gave."""
+        return cls(_under("network.", tensors), tensors[_LOGITS])
+
 
 @dataclass
 class State:
@@ -23,6 +42,7 @@ class State:
     scaler: of gradients, with fp16 alone.
     so_far: how far the epoch is.
     threads: that compute it; they decide the bits. Generators are no part of it: every step is seeded by its number.
+    logits: of the judged network on the validation images, float32 [V, C], when it was last validated; None before.
     """
 
     network: nn.Module
@@ -31,17 +51,24 @@ class State:
     scaler: Any
     so_far: SoFar
     threads: ThreadCount
+    logits: Tensor | None = None
 
     def judged(self) -> nn.Module:
         """The network that is validated and kept: the average where there is one."""
         return self.network if self.average is None else self.average.network
+
+    def validated(self) -> Validated:
+        """The judged network as it was just validated."""
+        assert self.logits is not None
+        return Validated(self.judged().state_dict(), self.logits)
 
     def tensors(self) -> dict[str, Tensor]:
         """By name."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average.{name}": value for name, value in self.average.network.state_dict().items()}
-        return tensors | {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
+        tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
+        return tensors if self.logits is None else tensors | {_LOGITS: self.logits}
 
     def counters(self) -> dict[str, Any]:
         """What is not a tensor, as JSON."""
@@ -59,6 +86,7 @@ class State:
         if self.average is not None:
             self.average.network.load_state_dict(_under("average.", snapshot.tensors))
             self.average.updates = snapshot.notes["updates"]
+        self.logits = snapshot.tensors.get(_LOGITS)
         if self.scaler is not None and snapshot.notes["scaler"] is not None:
             self.scaler.load_state_dict(snapshot.notes["scaler"])
         if "so_far" in snapshot.notes:

@@ -31,16 +31,17 @@ class Step:
         self._optimizer = accelerator.prepare_optimizer(state.optimizer)
         self._label_loss = classify.label_loss(job.settings.imbalance, job.data.counts(), job.settings.label_smoothing)
 
-    def __call__(self, batch: Batch, epoch: int, index: int) -> tuple[float, float]:
+    def __call__(self, batch: Batch, epoch: int, index: int, rate: float) -> tuple[float, float]:
         """Learn from a batch; its label loss, and its distillation loss (0.0 without a teacher).
 
         Args:
             batch: this process's share.
             epoch: counted from 1.
             index: of the batch in its epoch, from 0.
+            rate: the learning rate, before the factors of the layers.
         """
         job, network, processes = self._job, self._state.network, self._processes
-        set_learning_rate(self._state.optimizer, job.learning_rate(epoch, index))
+        set_learning_rate(self._state.optimizer, rate)
         self._seed(epoch, index)
         # Shares of a batch may differ by one image: weighed like this, their mean is that of the whole batch.
         share = len(batch.rows) * processes.count / job.batch_size

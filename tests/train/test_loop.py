@@ -1,4 +1,4 @@
-"""The loop learns, resumes to the bit, keeps the best epoch, and says where it broke."""
+"""The loop learns, resumes to the bit, keeps the last epoch or a better one, and says where it broke."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ class _Stop(Silent):
             raise KeyboardInterrupt
 
 
-def test_a_run_learns_and_the_network_holds_the_best_epoch(tmp_path: Path) -> None:
+def test_a_run_learns_and_the_network_holds_the_epoch_that_is_kept(tmp_path: Path) -> None:
     data, network = tiny_data(), tiny_network()
     done = fit(network, data, SETTINGS, seed=1, checkpoints=tmp_path, progress=Silent())
     assert done.scores["balanced_accuracy"] > 0.8
-    assert done.best_epoch == max(done.history, key=lambda e: (e["val_balanced_accuracy"], e["val_auroc"]))["epoch"]
+    assert done.best_epoch == max(done.history, key=lambda entry: entry["val_score"])["epoch"]
+    assert done.kept_epoch in (done.best_epoch, 4)
     assert not network.training
     assert all(0 <= entry["data_wait_seconds"] <= entry["seconds"] for entry in done.history)
     again = predict_logits(network, data.images, rows=data.val)
@@ -67,6 +68,34 @@ def test_a_stopped_run_ends_with_the_bits_of_an_unstopped_one(tmp_path: Path, em
     assert {k: v for k, v in last_whole.items() if "seconds" not in k} == {
         k: v for k, v in last_rest.items() if "seconds" not in k
     }
+
+
+# Thirty epochs are planned and validated every second; it is learnt before, so that patience ends it.
+_LONG = SETTINGS.model_copy(
+    update={"epochs": 30, "patience": 6, "progressive": 0.2, "learning_rate": 5e-3, "batch_size": 80}
+)
+
+
+@pytest.mark.parametrize("after", [1, 3, 7, "cooldown"])
+def test_stopped_among_small_pictures_before_and_in_a_cooldown_a_run_ends_with_the_same_bits(
+    tmp_path: Path, after: int | str
+) -> None:
+    straight, resumed = tiny_network(), tiny_network(99)
+    whole = train(straight, tmp_path / "a", settings=_LONG)
+    assert 10 < len(whole.history) < 30, "else this test shows less than it says"
+    assert sum("val_score" in entry for entry in whole.history) < len(whole.history) - 4
+    at = after if isinstance(after, int) else len(whole.history) - 1
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_network(), tmp_path / "b", _Stop(at), settings=_LONG)
+    rest = train(resumed, tmp_path / "b", settings=_LONG)
+    assert rest.resumed_after == at
+    assert same(straight, resumed)
+    for ours, theirs in zip(rest.history, whole.history, strict=True):
+        assert {k: v for k, v in ours.items() if "seconds" not in k} == {
+            k: v for k, v in theirs.items() if "seconds" not in k
+        }
+    kept = [(done.kept_epoch, done.best_epoch, done.lead, done.standard_error) for done in (whole, rest)]
+    assert kept[0] == kept[1]
 
 
 def test_the_teacher_pulls_the_student_to_its_opinion(tmp_path: Path) -> None:

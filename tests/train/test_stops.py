@@ -106,6 +106,25 @@ def test_ctrl_c_loses_nothing(tmp_path: Path, unstopped: nn.Module, step: int) -
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+_COOLING = SETTINGS.model_copy(
+    update={"epochs": 8, "patience": 1, "progressive": 0.5, "learning_rate": 1e-9, "ema": 0.0}
+)
+"""Nothing gets better: the second epoch, among small pictures, is followed by a cooldown of one."""
+
+
+@pytest.mark.parametrize("step", [STEPS + 2, 2 * STEPS, 2 * STEPS + 1, 2 * STEPS + 3])
+def test_ctrl_c_before_and_within_a_cooldown_loses_nothing(tmp_path: Path, step: int) -> None:
+    whole, network, progress = tiny_network(), tiny_network(99), _At()
+    done = train(whole, tmp_path / "whole", settings=_COOLING)
+    assert len(done.history) == 3
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_network(), tmp_path / "stopped", _At(step, _ctrl_c), settings=_COOLING)
+    again = train(network, tmp_path / "stopped", progress, settings=_COOLING)
+    assert progress.steps == 3 * STEPS - step
+    assert same(network, whole)
+    assert (again.kept_epoch, again.lead) == (done.kept_epoch, done.lead)
+
+
 def test_ctrl_c_while_validating_loses_nothing(
     tmp_path: Path, unstopped: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:

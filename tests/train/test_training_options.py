@@ -52,6 +52,8 @@ def _network(seed: int = 0) -> nn.Sequential:
 
 _ALL = Training(
     epochs=4,
+    progressive=0.75,
+    patience=1,
     batch_size=13,
     learning_rate=5e-3,
     layer_decay=0.7,
@@ -107,7 +109,7 @@ def test_freezing_ends_and_then_everything_learns(tmp_path: Path) -> None:
     network, before = _network(), _network().state_dict()
     settings = Training(epochs=2, batch_size=16, learning_rate=0.01, freeze_epochs=1, ema=0.0)
     done = fit(network, _data(), settings, seed=0, checkpoints=tmp_path, progress=Silent())
-    last = network.state_dict() if done.best_epoch == 2 else _last(tmp_path)
+    last = network.state_dict() if done.kept_epoch == 2 else _last(tmp_path)
     assert not any(torch.equal(value, last[name]) for name, value in before.items())
 
 

@@ -115,6 +115,25 @@ def test_any_number_of_threads_augments_by_seed_epoch_and_row(threads: int, monk
     assert any("edgetl-augment" in name for name in seen) is (threads > 1)
 
 
+@pytest.mark.parametrize("augmented", [True, False])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_smaller_pictures_are_means_over_areas_of_the_augmented_ones(
+    augmented: bool, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "augmenting_threads", lambda: threads)
+    change = Augment(_SIZE)
+    data = dataclasses.replace(_data(), augment=change if augmented else None)
+    whole = list(epoch_batches(data, 8, 5, 3))
+    small = list(epoch_batches(data, 8, 5, 3, size=(_SIZE // 2, _SIZE // 4)))
+    assert len(small) == len(whole)
+    for ours, theirs in zip(small, whole, strict=True):
+        assert (ours.rows.tolist(), ours.labels.tolist()) == (theirs.rows.tolist(), theirs.labels.tolist())
+        assert ours.images.dtype == np.uint8
+        mean = theirs.images.reshape(8, 4, 2, 2, 4, 3).mean(axis=(2, 4))
+        assert ours.images.shape == (8, 4, 2, 3)
+        assert np.abs(ours.images - mean).max() <= 0.5 + 1e-6
+
+
 @pytest.mark.parametrize(
     ("cores", "processes", "threads"),
     [(1, None, 1), (2, None, 1), (3, None, 2), (5, None, 4), (6, None, 4), (64, None, 4), (8, "2", 3), (2, "4", 1)],

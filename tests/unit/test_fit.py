@@ -19,13 +19,14 @@ from torch import Tensor, nn
 
 from edgetl.config.recipe import Training
 from edgetl.console.progress import Silent
-from edgetl.errors import TrainingDiverged
+from edgetl.errors import TrainingDiverged, UsageError
 from edgetl.tasks import classify
-from edgetl.training import loop
+from edgetl.tasks.classify import choose_epoch
+from edgetl.training import loop, run
 from edgetl.training.accelerator import make_accelerator
 from edgetl.training.batches import TrainingData, as_input, epoch_batches, plain_batches
 from edgetl.training.ema import WeightAverage, recalibrate
-from edgetl.training.loop import Distillation, Fit, fit
+from edgetl.training.loop import Distillation, Fit, fit, predict_logits
 from edgetl.training.losses.kd import kd, kd_standardized
 from edgetl.training.mixing import mixed
 from edgetl.training.optimizer import adamw, hold_backbone, set_learning_rate
@@ -62,7 +63,7 @@ def _network(seed: int = 0) -> nn.Sequential:
 
 @dataclasses.dataclass
 class _Expected:
-    best: int
+    kept: int
     history: list[dict[str, float]]
     weights: dict[str, Tensor]
 
@@ -83,14 +84,16 @@ def _written_out(
     label_loss = classify.label_loss(wanted.imbalance, data.counts(), wanted.label_smoothing)
     history: list[dict[str, float]] = []
     kept: list[dict[str, Tensor]] = []
-    for epoch in range(1, wanted.epochs + 1):
+    outputs: list[np.ndarray] = []
+    epochs = wanted.epochs or 0
+    for epoch in range(1, epochs + 1):
         network.train()
         held = epoch <= wanted.freeze_epochs
         hold_backbone(network, held)
         sums = np.zeros(2)
         for index, batch in enumerate(epoch_batches(data, size, _SEED, epoch, share=share)):
             step = (epoch - 1) * steps + index
-            factor = warmup_cosine(step, wanted.epochs * steps, round(wanted.warmup_epochs * steps))
+            factor = warmup_cosine(step, epochs * steps, round(wanted.warmup_epochs * steps))
             set_learning_rate(optimizer, wanted.learning_rate * factor)
             draw = np.random.SeedSequence((_SEED, epoch, index, 0, share[0])).generate_state(1)
             torch.manual_seed(int(draw[0]))
@@ -122,17 +125,20 @@ def _written_out(
         if teacher is not None:
             history[-1]["distil_loss"] = sums[1] / steps
         kept.append(copy.deepcopy(judged.state_dict()))
-    best = max(history, key=lambda entry: (entry["val_balanced_accuracy"], entry["val_auroc"], -entry["epoch"]))
-    return _Expected(int(best["epoch"]), history, kept[int(best["epoch"]) - 1])
+        outputs.append(logits)
+    best = int(np.argmax([entry["val_score"] for entry in history]))
+    choice = choose_epoch(outputs[-1], outputs[best], data.labels[data.val], data.val_groups, epochs, _SEED)
+    of = best if choice.keeps_best else epochs - 1
+    return _Expected(of + 1, history, kept[of])
 
 
 def _compare(done: Fit, network: nn.Module, expected: _Expected) -> None:
-    assert done.best_epoch == expected.best
+    assert done.kept_epoch == expected.kept
     for entry, by_hand in zip(done.history, expected.history, strict=True):
         assert {name: entry[name] for name in by_hand} == pytest.approx(by_hand, rel=1e-4)
         assert ("distil_loss" in entry) is ("distil_loss" in by_hand)
-    best = expected.history[expected.best - 1]
-    assert done.scores == pytest.approx({name: best[f"val_{name}"] for name in done.scores})
+    kept = expected.history[expected.kept - 1]
+    assert done.scores == pytest.approx({name: kept[f"val_{name}"] for name in done.scores})
     assert set(done.scores) == {"balanced_accuracy", "auroc", "score"}
     for name, value in network.state_dict().items():
         torch.testing.assert_close(value, expected.weights[name], rtol=1e-4, atol=1e-6)
@@ -224,12 +230,14 @@ def test_every_step_and_epoch_is_told(tmp_path: Path) -> None:
     done = fit(_network(), _data(), _PLAIN, seed=_SEED, checkpoints=tmp_path, progress=told, label="student")
     assert [step[1:] for step in told.steps] == [(number, 9) for number in range(1, 10)]
     assert [step[0] for step in told.steps] == [f"student: epoch {epoch}/3" for epoch in (1, 1, 1, 2, 2, 2, 3, 3, 3)]
-    assert [event["epoch"] for event in told.events] == [1, 2, 3]
-    assert all(event["label"] == "student" and event["kind"] == "epoch" for event in told.events)
+    assert [event["epoch"] for event in told.events] == [1, 2, 3, done.kept_epoch]
+    assert [event["kind"] for event in told.events] == [*["epoch"] * 3, "kept"]
+    assert {event["label"] for event in told.events} == {"student"}
     bests = [line.endswith("(best)") for line in told.lines]
-    scores = [(entry["val_balanced_accuracy"], entry["val_auroc"]) for entry in done.history]
-    assert bests == [score > max(scores[:index], default=(-1.0, -1.0)) for index, score in enumerate(scores)]
-    assert told.lines[0].startswith(f"student: epoch 1/3  loss {done.history[0]['label_loss']:.3f}")
+    scores = [entry["val_score"] for entry in done.history]
+    assert bests[1:4] == [score > max(scores[:index], default=-1.0) for index, score in enumerate(scores)]
+    assert told.lines[0] == "student: 3 epochs of 3 batches of 9 images"
+    assert told.lines[1].startswith(f"student: epoch 1/3  loss {done.history[0]['label_loss']:.3f}")
     assert done.seconds == pytest.approx(sum(entry["seconds"] for entry in done.history))
     assert done.seconds <= time.perf_counter() - began
     assert all(0 <= entry["data_wait_seconds"] <= entry["seconds"] > 0 for entry in done.history)
@@ -307,13 +315,142 @@ def test_only_the_state_of_the_very_same_run_is_taken_up(tmp_path: Path, one_epo
 
 
 def test_an_equal_epoch_is_no_better_one_and_patience_counts_from_the_best(tmp_path: Path) -> None:
-    """A network that does not learn: all epochs are equal, so the first is kept."""
+    """A network that does not learn: all epochs are equal, so the first is the best, and the last is kept."""
     for patience in (1, 2):
+        told = _Heard()
         wanted = _PLAIN.model_copy(update={"epochs": 5, "learning_rate": 1e-12, "patience": patience})
         network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
         folder = tmp_path / str(patience)
-        done = fit(network, _data(), wanted, seed=_SEED, checkpoints=folder, progress=Silent())
-        assert (done.best_epoch, len(done.history)) == (1, 1 + patience)
+        done = fit(network, _data(), wanted, seed=_SEED, checkpoints=folder, progress=told)
+        assert (done.best_epoch, done.kept_epoch, len(done.history)) == (1, 2 + patience, 2 + patience)
+        assert (done.lead, done.standard_error, done.planned) == (0.0, 0.0, 5)
+        said = f"train: no better since epoch 1; the rate comes down until epoch {2 + patience}"
+        assert told.lines.count(said) == 1
+        assert {total for _, _, total in told.steps[-3:]} == {3 * (2 + patience)}
+
+
+class _Rates(_Heard):
+    """Keeps the learning rate after every step."""
+
+    def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
+        super().__init__()
+        self._optimizers, self.rates = optimizers, []
+        self.rates: list[float]
+
+    def advance(self, label: str, done: int, total: int) -> None:
+        super().advance(label, done, total)
+        self.rates.append(self._optimizers[-1].param_groups[0]["lr"])
+
+
+def test_patience_lets_the_learning_rate_come_down_to_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that says the same of every image never gets better: ten epochs are trained, and a fifth more."""
+    optimizers: list[torch.optim.Optimizer] = []
+    monkeypatch.setattr(run, "adamw", lambda *given: optimizers.append(adamw(*given)) or optimizers[-1])
+    wanted = _PLAIN.model_copy(update={"epochs": 15, "warmup_epochs": 0.0, "patience": 9})
+    told = _Rates(optimizers)
+    done = fit(_Constant(), _data(), wanted, seed=_SEED, checkpoints=tmp_path, progress=told)
+    assert len(done.history) == 12
+    steps = 15 * 3
+    cosine = [0.01 * warmup_cosine(step, steps, 0) for step in range(31)]
+    assert told.rates[:31] == pytest.approx(cosine)
+    assert told.rates[30:] == pytest.approx([cosine[30] * (1 - (step / 6) ** 0.5) for step in range(6)])
+
+
+class _Constant(nn.Module):
+    """Says the same of every image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(_CLASSES))
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.bias.expand(len(image), -1)
+
+
+@pytest.mark.parametrize("best", [True, False])
+def test_the_network_has_the_weights_of_the_epoch_that_is_kept_also_when_it_is_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: bool
+) -> None:
+    """Whichever the rule chooses; here the first epoch is the best, since the rate then tears the network apart."""
+    asked: list[tuple[Any, ...]] = []
+
+    def choose(*given: Any) -> classify.EpochChoice:
+        asked.append(given)
+        return classify.EpochChoice(best, 0.25, 0.125)
+
+    monkeypatch.setattr(loop, "choose_epoch", choose)
+    data = dataclasses.replace(_data(), val_groups=[f"lesion{index // 2}" for index in range(15)])
+    wanted, outcomes = _PLAIN.model_copy(update={"warmup_epochs": 2.0, "learning_rate": 1.0, "epochs": 4}), []
+    for network in (_network(), _network(9)):
+        done = fit(network, data, wanted, seed=_SEED, checkpoints=tmp_path, progress=Silent())
+        assert done.best_epoch != 4, "else this test shows nothing"
+        assert (done.kept_epoch, done.lead, done.standard_error) == (done.best_epoch if best else 4, 0.25, 0.125)
+        logits = predict_logits(network, data.images, rows=data.val)
+        assert done.scores == pytest.approx(classify.validation_scores(logits, data.labels[data.val]))
+        assert done.scores["score"] == done.history[done.kept_epoch - 1]["val_score"]
+        np.testing.assert_array_equal(logits, asked[-1][1 if best else 0])
+        outcomes.append(done)
+    assert [outcome.resumed_after for outcome in outcomes] == [0, 4]
+    labels, groups, looked_at, seed = asked[-1][2:]
+    assert labels.tolist() == data.labels[data.val].tolist()
+    assert (groups, looked_at, seed) == (data.val_groups, 4, _SEED)
+
+
+def test_a_long_training_is_validated_now_and_then_and_in_its_last_fifth_always(tmp_path: Path) -> None:
+    wanted, told = _PLAIN.model_copy(update={"epochs": 30, "batch_size": 29, "ema": 0.9}), _Heard()
+    done = fit(_network(), _data(), wanted, seed=_SEED, checkpoints=tmp_path, progress=told)
+    looked = [*range(2, 25, 2), *range(25, 31)]
+    assert [int(entry["epoch"]) for entry in done.history if "val_score" in entry] == looked
+    assert [event["epoch"] for event in told.events if "val_auroc" in event] == looked
+    assert [line for line in told.lines if "epoch 1/30" in line and "val" in line] == []
+    assert len(done.history) == 30
+
+
+class _Sizes(nn.Module):
+    """Takes pictures of any size, and keeps which it saw, training and not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.classifier = nn.Linear(4, _CLASSES)
+        self.seen: list[tuple[bool, int, int]] = []
+
+    def forward(self, image: Tensor) -> Tensor:
+        self.seen.append((self.training, *image.shape[2:]))
+        logits: Tensor = self.classifier(self.body(image))
+        return logits
+
+
+def test_the_first_epochs_see_smaller_pictures_and_validation_does_not(tmp_path: Path) -> None:
+    network = _Sizes()
+    wanted = _PLAIN.model_copy(update={"epochs": 4, "batch_size": 29, "progressive": 0.5})
+    fit(network, _data(), wanted, seed=_SEED, checkpoints=tmp_path, progress=Silent())
+    assert network.seen[0] == (False, 6, 6), "whether it takes them is tried before"
+    assert [side for training, side, _ in network.seen[1:] if training] == [6, 6, 8, 8]
+    assert {sides for training, *sides_ in network.seen[1:] if not training for sides in sides_} == {8}
+
+
+def test_a_cooldown_sees_whole_pictures(tmp_path: Path) -> None:
+    network = _Sizes()
+    changes = {"epochs": 20, "batch_size": 29, "progressive": 0.9, "patience": 1, "learning_rate": 1e-12}
+    wanted = _PLAIN.model_copy(update=changes)
+    done = fit(network, _data(), wanted, seed=_SEED, checkpoints=tmp_path, progress=Silent())
+    sides = [side for training, side, _ in network.seen if training]
+    assert len(done.history) == len(sides) < 18
+    assert sides[-1] == 8
+    assert set(sides[:-1]) == {6}
+
+
+@pytest.mark.parametrize("who", ["student", "teacher"])
+def test_a_network_of_a_fixed_input_size_is_told_before_it_trains(tmp_path: Path, who: str) -> None:
+    wanted, told = _PLAIN.model_copy(update={"progressive": 0.5, "epochs": 4}), _Heard()
+    taught = Distillation(_network(), kd, 0.7, 2.0) if who == "teacher" else None
+    network = _Sizes() if who == "teacher" else _network()
+    with pytest.raises(UsageError, match=r"(?s)progressive: 6 x 6 pixels .* set progressive: 0"):
+        fit(network, _data(), wanted, distillation=taught, seed=_SEED, checkpoints=tmp_path, progress=told)
+    assert told.steps == []
+    short = wanted.model_copy(update={"epochs": 1})
+    fit(network, _data(), short, distillation=taught, seed=_SEED, checkpoints=tmp_path, progress=told)  # none is small
 
 
 class _Broken(nn.Module):

@@ -38,7 +38,7 @@ def test_without_the_variable_the_stand_in_brings_its_own_small_sizes(recipe: Pa
     loaded = loading.load(recipe, environment={})
     assert (loaded.stand_in, loaded.data_root) == ("skin_phantom", None)
     assert loaded.recipe.data.kind == "skin_phantom"
-    assert loaded.recipe.distil.epochs < 15
+    assert loaded.recipe.distil.epochs == 10
 
 
 def test_what_the_user_sets_by_hand_wins_over_the_stand_in(recipe: Path) -> None:

@@ -25,7 +25,7 @@ from edgetl.results.document import Document
 from edgetl.results.evaluation import Evaluation, Model
 from edgetl.results.latency import LatencyTable
 from edgetl.results.report import Report, Untrained
-from edgetl.results.training import Choice, DistilResult, PruneResult, Run, StudentTraining, TeachResult
+from edgetl.results.training import Choice, DistilResult, KeptEpoch, PruneResult, Run, StudentTraining, TeachResult
 from edgetl.runtime.manifest import Artifact
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def documents() -> dict[str, Document]:
     report = _small_report()
     teacher, student, pruned = (model.training for model in report.models)
     assert isinstance(student, StudentTraining)
-    run = Run(make_extras().histories["teacher"][:1], 1, 60.0, 0)
+    run = Run(make_extras().histories["teacher"][:1], KeptEpoch(1, 1, 1, 1, 1, 0.0, 0.0), 60.0, 0)
     models = tuple(
         Model(**{name: value for name, value in vars(model).items() if name not in ("training", "latency")})
         for model in report.models

@@ -11,7 +11,7 @@ from torch import nn
 from edgetl.training.checkpoint_schedule import SoFar
 from edgetl.training.checkpoints import Snapshot
 from edgetl.training.ema import WeightAverage
-from edgetl.training.state import State
+from edgetl.training.state import State, Validated
 from edgetl.training.threads import ThreadCount
 
 
@@ -36,6 +36,7 @@ def _state(seed: int, *, average: bool, scaler: bool, steps: int = 0) -> State:
         scaler=_Scaler(float(seed)) if scaler else None,
         so_far=SoFar(4, batches=steps, label_loss=0.5, distil_loss=0.25, seconds=9.0, data_wait_seconds=1.0),
         threads=ThreadCount(seed, f"{seed} cores"),
+        logits=torch.full((4, 2), float(seed)) if steps else None,
     )
     for _ in range(steps):
         network(torch.ones(1, 3)).sum().backward()
@@ -62,7 +63,9 @@ def test_everything_that_changed_comes_back(average: bool, scaler: bool) -> None
     assert other.counters() == state.counters()
     assert (other.so_far, other.threads) == (state.so_far, ThreadCount(1, "1 cores"))
     kinds = {name.partition(".")[0] for name in snapshot.tensors}
-    assert kinds == {"network", "optimizer", *(["average"] if average else [])}
+    assert kinds == {"network", "optimizer", "logits", *(["average"] if average else [])}
+    assert other.logits is not None
+    assert torch.equal(other.logits, torch.full((4, 2), 1.0))
     if average:
         assert other.average is not None
         assert other.average.updates == 3
@@ -75,6 +78,24 @@ def test_the_average_is_judged_where_there_is_one() -> None:
     assert with_one.average is not None
     assert with_one.judged() is with_one.average.network
     assert without.judged() is without.network
+
+
+def test_what_was_validated_comes_back_beside_its_logits() -> None:
+    state = _state(1, average=True, scaler=False, steps=2)
+    assert state.average is not None
+    again = Validated.of(state.validated().tensors())
+    weights = state.average.network.state_dict()
+    assert again.weights.keys() == weights.keys()
+    assert all(torch.equal(value, again.weights[name]) for name, value in weights.items())
+    assert state.logits is not None
+    assert torch.equal(again.logits, state.logits)
+
+
+def test_before_the_first_validation_there_are_no_logits() -> None:
+    snapshot = _snapshot(_state(1, average=False, scaler=False))
+    other = _state(2, average=False, scaler=False, steps=1)
+    other.restore(snapshot)
+    assert other.logits is None
 
 
 def test_a_scaler_keeps_its_scale_where_the_checkpoint_has_none() -> None:

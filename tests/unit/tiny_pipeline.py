@@ -41,7 +41,7 @@ def _one(context: Context) -> None:
 def _two(context: Context) -> None:
     _note(context, "two")
     number = int((context.inputs["one"] / "number").read_text())
-    (context.folder / "number").write_text(str(number * 10 + context.recipe.teachers[0].epochs))
+    (context.folder / "number").write_text(str(number * 10 + (context.recipe.teachers[0].epochs or 0)))
 
 
 def _three(context: Context) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.config.recipe import Distil
+from edgetl.config.recipe import Distil, Training
 from edgetl.data.augment import Augment
 from edgetl.data.images import open_images
 from edgetl.data.records import Split
@@ -19,15 +19,18 @@ from edgetl.data.table import DataTable
 from edgetl.models import backbones, prune, spec
 from edgetl.models.architecture import Network
 from edgetl.models.ensemble import AveragedLogits
-from edgetl.results.training import Cut, Epoch, InitialWeights, Run, Scores
+from edgetl.results.training import Cut, Epoch, InitialWeights, KeptEpoch, Run, Scores
 from edgetl.stages.common.networks import TEACHERS
 from edgetl.stages.common.settings import augmentation
 from edgetl.stages.common.stage import Context
 from edgetl.tasks.classify import validation_scores
-from edgetl.training.batches import TrainingData
+from edgetl.training.batches import TrainingData, batch_size_for
 from edgetl.training.inference import predict_logits
 from edgetl.training.loop import Distillation, Fit
 from edgetl.training.losses import DISTIL_LOSSES
+from edgetl.training.schedules import epochs_needed
+
+Settings = TypeVar("Settings", bound=Training)
 
 NETWORK = "network"
 _SPLITS: tuple[Split, ...] = ("train", "val")
@@ -52,7 +55,16 @@ def open_data(context: Context, table: DataTable) -> TrainingData:
         classes=len(table.classes),
         augment=None if strength == "none" else Augment(context.recipe.data.image_size, strength),
         names=lambda row: table.record(row).image,
+        val_groups=table.groups("val"),
     )
+
+
+def scheduled(settings: Settings, data: TrainingData, pretrained: bool) -> Settings:
+    """The settings with a number of epochs: the recipe's, or what a network needs that starts from such weights."""
+    if settings.epochs is not None:
+        return settings
+    steps = len(data.train) // batch_size_for(data, settings.batch_size)
+    return settings.model_copy(update={"epochs": epochs_needed(steps, pretrained)})
 
 
 def create(seed: int, *arguments: Any, **options: Any) -> tuple[Network, InitialWeights]:
@@ -106,7 +118,20 @@ def cut(network: nn.Module, data: TrainingData, image_size: int) -> Cut:
 
 def run_of(fit: Fit) -> Run:
     """A training as it is written down."""
-    return Run(_epochs(fit.history), fit.best_epoch, fit.seconds, fit.resumed_after)
+    return Run(_epochs(fit.history), kept_of(fit), fit.seconds, fit.resumed_after)
+
+
+def kept_of(fit: Fit) -> KeptEpoch:
+    """Which epoch was kept, and why."""
+    return KeptEpoch(
+        epoch=fit.kept_epoch,
+        trained=len(fit.history),
+        planned=fit.planned,
+        validated=sum("val_score" in numbers for numbers in fit.history),
+        best=fit.best_epoch,
+        lead=fit.lead,
+        standard_error=fit.standard_error,
+    )
 
 
 def _epochs(history: Sequence[Mapping[str, float]]) -> tuple[Epoch, ...]:
@@ -115,9 +140,9 @@ def _epochs(history: Sequence[Mapping[str, float]]) -> tuple[Epoch, ...]:
             epoch=int(numbers["epoch"]),
             label_loss=numbers["label_loss"],
             distil_loss=numbers.get("distil_loss"),
-            val_balanced_accuracy=numbers["val_balanced_accuracy"],
-            val_auroc=numbers["val_auroc"],
-            val_score=numbers["val_score"],
+            val_balanced_accuracy=numbers.get("val_balanced_accuracy"),
+            val_auroc=numbers.get("val_auroc"),
+            val_score=numbers.get("val_score"),
             seconds=numbers["seconds"],
             data_wait_seconds=numbers["data_wait_seconds"],
         )
