@@ -96,6 +96,7 @@ class Report(Document):
     """
 
     FILE: ClassVar[str] = "report.json"
+    SCHEMA: ClassVar[int] = 2
 
     edgetl: str
     name: str

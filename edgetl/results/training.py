@@ -171,6 +171,7 @@ class TeachResult(Document):
     """Of one teach stage; both null where the recipe has no such teacher."""
 
     FILE: ClassVar[str] = "training.json"
+    SCHEMA: ClassVar[int] = 2
 
     training: TeacherTraining | None
     run: Run | None
@@ -181,6 +182,7 @@ class DistilResult(Document):
     """Of the distil stage; runs are those of `training.candidates`, in their order."""
 
     FILE: ClassVar[str] = "training.json"
+    SCHEMA: ClassVar[int] = 2
 
     training: StudentTraining
     runs: tuple[Run, ...]
@@ -204,6 +206,7 @@ class PruneResult(Document):
     """Of the prune stage; both null where the recipe prunes nothing."""
 
     FILE: ClassVar[str] = "training.json"
+    SCHEMA: ClassVar[int] = 2
 
     training: PrunedTraining | None
     run: Run | None

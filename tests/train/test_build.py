@@ -85,7 +85,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def test_the_report_has_what_the_contract_says(project: Project) -> None:
     report = project.report()
-    assert report["schema"] == 1
+    assert report["schema"] == 2
     assert report["stand_in"] == "skin_phantom"
     assert [model["name"] for model in report["models"]] == ["teacher", "student", "pruned"]
     assert {artifact["name"] for artifact in report["artifacts"]} == {

@@ -287,7 +287,7 @@ def _overrides() -> Iterator[Case]:
         "below a number": "prune.macs.x=1",
         "a list as a section": "distil=[1]",
         "a required section null": "data=null",
-        "no value": "distil.epochs=",
+        "no value": "distil.batch_size=",
         "open bracket": "export=[onnx",
         "two documents": "name=a\n---\nb",
         "an anchor": "name=&a b",

@@ -334,8 +334,8 @@ class _Rates(_Heard):
 
     def __init__(self, optimizers: list[torch.optim.Optimizer]) -> None:
         super().__init__()
-        self._optimizers, self.rates = optimizers, []
-        self.rates: list[float]
+        self._optimizers = optimizers
+        self.rates: list[float] = []
 
     def advance(self, label: str, done: int, total: int) -> None:
         super().advance(label, done, total)
@@ -345,7 +345,12 @@ class _Rates(_Heard):
 def test_patience_lets_the_learning_rate_come_down_to_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that says the same of every image never gets better: ten epochs are trained, and a fifth more."""
     optimizers: list[torch.optim.Optimizer] = []
-    monkeypatch.setattr(run, "adamw", lambda *given: optimizers.append(adamw(*given)) or optimizers[-1])
+
+    def seen(*given: Any) -> torch.optim.Optimizer:
+        optimizers.append(adamw(*given))
+        return optimizers[-1]
+
+    monkeypatch.setattr(run, "adamw", seen)
     wanted = _PLAIN.model_copy(update={"epochs": 15, "warmup_epochs": 0.0, "patience": 9})
     told = _Rates(optimizers)
     done = fit(_Constant(), _data(), wanted, seed=_SEED, checkpoints=tmp_path, progress=told)

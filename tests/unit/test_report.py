@@ -14,9 +14,12 @@ from edgetl.evidence.gates import Gate
 from edgetl.evidence.intervals import Interval
 from edgetl.report import words
 from edgetl.report.card import model_card
+from edgetl.report.plots import session, training_curves
 from edgetl.report.render import render
+from edgetl.report.story import trainings
 from edgetl.results.extras import Extras
 from edgetl.results.report import Report
+from edgetl.results.training import Epoch
 
 NOTHING = Extras(histories={}, samples=(), predictions=())
 
@@ -186,3 +189,24 @@ def test_the_card_holds_what_an_app_developer_needs(report: Report) -> None:
 )
 def test_numbers_read_well(said: str, expected: str) -> None:
     assert said == expected
+
+
+def test_each_training_says_in_a_sentence_which_epoch_is_kept_and_why(report: Report, page: str) -> None:
+    sentences = trainings(report)
+    assert sentences == [
+        "Teacher: 8 epochs; the last one is kept, which scored best on validation.",
+        "Student: 100 epochs, of which 36 were validated; the last one is kept: epoch 91 leads it by 0.0031, no more than "
+        "noise (standard error 0.0024).",
+        "Pruned: 14 of 25 epochs; epoch 11 is kept, since it leads the last one by 0.0210, more than noise "
+        "(standard error 0.0060).",
+    ]
+    assert all(sentence in _text(page) for sentence in sentences)
+
+
+def test_epochs_that_were_not_validated_have_no_point_in_the_curves_of_validation() -> None:
+    scores = {epoch: 0.1 * epoch if epoch % 2 == 0 else None for epoch in range(1, 7)}
+    epochs = [Epoch(epoch, 1.0 / epoch, None, of, of, of, 1.0, 0.0) for epoch, of in scores.items()]
+    with session():
+        curves = training_curves({"teacher": epochs})
+    lines = [re.findall(r'<path d="(M [^"]*)" clip', curve)[-1] for curve in curves]
+    assert [line.count("\n") for line in lines] == [6, 3, 3], "points of the last line that is drawn, the run's"

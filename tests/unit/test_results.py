@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
@@ -214,12 +215,13 @@ def test_a_field_that_is_missing_unknown_mistyped_or_out_of_range_is_refused_by_
 
 @EACH
 @pytest.mark.parametrize(
-    ("version", "shown"), [(None, "None"), (0, "0"), (2, "2"), ("1", "'1'"), (True, "True"), (1.0, "1.0")]
+    "other", [lambda own: None, lambda own: own - 1, lambda own: own + 1, str, lambda own: True, float]
 )
-def test_another_version_is_refused(name: str, version: object, shown: str) -> None:
+def test_another_version_is_refused(name: str, other: Callable[[int], object]) -> None:
     document = documents()[name]
+    version = other(document.SCHEMA)
     content = _content(document) | {"schema": version}
-    with pytest.raises(IntegrityError, match=f"schema: got {shown}, expected 1"):
+    with pytest.raises(IntegrityError, match=re.escape(f"schema: got {version!r}, expected {document.SCHEMA}")):
         type(document).from_json(json.dumps(content))
 
 
@@ -338,7 +340,7 @@ class TestSchema:
 
     def test_it_refuses_what_the_reader_refuses(self) -> None:
         content = _content(documents()["report"])
-        assert not self.validator.is_valid(content | {"schema": 2})
+        assert not self.validator.is_valid(content | {"schema": Report.SCHEMA + 1})
         damages = list(_damages(documents()["report"]))[::5]  # 20 ms each
         assert len(damages) > 100
         assert [(done, path) for done, path, damaged in damages if self.validator.is_valid(damaged)] == []
