@@ -11,7 +11,7 @@ import pytest
 import torch
 from fakes.progress import Heard
 
-from edgetl.config.recipe import Recipe
+from edgetl.config.recipe import Prune, Recipe
 from edgetl.console.progress import Silent
 from edgetl.data.images import divide, open_images
 from edgetl.data.records import SPLITS, Record, Split
@@ -20,6 +20,7 @@ from edgetl.models import prune as pruning
 from edgetl.models import spec
 from edgetl.results.training import Choice, DistilResult, PruneResult, TeachResult
 from edgetl.stages import distil, prune, teach
+from edgetl.stages.common import trained
 from edgetl.stages.common.stage import Context, Stage
 from edgetl.training.inference import predict_logits
 
@@ -129,6 +130,41 @@ def test_candidates_are_sorted_kept_with_their_histories_and_one_is_chosen(built
     assert {epoch.distil_loss for epoch in alone.history} == {None}
     assert all((epoch.distil_loss or 0.0) > 0 for epoch in taught.history)
     assert written.training.seconds in (alone.seconds, taught.seconds)
+
+
+def test_epochs_that_the_recipe_leaves_open_are_those_that_each_network_needs(
+    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Teacher and student start from random weights, the pruned network from those of the student."""
+    asked: list[int] = []
+
+    def needed(steps: int, pretrained: bool) -> int:
+        asked.append(steps)
+        return 1 if pretrained else 2
+
+    monkeypatch.setattr(trained, "epochs_needed", needed)
+    left_open = {name: value for name, value in _TINY.items() if name != "epochs"}
+    of_teacher = {"backbone": "mobilenetv3_small_050", "weights": "none", **left_open}
+    recipe = _recipe(teacher=of_teacher, distil={"weights": [1.0], **left_open}, prune={"macs": 0.6, **left_open})
+    folders = {"data": data_folder}
+    for stage in (teach.STAGES[0], distil.STAGE, prune.STAGE):
+        folders[stage.name] = _run(stage, recipe, {name: folders[name] for name in _needed(stage)}, tmp_path)
+    runs = (TeachResult.read(folders["teach"]).run, *DistilResult.read(folders["distil"]).runs)
+    runs += (PruneResult.read(folders["prune"]).run,)
+    assert [(run.kept.planned, len(run.history)) for run in runs if run] == [(2, 2), (2, 2), (1, 1)]
+    assert asked == [144 // 32] * 3
+
+
+def test_what_the_recipe_says_of_epochs_stands(data_folder: Path, tmp_path: Path) -> None:
+    context = Context(_recipe(), tmp_path, {"data": data_folder}, tmp_path, tmp_path, tmp_path, Silent())
+    data = trained.open_data(context, trained.open_table(context))
+    given, left_open = Prune(epochs=7), Prune(batch_size=4096)
+    assert trained.scheduled(given, data, pretrained=False) is given
+    assert trained.scheduled(left_open, data, pretrained=False) == left_open.model_copy(update={"epochs": 300})
+    assert trained.scheduled(left_open, data, pretrained=True).epochs == 100
+    table = DataTable.load(data_folder)
+    assert data.val_groups == table.groups("val")
+    assert len(set(data.val_groups)) == len(data.val) // 2, "two pictures of each lesion"
 
 
 def test_pruning_reaches_its_share_and_shows_before_and_after(built: dict[str, Path]) -> None:
