@@ -329,6 +329,13 @@ def test_an_equal_epoch_is_no_better_one_and_patience_counts_from_the_best(tmp_p
         assert {total for _, _, total in told.steps[-3:]} == {3 * (2 + patience)}
 
 
+def test_patience_waits_until_the_whole_network_learns(tmp_path: Path) -> None:
+    changes = {"epochs": 6, "learning_rate": 1e-12, "patience": 1, "freeze_epochs": 2}
+    network, wanted = nn.Sequential(nn.Flatten(), nn.Linear(192, 3)), _PLAIN.model_copy(update=changes)
+    done = fit(network, _data(), wanted, seed=_SEED, checkpoints=tmp_path, progress=Silent())
+    assert len(done.history) == 4, "the third is no better, and one more cools down"
+
+
 class _Rates(_Heard):
     """Keeps the learning rate after every step."""
 
