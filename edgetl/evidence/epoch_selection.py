@@ -33,7 +33,7 @@ _ROUNDING = 1e-12
 class EpochChoice:
     """keeps_best: whether the best-scored epoch is kept, not the last one.
 
-    lead: its score less that of the last epoch; standard_error: of the lead, 0 where resampling shows no noise.
+    lead: its score less that of the last epoch, at least 0; standard_error: of the lead, 0 where resampling shows no noise.
     """
 
     keeps_best: bool
@@ -65,7 +65,7 @@ def choose_epoch(
         ahead, behind = (_scores(probabilities, labels, weights) for probabilities in pair)
         return ahead - behind
 
-    lead = float(leads(np.ones((1, len(labels))))[0])
+    lead = max(0.0, float(leads(np.ones((1, len(labels))))[0]))  # an equal score may be behind by a rounding
     weightings = bootstrap_weights(labels.astype(np.int64), membership, seed, _RESAMPLES)
     drawn = np.concatenate([leads(weights) for weights in weightings])
     known = drawn[~np.isnan(drawn)]  # nan: a class whose images share groups with another one was not drawn

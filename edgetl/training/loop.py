@@ -177,10 +177,18 @@ def _kept(run: Run, store: Checkpoints, history: list[dict[str, float]], resumed
         choice = choose_epoch(*logits, data.labels[data.val], data.val_groups, looked_at, run.job.seed)
         if choice.keeps_best:
             kept, network = best, other
-    scores = {name: history[kept - 1][f"val_{name}"] for name in ("balanced_accuracy", "auroc", "score")}
-    seconds = sum(entry["seconds"] for entry in history)
-    lead, error = choice.lead, choice.standard_error
-    return Fit(history, run.job.epochs, kept, best, lead, error, scores, seconds, resumed_after), network.weights
+    done = Fit(
+        history=history,
+        planned=run.job.epochs,
+        kept_epoch=kept,
+        best_epoch=best,
+        lead=choice.lead,
+        standard_error=choice.standard_error,
+        scores={name: history[kept - 1][f"val_{name}"] for name in ("balanced_accuracy", "auroc", "score")},
+        seconds=sum(entry["seconds"] for entry in history),
+        resumed_after=resumed_after,
+    )
+    return done, network.weights
 
 
 def _best_epoch(history: list[dict[str, float]]) -> int:

@@ -32,7 +32,8 @@ def _score(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
 
 def test_a_clearly_better_epoch_is_kept_and_an_equal_one_is_not() -> None:
     assert choose_epoch(_logits(0.5), _logits(3.0), _LABELS, _GROUPS, 20, 0).keeps_best
-    assert not choose_epoch(_logits(3.0), _logits(0.5), _LABELS, _GROUPS, 20, 0).keeps_best
+    behind = choose_epoch(_logits(3.0), _logits(0.5), _LABELS, _GROUPS, 20, 0)
+    assert (behind.keeps_best, behind.lead) == (False, 0.0)
     assert choose_epoch(_logits(1.0), _logits(1.0), _LABELS, _GROUPS, 20, 0) == EpochChoice(False, 0.0, 0.0)
 
 
