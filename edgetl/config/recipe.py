@@ -106,9 +106,10 @@ class Data(Strict):
     """Height and width of the network's input, in pixels."""
     resize: Resize = Resize()
     """How a picture becomes the input size."""
-    augment: Literal["standard", "light", "none"] | None = None
-    """Random changes while training. standard: any angle and mirror image, for pictures without an up or a down; light:
-    a few degrees, for ultrasound and X-ray; null: standard where the kind is known to have no up, else light."""
+    augment: Literal["strong", "standard", "light", "none"] | None = None
+    """Random changes while training. standard: any angle and mirror image, for pictures without an up or a down; strong:
+    the same with crops, down to 0.6 of the width, and more colour, for long trainings; light: a few degrees, for
+    ultrasound and X-ray; null: standard where the kind is known to have no up, else light."""
     split: Split = Split()
     """What is held out of training."""
     images: Annotated[int, Field(ge=70, le=1_000_000)] | None = None

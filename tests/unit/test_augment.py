@@ -113,6 +113,25 @@ _DRAWN: dict[Strength, dict[str, dict[str, Any]]] = {
             "val_shift_limit": _both(8.0),
         },
     },
+    "strong": {
+        "HorizontalFlip": {"p": 0.5},
+        "Affine": {
+            "p": 1.0,
+            "rotate": _both(180.0),
+            "scale": _along_both(1 / 1.2, 1 / 0.6),
+            "balanced_scale": True,
+            "keep_ratio": True,
+            "translate_percent": _along_both(-0.1, 0.1),
+            "border_mode": cv2.BORDER_REFLECT_101,
+        },
+        "RandomBrightnessContrast": {"p": 0.7, "brightness_limit": _both(0.192), "contrast_limit": _both(0.24)},
+        "HueSaturationValue": {
+            "p": 0.5,
+            "hue_shift_limit": _both(9.6),
+            "sat_shift_limit": _both(25.6),
+            "val_shift_limit": _both(12.8),
+        },
+    },
 }
 
 
@@ -123,6 +142,59 @@ def test_a_strength_draws_what_it_always_drew(strength: Strength) -> None:
     assert list(drawn) == list(_DRAWN[strength]), "in this order"
     for name, wanted in _DRAWN[strength].items():
         assert {argument: drawn[name][argument] for argument in wanted} == wanted
+
+
+_RADIUS = 15
+_DRAWS = 400
+
+
+@pytest.fixture(scope="module")
+def discs() -> dict[Strength, dict[str, npt.NDArray[np.float64]]]:
+    """What became of a dark red disc in the middle of a picture in `_DRAWS` draws, by property; float64 [_DRAWS]."""
+    rows, columns = np.mgrid[0:128, 0:128] - 63.5
+    inside = rows**2 + columns**2 < _RADIUS**2
+    picture = np.where(inside[..., None], [140, 60, 50], [200, 180, 170]).astype(np.uint8)
+    return {strength: _of_discs(Augment(128, strength), picture) for strength in STRENGTHS}
+
+
+def _of_discs(augment: Augment, picture: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float64]]:
+    found = []
+    for index in range(_DRAWS):
+        changed = augment(picture, 0, 0, index)
+        green = changed[..., 1].astype(int)
+        disc = green < (green.min() + green.max()) / 2
+        rows, columns = np.nonzero(disc)
+        hue, saturation, _ = cv2.cvtColor(changed[~disc].mean(axis=0).astype(np.uint8)[None, None], cv2.COLOR_RGB2HSV)[0, 0]
+        found.append(
+            {
+                "magnified": float(np.sqrt(disc.sum() / np.pi) / _RADIUS),
+                "shift": float(np.abs([rows.mean() - 63.5, columns.mean() - 63.5]).max()),
+                "brightness": float(green[~disc].mean()),
+                "contrast": float(green[~disc].mean() - green[disc].mean()),
+                "hue": float((int(hue) + 90) % 180),
+                "saturation": float(saturation),
+            }
+        )
+    return {name: np.array([one[name] for one in found]) for name in found[0]}
+
+
+def test_strong_magnifies_as_often_as_it_shrinks_and_over_all_of_its_range(
+    discs: dict[Strength, dict[str, npt.NDArray[np.float64]]],
+) -> None:
+    magnified = discs["strong"]["magnified"]
+    assert magnified.min() == pytest.approx(1 / 1.2, abs=0.02)
+    assert magnified.max() == pytest.approx(1 / 0.6, abs=0.04)
+    assert 0.42 < (magnified > 1).mean() < 0.58
+    cells = np.histogram(magnified, [1 / 1.2, 0.89, 0.94, 1.0, 1.22, 1.44, 1 / 0.6])[0] / _DRAWS
+    assert cells.min() > 0.1, "each third of either side has a sixth of the draws"
+
+
+@pytest.mark.parametrize("name", ["magnified", "shift", "brightness", "contrast", "hue", "saturation"])
+def test_strong_changes_more_than_standard(
+    name: str, discs: dict[Strength, dict[str, npt.NDArray[np.float64]]]
+) -> None:
+    strong, standard = (np.ptp(np.quantile(discs[strength][name], [0.02, 0.98])) for strength in ("strong", "standard"))
+    assert strong > 1.25 * standard
 
 
 def test_standard_is_what_is_drawn_where_nothing_is_said(picture: npt.NDArray[np.uint8]) -> None:
@@ -139,7 +211,7 @@ def test_wrong_argument_names_are_errors(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_unknown_strengths_and_sizes_are_errors() -> None:
-    with pytest.raises(ValueError, match="'lihgt', expected one of light, standard"):
+    with pytest.raises(ValueError, match="'lihgt', expected one of light, standard, strong"):
         Augment(32, "lihgt")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="size 0"):
         Augment(0)

@@ -23,7 +23,7 @@ def training_seed(recipe: Recipe, section: Training) -> int:
     return recipe.seed if section.seed is None else section.seed
 
 
-def augmentation(data: Data) -> Literal["standard", "light", "none"]:
+def augmentation(data: Data) -> Literal["strong", "standard", "light", "none"]:
     """The recipe's augmentation, or the one that its kind of pictures bears."""
     return data.augment or ("standard" if READERS[data.kind].any_angle else "light")
 
