@@ -210,8 +210,8 @@ class Distil(Training):
         1.0,
     )
     """Candidates for the weight of the teacher's loss beside the label loss; 0 is training alone. The smallest
-    one is kept that is behind the best on validation by no more than a standard error: with 0 among them, a teacher has
-    to show that it helps."""
+    one is kept that is behind the best on validation by no more than chance explains among so many: with 0 among them, a
+    teacher has to show that it helps."""
     temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
     """Softens both outputs in the teacher's loss."""
     learning_rate: Rate = 2e-3

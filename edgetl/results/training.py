@@ -115,6 +115,7 @@ class Candidate:
     score: Share
     behind: Amount
     standard_error: Amount
+    allowed: Amount
     validation: Scores
 
 

@@ -97,6 +97,7 @@ def _candidates(
             score=standing.score,
             behind=standing.behind,
             standard_error=standing.standard_error,
+            allowed=standing.allowed,
             validation=Scores(**fit.scores),
         )
         for index, (weight, standing, fit) in enumerate(zip(weights, standings, fits, strict=True))

@@ -53,13 +53,16 @@ _TRAININGS: Mapping[str, Training] = {
     "student": StudentTraining(
         weights=_WEIGHTS,
         loss="dist",
-        rule="the smallest weight that is behind by no more than a standard error",
+        rule="the smallest weight that is behind by no more than chance explains",
         chosen_weight=0.0,
         notes=("student: a note",),
         kept=KeptEpoch(100, 100, 100, 36, 91, 0.0031, 0.0024),
         validation=_SCORES,
         seconds=2000.0,
-        candidates=(Candidate(0.0, True, 0.8, 0.0, 0.0, _SCORES), Candidate(1.0, False, 0.79, 0.01, 0.004, _SCORES)),
+        candidates=(
+            Candidate(0.0, True, 0.8, 0.0, 0.0, 0.0, _SCORES),
+            Candidate(1.0, False, 0.79, 0.01, 0.004, 0.004, _SCORES),
+        ),
     ),
     "pruned": PrunedTraining(
         pruned=KeptMacs(0.6, 0.597),

@@ -164,7 +164,9 @@ def _of_discs(augment: Augment, picture: npt.NDArray[np.uint8]) -> dict[str, npt
         green = changed[..., 1].astype(int)
         disc = green < (green.min() + green.max()) / 2
         rows, columns = np.nonzero(disc)
-        hue, saturation, _ = cv2.cvtColor(changed[~disc].mean(axis=0).astype(np.uint8)[None, None], cv2.COLOR_RGB2HSV)[0, 0]
+        hue, saturation, _ = cv2.cvtColor(changed[~disc].mean(axis=0).astype(np.uint8)[None, None], cv2.COLOR_RGB2HSV)[
+            0, 0
+        ]
         found.append(
             {
                 "magnified": float(np.sqrt(disc.sum() / np.pi) / _RADIUS),
