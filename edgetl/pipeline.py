@@ -20,7 +20,7 @@ from edgetl.errors import DataError, GateFailed, UsageError
 from edgetl.errors.wording import nearest
 from edgetl.runtime.backends import BACKENDS
 from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, verify
-from edgetl.stages.common import environment, files, preflight, sources
+from edgetl.stages.common import environment, files, forecast, preflight, sources
 from edgetl.stages.common.stage import SOURCE, Context, Stage, Step
 from edgetl.stages.report import report
 from edgetl.store import DamagedEntry, Dependencies, Entry, Store, writing
@@ -90,8 +90,10 @@ def _computed(
     """All stages computed and the run folder up to date; starts over where a stored result turns out to be damaged."""
     done: set[str] = set()
     replaced: set[str] = set()
+    forecast_due = True
 
     def compute(stage: Stage, parts: Dependencies, inputs: dict[str, Entry]) -> tuple[Entry, bool]:
+        nonlocal forecast_due
         for need in stage.needs:
             name, _, path = need.partition("/")
             if name in inputs:
@@ -100,6 +102,11 @@ def _computed(
             entry = None if fresh and parts.key not in done else store.find(parts.key, stage.name)
             if entry is not None:  # another build was quicker, or this one did it before it started over
                 return entry, parts.key not in done
+            if stage.trains and forecast_due:
+                forecast_due = False
+                _forecast(
+                    loaded, store, stages, inputs, progress, begun=not fresh and store.begun(parts.key), fresh=fresh
+                )
             progress.event("stage", name=stage.name, key=parts.key)
             number, of = stages.index(stage) + 1, len(stages) + with_report
             with progress.stage(stage.name, number, of), store.draft(parts, anew=fresh) as draft:
@@ -129,6 +136,21 @@ def _computed(
                 raise
             replaced.add(damage.key)
             store.set_aside(damage, progress.warn)
+
+
+def _forecast(
+    loaded: Loaded,
+    store: Store,
+    stages: list[Stage],
+    inputs: dict[str, Entry],
+    progress: Progress,
+    *,
+    begun: bool,
+    fresh: bool,
+) -> None:
+    """Before the first stage that trains: say how long the trainings that are not cached will take."""
+    missing = {step.stage.name for step in _walk(loaded, store, stages, None, fresh=fresh) if not step.cached}
+    forecast.tell(loaded.recipe, inputs[data.STAGE.name].folder, missing, progress, begun=begun)
 
 
 def follow(loaded: Loaded) -> NoReturn:

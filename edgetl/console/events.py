@@ -56,7 +56,7 @@ class StageEnded:
 
 @dataclass(frozen=True)
 class Advanced:
-    """`done` of `total` steps of the running stage are finished; `label` is what runs. Comes with every batch."""
+    """`done` of `total` steps of what `label` names are finished, in a stage or before one. Comes with every batch."""
 
     label: str
     done: int
@@ -79,7 +79,8 @@ class Warned:
 
 @dataclass(frozen=True)
 class Recorded:
-    """Numbers for programs, as log.jsonl keeps them: kind "epoch" has an epoch's losses and scores."""
+    """Numbers for programs, as log.jsonl keeps them: kind "epoch" has an epoch's losses and scores, "forecast" the seconds
+    that trainings will take."""
 
     kind: str
     fields: Mapping[str, Any]

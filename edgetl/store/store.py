@@ -96,6 +96,10 @@ class Store:
             stamp.touch()
         self._save(name)
 
+    def begun(self, key: str) -> bool:
+        """Whether a stage that has not ended has checkpoints to go on from."""
+        return any(path.is_dir() for path in (self.root / "scratch" / key).glob("*"))
+
     @contextlib.contextmanager
     def draft(self, parts: Dependencies, *, anew: bool = False) -> Iterator[Draft]:
         """A folder to compute a stage in; it becomes the entry when the block ends, and is removed when it raises.

@@ -19,6 +19,7 @@ from edgetl.training.batches import Prefetched, epoch_batches, plain_batches
 from edgetl.training.checkpoint_schedule import CheckpointSchedule, SoFar
 from edgetl.training.checkpoints import Snapshot
 from edgetl.training.diagnostics import diverged_outputs
+from edgetl.training.distributed import Processes
 from edgetl.training.ema import WeightAverage, recalibrate
 from edgetl.training.inference import predict_logits
 from edgetl.training.interrupts import held_back
@@ -40,9 +41,11 @@ class Run:
         job: what is trained.
         processes: those that train together.
         state: what a checkpoint holds.
+        step: learns from one batch.
     """
 
-    def __init__(self, job: Job, accelerator: Accelerator) -> None:
+    def __init__(self, job: Job, accelerator: Accelerator, processes: Processes | None = None) -> None:
+        """`processes`: None asks the accelerator."""
         self.job, self._accelerator = job, accelerator
         network = job.network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if job.distillation is not None:
@@ -50,8 +53,8 @@ class Run:
         average = WeightAverage(network, job.settings.ema) if job.settings.ema > 0 else None
         optimizer = adamw(network, job.settings)
         self.state = State(network, average, optimizer, accelerator.scaler, SoFar(epoch=1), ThreadCount.now())
-        self.processes = processes_of(accelerator, job.batch_size, len(job.data.val))
-        self._step = Step(job, self.state, accelerator, self.processes)
+        self.processes = processes or processes_of(accelerator, job.batch_size, len(job.data.val))
+        self.step = Step(job, self.state, accelerator, self.processes)
         self._check_sizes()
 
     def epoch(
@@ -100,7 +103,7 @@ class Run:
         began, seconds, waited = time.perf_counter(), so_far.seconds, so_far.data_wait_seconds
         with held_back() as pressed:
             for index, batch in enumerate(batches, so_far.batches):
-                label_loss, distil_loss = self._step(batch, epoch, index, job.learning_rate(epoch, index, plan))
+                label_loss, distil_loss = self.step(batch, epoch, index, job.learning_rate(epoch, index, plan))
                 so_far.batches += 1
                 so_far.label_loss += label_loss
                 so_far.distil_loss += distil_loss

@@ -1,0 +1,255 @@
+"""Forecast: how long the trainings of a build will take on this machine, said before the first of them begins.
+
+A few steps of each kind of training are measured (`edgetl.training.forecast`), on networks of the same architecture that are
+thrown away; the rest is arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from edgetl.config.recipe import Distil, Recipe, Training
+from edgetl.console.progress import Progress
+from edgetl.errors import EdgetlError
+from edgetl.stages.common import settings as slices
+from edgetl.stages.common.networks import TEACHERS
+from edgetl.stages.common.stage import Context
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgetl.training.batches import TrainingData
+    from edgetl.training.forecast import Pace
+    from edgetl.training.job import Job
+    from edgetl.training.ladder import Ladder
+
+__all__ = ["Cost", "Planned", "sentence", "shorter", "tell", "trainings"]
+
+_BUDGET = 60.0
+"""Seconds that the measurement may take, all kinds together, but for one step of each."""
+_SHARE = 0.05
+"""Of the steps that are forecast: a measurement of more is not worth it, and such trainings are short."""
+_LONG = 30
+"""Epochs of the student from which on shorter schedules are named, also where somebody chose them."""
+
+
+class Architecture(NamedTuple):
+    """Of a network: what decides how long it computes."""
+
+    backbone: str
+    attention: str | None = None
+    activation: str | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Trainings of one stage that differ in who teaches them alone.
+
+    alone, taught: how many learn from labels alone, and how many from a teacher too. at_most: whether they take less time
+    than what is measured for them.
+    """
+
+    stage: str
+    name: str
+    settings: Training
+    architecture: Architecture
+    alone: int = 0
+    taught: int = 0
+    at_most: bool = False
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return self.alone + self.taught
+
+
+@dataclass(frozen=True)
+class Cost:
+    """seconds: of all of these trainings, to the end. steps: how many were measured of a kind, the fewest."""
+
+    planned: Planned
+    seconds: float
+    steps: int
+
+    @property
+    def at_most(self) -> bool:
+        """Whether they may take less time."""
+        return self.planned.at_most or self.planned.settings.patience is not None
+
+
+class _Kind(NamedTuple):
+    """What decides how long a step takes: trainings of one kind are measured once."""
+
+    architecture: Architecture
+    taught: bool
+    batch_size: int
+    precision: str
+
+
+def trainings(recipe: Recipe) -> list[Planned]:
+    """What a build of the recipe trains, in its order."""
+    student = Architecture(recipe.student.backbone, recipe.student.attention, recipe.student.activation)
+    planned = [
+        Planned(stage, label.replace("_", " "), teacher, Architecture(teacher.backbone), alone=1)
+        for (label, stage), teacher in zip(TEACHERS.items(), recipe.teachers, strict=False)
+    ]
+    weights = set(recipe.distil.weights) if recipe.teachers else {0.0}
+    alone = int(0.0 in weights)
+    planned.append(Planned("distil", "student", recipe.distil, student, alone, len(weights) - alone))
+    if recipe.prune is not None:  # by the student's steps: how much quicker fewer channels are, nobody knows before
+        planned.append(Planned("prune", "pruned network", recipe.prune, student, taught=1, at_most=True))
+    return planned
+
+
+def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress, *, begun: bool) -> None:
+    """Say how long the trainings of these stages will take, and what a shorter schedule of the student would cost.
+
+    Nothing is said where measuring would take long beside what it forecasts.
+
+    Args:
+        data: the result of the data stage.
+        stages: those that have to be computed.
+        begun: whether one of them goes on where it was stopped.
+    """
+    from edgetl.training.ladder import ladder
+
+    planned = [one for one in trainings(recipe) if one.stage in stages]
+    try:
+        costs = _costs(recipe, data, planned, progress)
+    except EdgetlError as exc:  # of the training, which is going to say more of it
+        progress.say(f"no forecast: {exc.message}")
+        return
+    if not costs:
+        return
+    progress.say(sentence(costs, begun=begun))
+    if hint := shorter(costs, recipe.distil, ladder()):
+        progress.say(hint)
+    progress.event(
+        "forecast",
+        seconds=sum(cost.seconds for cost in costs),
+        trainings=[
+            {
+                "stage": cost.planned.stage,
+                "name": cost.planned.name,
+                "trainings": cost.planned.count,
+                "epochs": cost.planned.settings.epochs,
+                "seconds": cost.seconds,
+                "at_most": cost.at_most,
+                "steps": cost.steps,
+            }
+            for cost in costs
+        ],
+    )
+
+
+def sentence(costs: Sequence[Cost], *, begun: bool = False) -> str:
+    """For example `forecast: teacher (25 epochs) 31 min; student (2 x 100 epochs) 2 h 5 min; in all about 2 h 36 min ...`."""
+    parts = []
+    for cost in costs:
+        planned = cost.planned
+        times = f"{planned.count} x " if planned.count > 1 else ""
+        epochs = f"{planned.settings.epochs} epoch{'s' if planned.settings.epochs > 1 else ''}"
+        most = "at most " if cost.at_most else ""
+        parts.append(f"{planned.name} ({times}{epochs}) {most}{_duration(cost.seconds)}")
+    steps = min(cost.steps for cost in costs)
+    how = f"median of {steps} steps each" if steps > 1 else "one step each"
+    total = _duration(sum(cost.seconds for cost in costs))
+    less = "; what was trained before the stop comes off that" if begun else ""
+    return f"forecast: {'; '.join(parts)}; in all about {total} of training on this machine ({how}){less}"
+
+
+def shorter(costs: Sequence[Cost], distil: Distil, table: Ladder | None) -> str | None:
+    """What shorter schedules of the student take, and what they lost in our study; None where there is nothing to say."""
+    ours = next((cost for cost in costs if cost.planned.stage == "distil"), None)
+    if ours is None or table is None or ("epochs" in distil.model_fields_set and distil.epochs <= _LONG):
+        return None
+    rows = [row for row in table.rows if row.epochs < distil.epochs]
+    if not rows:
+        return None
+    offers = []
+    for row in rows:
+        time = _duration(ours.seconds * row.epochs / distil.epochs)
+        points = f"{100 * row.balanced_accuracy:+.1f} points of balanced accuracy, {100 * row.auroc:+.1f} of AUROC"
+        offers.append(f"distil.epochs={row.epochs} ({time}, {points})")
+    return (
+        f"forecast: a shorter student is --set {' or '.join(offers)}: what {table.network} lost on {table.data} against "
+        f"{table.epochs} epochs, a guide only"
+    )
+
+
+def _costs(recipe: Recipe, folder: Path, planned: Sequence[Planned], progress: Progress) -> list[Cost]:
+    """What the trainings take; nothing where that is not worth measuring."""
+    from edgetl.stages.common import trained
+    from edgetl.training.forecast import STEPS, measured
+
+    kinds: dict[_Kind, Planned] = {}
+    for one in planned:
+        for kind in _kinds(one):
+            kinds.setdefault(kind, one)
+    # Only its inputs are looked at: nothing is written.
+    context = Context(recipe, folder, {"data": folder}, folder, folder, folder, progress)
+    data = trained.open_data(context, trained.open_table(context))
+    steps = sum(one.count * one.settings.epochs * (len(data.train) // one.settings.batch_size) for one in planned)
+    if len(kinds) * STEPS > _SHARE * steps:
+        return []
+    paces: dict[_Kind, Pace] = {}
+    for index, (kind, one) in enumerate(kinds.items()):
+        progress.advance("forecast: a few steps of each training", index, len(kinds))
+        paces[kind] = measured(_job(recipe, data, one, kind.taught), _BUDGET / len(kinds))
+    progress.advance("forecast: a few steps of each training", len(kinds), len(kinds))
+    return [_cost(one, paces) for one in planned]
+
+
+def _kinds(planned: Planned) -> dict[_Kind, int]:
+    """The kinds of these trainings, and how many are of each."""
+    settings = planned.settings
+    return {
+        _Kind(planned.architecture, taught, settings.batch_size, settings.precision): count
+        for taught, count in ((False, planned.alone), (True, planned.taught))
+        if count
+    }
+
+
+def _cost(planned: Planned, paces: Mapping[_Kind, Pace]) -> Cost:
+    kinds = _kinds(planned)
+    seconds = sum(count * planned.settings.epochs * paces[kind].epoch_seconds for kind, count in kinds.items())
+    return Cost(planned, seconds, min(paces[kind].steps for kind in kinds))
+
+
+def _job(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -> Job:
+    """A training like the planned one, of untrained networks: how long they compute does not depend on their weights."""
+    from edgetl.stages.common import trained
+    from edgetl.training.job import Job
+
+    network = _untrained(planned.architecture, data)
+    teacher = _teacher(recipe, planned, data) if taught else None
+    distillation = trained.distillation(recipe.distil, teacher, weight=1.0)
+    seed = slices.training_seed(recipe, planned.settings)
+    return Job(network, data, planned.settings, distillation, seed, planned.name)
+
+
+def _teacher(recipe: Recipe, planned: Planned, data: TrainingData) -> nn.Module:
+    """As `trained.load_teachers`; without a teacher it is the network itself, as it was before pruning."""
+    from edgetl.models.ensemble import AveragedLogits
+
+    architectures = [Architecture(teacher.backbone) for teacher in recipe.teachers] or [planned.architecture]
+    networks = [_untrained(architecture, data) for architecture in architectures]
+    return networks[0] if len(networks) == 1 else AveragedLogits(networks)
+
+
+def _untrained(architecture: Architecture, data: TrainingData) -> nn.Module:
+    from edgetl.stages.common import trained
+
+    backbone, attention, activation = architecture
+    return trained.create(0, backbone, data.classes, "none", attention, activation)[0]
+
+
+def _duration(seconds: float) -> str:
+    """For example `50 s`, `31 min` or `1 h 52 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
