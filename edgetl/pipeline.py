@@ -149,7 +149,8 @@ def _forecast(
     fresh: bool,
 ) -> None:
     """Before the first stage that trains: say how long the trainings that are not cached will take."""
-    missing = {step.stage.name for step in _walk(loaded, store, stages, None, fresh=fresh) if not step.cached}
+    steps = _walk(loaded, store, stages, None, fresh=fresh)
+    missing = {step.stage.name for step in steps if step.stage.trains and not step.cached}
     forecast.tell(loaded.recipe, inputs[data.STAGE.name].folder, missing, progress, begun=begun)
 
 

@@ -13,9 +13,12 @@ from tiny_pipeline import Told, build
 from edgetl import pipeline
 from edgetl.api.plan import planned
 from edgetl.config.loading import load
+from edgetl.config.recipe import Recipe
+from edgetl.console.progress import Progress
 from edgetl.errors import DataError, IntegrityError
 from edgetl.pipeline import _walk
-from edgetl.stages.common.stage import SOURCE, Stage, Step
+from edgetl.stages.common import forecast
+from edgetl.stages.common.stage import SOURCE, Context, Stage, Step
 from edgetl.store import Store
 
 
@@ -101,6 +104,55 @@ def test_fresh_computes_everything_once(tmp_path: Path) -> None:
     _computed(tmp_path)
     assert not any(step.cached for step in build(tmp_path, fresh=True))
     assert _computed(tmp_path) == ["one", "two", "three"]
+
+
+def _training(name: str, *needs: str, fails: bool = False) -> Stage:
+    """A stage that trains, or is stopped in the middle of it."""
+
+    def run(context: Context) -> None:
+        with (context.project / "computed").open("a") as file:
+            file.write(f"{name}\n")
+        (context.scratch / "checkpoints").mkdir(exist_ok=True)
+        if fails:
+            raise KeyboardInterrupt
+        (context.folder / "number").write_text(name)
+
+    def settings(recipe: Recipe) -> object:
+        return {"teacher": {"epochs": recipe.teachers[0].epochs}} if name == "distil" else {}
+
+    return Stage(name, 1, tuple(f"{need}/number" for need in needs), settings, (), run, trains=name != "data")
+
+
+def test_before_the_first_training_a_forecast_is_made_of_those_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tell(recipe: Recipe, folder: Path, stages: set[str], progress: Progress, *, begun: bool) -> None:
+        with (tmp_path / "computed").open("a") as file:
+            file.write(f"{','.join(sorted(stages))}:{begun}\n")
+        assert (folder / "number").read_text() == "data"
+
+    monkeypatch.setattr(forecast, "tell", tell)
+    stages = [
+        _training("data"),
+        _training("teach", "data"),
+        _training("distil", "data", "teach"),
+        _training("three", "data"),
+    ]
+    monkeypatch.setattr(
+        tiny_pipeline, "STAGES", [*stages[:2], _training("distil", "data", "teach", fails=True), stages[3]]
+    )
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path)
+    assert _computed(tmp_path) == ["data", "distil,teach,three:False", "teach", "distil"]
+    monkeypatch.setattr(tiny_pipeline, "STAGES", stages)
+    build(tmp_path)
+    assert _computed(tmp_path) == ["distil,three:True", "distil", "three"]
+    build(tmp_path)
+    assert _computed(tmp_path) == []
+    build(tmp_path, "teacher.epochs=7")
+    assert _computed(tmp_path) == ["distil:False", "distil"], "three is cached, and does not wait for it"
+    build(tmp_path, fresh=True)
+    assert _computed(tmp_path) == ["data", "distil,teach,three:False", "teach", "distil", "three"]
 
 
 def _why(project: Path, *overrides: str) -> dict[str, object]:

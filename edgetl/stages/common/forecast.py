@@ -118,7 +118,7 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
 
     planned = [one for one in trainings(recipe) if one.stage in stages]
     try:
-        costs = _costs(recipe, data, planned, progress)
+        costs = _costs(recipe, data, planned, progress) if planned else []
     except EdgetlError as exc:  # of the training, which is going to say more of it
         progress.say(f"no forecast: {exc.message}")
         return
