@@ -30,6 +30,7 @@ RESULT = Path(__file__).parent / "results" / "disk_full.json"
 MOMENTS: tuple[tuple[str, float], ...] = (
     *(("data", share) for share in (0.2, 4.0)),  # rendering the pictures takes more room than their pixels
     *(("teach", share) for share in (0.5, 2.5, 4.5)),  # the checkpoints of a training are larger than its result
+    *(("trial", share) for share in (0.5, 2.5)),
     *(("distil", share) for share in (0.5, 2.5)),
     *(("prune", share) for share in (0.5, 2.5)),
     *(("evaluate", share) for share in (0.5,)),

@@ -4,8 +4,8 @@
 
 HAM10000 at 128 px, split by lesion: mobilenetv3_small_100 from random weights, ten epochs each, three seeds; trained alone
 and with each distillation loss at weight 1. `guarded` trains nothing: it is edgetl's own rule
-(`edgetl.evidence.model_selection`) over the trainings "alone" and "dist" of the same seed, which are what a build with
-`distil.weights: [0, 1]` trains.
+(`edgetl.evidence.model_selection`) over the trainings "alone" and "dist" of the same seed: as a build with
+`distil.weights: [0, 1]` and trials as long as the student's training chooses.
 Hyper-parameters are the recipe's defaults; nothing was tuned here.
 """
 

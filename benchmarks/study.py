@@ -33,7 +33,7 @@ from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import Interval
 from edgetl.evidence.multi_seed import repeated
 from edgetl.files import replacing, sha256_of
-from edgetl.results.training import DistilResult
+from edgetl.results.training import DistilResult, TrialResult
 
 METRICS = ("balanced_accuracy", "auroc")
 
@@ -182,11 +182,13 @@ def _store(path: Path, folders: Mapping[str, Path], about: dict[str, Any]) -> No
     from edgetl.data.table import DataTable
 
     table = DataTable.load(folders["data"])
-    distilled = DistilResult.read(folders["distil"])
+    runs, distilled = TrialResult.read(folders["trial"]).runs, DistilResult.read(folders["distil"])
+    if distilled.run is None:
+        raise ValueError("a study is about the student: its recipe cannot have prune.reference: false")
     about |= {
         "classes": list(table.classes),
-        "training_seconds": sum(run.seconds for run in distilled.runs),
-        "kept_epoch": distilled.training.kept.epoch,
+        "training_seconds": sum(run.seconds for run in (*runs, distilled.run)),
+        "kept_epoch": distilled.run.kept.epoch,
     }
     arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(about))}
     with np.load(folders["evaluate"] / "logits.npz") as logits:

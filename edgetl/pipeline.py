@@ -1,6 +1,6 @@
 """The build: stages in order, each computed once.
 
-    data -> teach -> distil -> prune -> evaluate -> export -> quantize -> calibrate -> verify -> benchmark -> report
+    data -> teach -> trial -> distil -> prune -> evaluate -> export -> quantize -> calibrate -> verify -> benchmark -> report
 
 From export to verify there is one stage per format, so that changing the export list computes only what is new. The report
 is no entry of the store: it is put together from the entries, quickly, whenever one of them changed.
@@ -19,7 +19,7 @@ from edgetl.console.progress import Progress, Silent
 from edgetl.errors import DataError, GateFailed, UsageError
 from edgetl.errors.wording import nearest
 from edgetl.runtime.backends import BACKENDS
-from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, verify
+from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, trial, verify
 from edgetl.stages.common import environment, files, forecast, preflight, sources
 from edgetl.stages.common.stage import SOURCE, Context, Stage, Step
 from edgetl.stages.report import report
@@ -32,6 +32,7 @@ def all_stages() -> tuple[Stage, ...]:
     return (
         data.STAGE,
         *teach.STAGES,
+        trial.STAGE,
         distil.STAGE,
         prune.STAGE,
         evaluate.STAGE,
@@ -94,7 +95,7 @@ def _computed(
 
     def compute(stage: Stage, parts: Dependencies, inputs: dict[str, Entry]) -> tuple[Entry, bool]:
         nonlocal forecast_due
-        for need in stage.needs:
+        for need in stage.reads(loaded.recipe):
             name, _, path = need.partition("/")
             if name in inputs:
                 store.verify(inputs[name], path)
@@ -215,7 +216,7 @@ def _walk(
     names = {stage.name for stage in stages}
     done: dict[str, Entry] = {}
     for stage in stages:
-        needs = [need.partition("/") for need in stage.needs if need.partition("/")[0] in names]
+        needs = [need.partition("/") for need in stage.reads(loaded.recipe) if need.partition("/")[0] in names]
         waits = tuple(dict.fromkeys(name for name, _, _ in needs if name not in done))
         inputs = {name: done[name] for name, _, _ in needs if name in done}
         digests = {f"{name}/{path}": inputs[name].digest(path) for name, _, path in needs if name in inputs}

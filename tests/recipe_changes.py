@@ -12,8 +12,9 @@ EXPORT, QUANTIZE, CALIBRATE, VERIFY = (
 AFTER_CALIBRATE = {*CALIBRATE, *VERIFY, "benchmark"}
 AFTER_QUANTIZE = {*QUANTIZE, *AFTER_CALIBRATE}
 AFTER_PRUNE = {"prune", "evaluate", *EXPORT, *AFTER_QUANTIZE}
-AFTER_DISTIL = {"distil", *AFTER_PRUNE}
-AFTER_TEACH = {"teach", *AFTER_DISTIL}
+AFTER_DISTIL = {"distil", "evaluate", *VERIFY, "benchmark"}  # where the pruned network ships
+AFTER_TRIAL = {"trial", "distil", *AFTER_PRUNE}
+AFTER_TEACH = {"teach", *AFTER_TRIAL}
 ALL = {"data", *AFTER_TEACH}
 OF_TFLITE = {f"{stage}.tflite" for stage in ("export", "quantize", "calibrate", "verify")} | {"benchmark"}
 OF_OPENVINO = {f"{stage}.openvino" for stage in ("export", "quantize", "calibrate", "verify")} | {"benchmark"}
@@ -70,17 +71,21 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "teacher.backbone": ({"teacher.backbone": "mobilenetv3_small_075"}, AFTER_TEACH),
     "teacher.weights": ({"teacher.weights": "none"}, AFTER_TEACH),
     **{f"teacher.{name}": ({f"teacher.{name}": value}, AFTER_TEACH) for name, value in _TRAINING.items()},
-    "student.backbone": ({"student.backbone": "mobilenetv3_small_075"}, AFTER_DISTIL),
-    "student.weights": ({"student.weights": "other.pth"}, AFTER_DISTIL),
-    "student.attention": ({"student.attention": "se"}, AFTER_DISTIL),
-    "student.activation": ({"student.activation": "relu6"}, AFTER_DISTIL),
-    "distil.loss": ({"distil.loss": "kd"}, AFTER_DISTIL),
-    "distil.weights": ({"distil.weights": [1.0]}, AFTER_DISTIL),
-    "distil.temperature": ({"distil.temperature": 3.0}, AFTER_DISTIL),
-    **{f"distil.{name}": ({f"distil.{name}": value}, AFTER_DISTIL) for name, value in _TRAINING.items()},
+    "student.backbone": ({"student.backbone": "mobilenetv3_small_075"}, AFTER_TRIAL),
+    "student.weights": ({"student.weights": "other.pth"}, AFTER_TRIAL),
+    "student.attention": ({"student.attention": "se"}, AFTER_TRIAL),
+    "student.activation": ({"student.activation": "relu6"}, AFTER_TRIAL),
+    "distil.loss": ({"distil.loss": "kd"}, AFTER_TRIAL),
+    "distil.weights": ({"distil.weights": [1.0]}, AFTER_TRIAL),
+    "distil.temperature": ({"distil.temperature": 3.0}, AFTER_TRIAL),
+    "distil.trial_epochs": ({"distil.trial_epochs": 2}, AFTER_TRIAL),
+    **{f"distil.{name}": ({f"distil.{name}": value}, AFTER_TRIAL) for name, value in _TRAINING.items()},
+    # Of two epochs: a trial of one freezes none.
+    "distil.freeze_epochs": ({"distil.freeze_epochs": 1, "distil.epochs": 2}, AFTER_TRIAL),
     "prune": ({"prune": None}, AFTER_PRUNE),
     "prune.macs": ({"prune.macs": 0.5}, AFTER_PRUNE),
     "prune.round_to": ({"prune.round_to": 4}, AFTER_PRUNE),
+    "prune.reference": ({"prune.reference": False}, AFTER_DISTIL),
     **{f"prune.{name}": ({f"prune.{name}": value}, AFTER_PRUNE) for name, value in _TRAINING.items()},
     "quantize": ({"quantize": None}, AFTER_CALIBRATE),
     "quantize.max_drop": ({"quantize.max_drop": 0.5}, VERIFY),

@@ -32,7 +32,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=9.0)
-    parser.add_argument("--since", type=float, default=time.time(), help="when the minutes began, in seconds since 1970")
+    parser.add_argument(
+        "--since", type=float, default=time.time(), help="when the minutes began, in seconds since 1970"
+    )
     parser.add_argument("--lanes", type=int, default=6, help="trainings side by side")
     parser.add_argument("--only", nargs="*", help="these programs and what they need")
     parser.add_argument("--scale", type=float, default=1.0, help="of all epochs: less than 1 to try it out")

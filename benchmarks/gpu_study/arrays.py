@@ -29,7 +29,11 @@ def read(folder: Path, size: int, device: torch.device, workers: int, most: int 
 
 
 def _arrays(
-    images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], counts: Sequence[int], classes: int, device: torch.device
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[np.int64],
+    counts: Sequence[int],
+    classes: int,
+    device: torch.device,
 ) -> Arrays:
     ends = np.cumsum([0, *counts])
     rows = [torch.arange(start, end, device=device) for start, end in zip(ends[:-1], ends[1:], strict=True)]

@@ -74,7 +74,9 @@ def apply(images: Tensor, places: Tensor, colours: Tensor) -> Tensor:
     seen = F.grid_sample(pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
     batch, _, height, width = seen.shape
     coloured = torch.baddbmm(colours[:, :, 3:], colours[:, :, :3], seen.reshape(batch, 3, -1)).clamp(0, 255)
-    return coloured.reshape(batch, 3, height, width).sub(OFFSET).div(DIVISOR).contiguous(memory_format=torch.channels_last)
+    return (
+        coloured.reshape(batch, 3, height, width).sub(OFFSET).div(DIVISOR).contiguous(memory_format=torch.channels_last)
+    )
 
 
 def plain(images: Tensor) -> Tensor:

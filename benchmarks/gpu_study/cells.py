@@ -117,14 +117,18 @@ class Bank:
 def _halve(folder: Path) -> None:
     for path in folder.glob("*.safetensors"):
         tensors = load_file(path)
-        save_file({name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}, path)
+        save_file(
+            {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}, path
+        )
 
 
 def _cosine(lane: Lane, epochs: int) -> Callable[[int], float]:
     return lambda step: warmup_cosine(step, epochs * lane.steps, lane.steps)
 
 
-def _student(seed: int, backbone: str = "mobilenetv3_large_100", weights: str = "none", attention: str | None = "coord") -> nn.Module:
+def _student(
+    seed: int, backbone: str = "mobilenetv3_large_100", weights: str = "none", attention: str | None = "coord"
+) -> nn.Module:
     torch.manual_seed(seed)
     return backbones.create(backbone, 7, weights, attention, None)[0]
 
@@ -198,7 +202,9 @@ def trial(bank: Bank, seed: int) -> Iterator[bool | None]:
     yield from student(bank, f"trial{seed}", seed, {}, epochs=_TRIAL)
 
 
-def early(bank: Bank, name: str, seed: int, share: float, keep: bool = False, epochs: int = _FULL) -> Iterator[bool | None]:
+def early(
+    bank: Bank, name: str, seed: int, share: float, keep: bool = False, epochs: int = _FULL
+) -> Iterator[bool | None]:
     """Prune the trial's network, then train it to the end with its teacher."""
     yield from bank.wait(f"trial{seed}", "teacher0")
     network = yield from _prune(bank, bank.networks[f"trial{seed}"], share)

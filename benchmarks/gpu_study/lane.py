@@ -76,7 +76,9 @@ class Lane:
         groups = parameter_groups(self.network, settings)  # type: ignore[arg-type]
         for group in groups:
             group["lr"] = torch.tensor(0.0, device=self.device)
-        self.optimizer = torch.optim.AdamW(groups, lr=torch.tensor(0.0, device=self.device), fused=True, capturable=self.cuda)
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=torch.tensor(0.0, device=self.device), fused=True, capturable=self.cuda
+        )
         self.steps = max(1, len(data.train) // settings.batch)
         counts = torch.bincount(data.labels[data.train], minlength=data.classes).float()
         self.shift = (counts / counts.sum()).log()
@@ -93,7 +95,9 @@ class Lane:
         self.places = torch.zeros(count, 2, 3, device=device)
         self.colours = torch.zeros(count, 3, 4, device=device)
         self.blend, self.rate, self.decay = (torch.zeros(self.steps, device=device) for _ in range(3))
-        self.index = torch.zeros(1, dtype=torch.int64, device=device)  # of one place: a scalar would be read back to index
+        self.index = torch.zeros(
+            1, dtype=torch.int64, device=device
+        )  # of one place: a scalar would be read back to index
         self.within = torch.arange(self.settings.batch, device=device)
         self.label_loss = torch.zeros((), device=device)
 
@@ -118,7 +122,10 @@ class Lane:
             logits = self.network(images).float()
         loss = label_loss = F.cross_entropy(logits + self.shift, labels)
         if settings.weight > 0:
-            with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda, cache_enabled=False):
+            with (
+                torch.no_grad(),
+                torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda, cache_enabled=False),
+            ):
                 targets = torch.stack([teacher(images).float() for teacher in settings.teachers]).mean(0)
             distil = DISTIL_LOSSES[settings.loss].function()
             loss = loss + settings.weight * distil(logits, targets, settings.temperature)
@@ -164,7 +171,9 @@ class Lane:
         generator = torch.Generator(self.device)
         generator.manual_seed(int(np.random.SeedSequence((self.seed, self.epoch)).generate_state(1)[0]))
         order = torch.randperm(len(self.data.train), device=self.device, generator=generator)
-        self.rows.copy_(self.data.train[order[:count]] if len(order) >= count else self.data.train[order.repeat(count)[:count]])
+        self.rows.copy_(
+            self.data.train[order[:count]] if len(order) >= count else self.data.train[order.repeat(count)[:count]]
+        )
         places, colours = augment.draw(count, settings.strength, generator)
         self.places.copy_(places)
         self.colours.copy_(colours)
@@ -226,8 +235,15 @@ class Lane:
                 tensor.zero_()
 
     def _tensors(self) -> list[Tensor]:
-        networks = [*self.network.parameters(), *self.network.buffers(), *self.average.parameters(), *self.average.buffers()]
-        moments = [value for state in self.optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
+        networks = [
+            *self.network.parameters(),
+            *self.network.buffers(),
+            *self.average.parameters(),
+            *self.average.buffers(),
+        ]
+        moments = [
+            value for state in self.optimizer.state.values() for value in state.values() if isinstance(value, Tensor)
+        ]
         return networks + moments
 
     def judged(self) -> nn.Module:

@@ -9,6 +9,7 @@ __all__ = ["complete_recipe", "complete_stage", "complete_target"]
 _STAGES = (
     "data",
     "teach",
+    "trial",
     "distil",
     "prune",
     "evaluate",

@@ -36,7 +36,7 @@ _STAND_IN: dict[Path_, Any] = {
     ("teacher", "batch_size"): 64,
     ("distil", "epochs"): 10,
     ("distil", "batch_size"): 64,
-    ("prune", "epochs"): 15,
+    ("prune", "epochs"): None,
     ("prune", "batch_size"): 64,
 }
 

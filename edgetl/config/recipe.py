@@ -209,9 +209,12 @@ class Distil(Training):
         0.0,
         1.0,
     )
-    """Candidates for the weight of the teacher's loss beside the label loss; 0 is training alone. The smallest
-    one is kept that is behind the best on validation by no more than chance explains among so many: with 0 among them, a
-    teacher has to show that it helps."""
+    """Candidates for the weight of the teacher's loss beside the label loss; 0 is training alone. Each is tried in a
+    short training. The smallest one is kept that is behind the best on validation by no more than chance explains among
+    so many: with 0 among them, a teacher has to show that it helps."""
+    trial_epochs: Epochs | None = None
+    """Passes over the training images when a candidate is tried; null: a tenth of the student's, at least 5 and at most
+    as many as the student's."""
     temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
     """Softens both outputs in the teacher's loss."""
     learning_rate: Rate = 2e-3
@@ -221,16 +224,21 @@ class Distil(Training):
 
 
 class Prune(Training):
-    """Structured pruning to a share of the multiply-accumulates, then recovery by distillation."""
+    """Structured pruning to a share of the multiply-accumulates, after the student's trial; what is left is trained to the
+    end."""
 
     macs: Fraction = 0.6
     """Share of the student's multiply-accumulates to keep."""
     round_to: Annotated[Literal[1, 2, 4, 8, 16, 32], Whole] = 8
     """Channels stay multiples of it."""
+    epochs: Epochs | None = None
+    """Passes over the training images; null: as many as the student's."""
     learning_rate: Rate = 2e-3
     """Peak of AdamW at this batch size."""
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
     """Decoupled weight decay; norms and biases have none."""
+    reference: bool = True
+    """Also train the unpruned student to the end, equally long; the report compares the two. false spares that time."""
 
 
 class Quantize(Strict):

@@ -24,6 +24,7 @@ def model_card(report: Report) -> str:
         _opening(report),
         _intended_use(),
         _data(report),
+        _trial(report),
         _metrics(report),
         _contract(report),
         _operating_points(report),
@@ -33,7 +34,7 @@ def model_card(report: Report) -> str:
         _verifying(),
         ["## Limits", "", *(f"- {_text(limit)}" for limit in story.limits(report))],
     )
-    return "\n\n".join("\n".join(section) for section in sections) + "\n"
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
 def _opening(report: Report) -> list[str]:
@@ -78,6 +79,32 @@ def _data(report: Report) -> list[str]:
         "",
         *_table(["class", "images", *splits], rows),
         *(f"\n- {_text(warning)}" for warning in data.warnings),
+    ]
+
+
+def _trial(report: Report) -> list[str]:
+    candidates = report.trial.candidates
+    if not candidates:
+        return []
+    rows = [
+        [
+            f"{each.weight:g}{', chosen' if each.chosen else ''}",
+            words.percent(each.score),
+            words.percent(each.validation.balanced_accuracy),
+            words.percent(each.validation.auroc),
+            words.behind(each),
+        ]
+        for each in candidates
+    ]
+    header = ["weight of the teacher", "score", "balanced accuracy", "AUROC", "behind the best"]
+    return [
+        "## Trial",
+        "",
+        _text(story.trial(report)),
+        "",
+        *_table(header, rows),
+        "",
+        _text(f"Rule: {report.trial.rule}."),
     ]
 
 

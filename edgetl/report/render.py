@@ -36,6 +36,8 @@ def render(report: Report, extras: Extras) -> str:
             environment=asdict(report.environment),
             style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
             story=story.story(report),
+            trial=story.trial(report),
+            unpruned=story.unpruned(report),
             grouping=story.grouping(report),
             failed=report.not_passed("fail"),
             warned=report.not_passed("warn"),

@@ -9,7 +9,7 @@ from edgetl.report.words import listed, percent, size, title
 from edgetl.results.report import Report, Untrained
 from edgetl.results.training import KeptEpoch
 
-__all__ = ["grouping", "headline_reason", "limits", "story", "trainings"]
+__all__ = ["grouping", "headline_reason", "limits", "story", "trainings", "trial", "unpruned"]
 
 _FEW_IMAGES = 30
 
@@ -27,14 +27,18 @@ def story(report: Report) -> list[str]:
     )
     pruned = f", pruning kept about {percent(recipe.prune.macs, 0)} of its multiplications" if recipe.prune else ""
     formats = list(dict.fromkeys(title(artifact.backend) for artifact in report.artifacts))
-    second = f"{_taught(recipe.teachers)}{pruned}, and it was exported to {listed(formats)}."
+    second = (
+        f"{_taught(recipe.teachers, report.trial.chosen_weight)}{pruned}, and it was exported to {listed(formats)}."
+    )
     return [first, second, _result(report)]
 
 
-def _taught(teachers: Sequence[str]) -> str:
+def _taught(teachers: Sequence[str], weight: float) -> str:
     if not teachers:
         return "It learned from the labels alone"
     names = listed(teachers)
+    if weight == 0:
+        return f"It learned from the labels alone, not from {names}"
     return f"A {names} taught it" if len(teachers) == 1 else f"The average of {names} taught it"
 
 
@@ -53,6 +57,31 @@ def _result(report: Report) -> str:
     threads = "one thread" if latency.threads == 1 else f"{latency.threads} threads"
     time = f"{latency.p50_ms:.3g} ms for an image on {latency.target} with {threads}"
     return f"{sentence} and takes {time} ({latency.origin})."
+
+
+def trial(report: Report) -> str:
+    """How the weight of the teacher's loss was chosen, and what such a trial cannot see; empty where none was made."""
+    tried = report.trial
+    if not tried.candidates:
+        return ""
+    passes = f"{tried.epochs} epoch{'s' * (tried.epochs != 1)}"
+    if len(tried.candidates) == 1:
+        return (
+            f"The weight of the teacher's loss is {tried.chosen_weight:g}: the recipe gives no other one. "
+            f"Pruning started from a training of {passes} with it."
+        )
+    return (
+        f"How much the teacher counts was chosen on validation among {len(tried.candidates)} weights of its loss, after a "
+        f"trial of {passes} with each: {tried.chosen_weight:g}. So short a trial sees only how a training begins."
+    )
+
+
+def unpruned(report: Report) -> str:
+    """What is missing beside the pruned network; empty where nothing is."""
+    prune = report.shown_recipe.prune
+    if prune is None or prune.reference:
+        return ""
+    return "No unpruned network was trained as long (prune.reference: false): what pruning costs was not measured."
 
 
 def headline_reason(report: Report) -> str:
@@ -126,6 +155,8 @@ def limits(report: Report) -> list[str]:
             f"The test split has fewer than {_FEW_IMAGES} images of {listed(few)}: intervals are wide there, and one "
             "image moves balanced accuracy visibly."
         )
+    if missing := unpruned(report):
+        cautions.append(missing)
     return [*cautions, *_latency_limits(report)]
 
 

@@ -74,7 +74,7 @@ class Step:
 
 
 def funnel(report: Report) -> list[Step]:
-    """Teacher, student, pruned and each artefact: size, work, balanced accuracy."""
+    """Teacher, student and pruned, as far as there are such, and each artefact: size, work, balanced accuracy."""
     models = {model.name: model for model in report.models}
     most = max((model.macs for model in report.models), default=1)
     heaviest = max(map(_octets, report.entries), default=1)

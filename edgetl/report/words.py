@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgetl.evidence.intervals import Interval
+from edgetl.results.training import Candidate
 from edgetl.runtime.backends import BACKENDS
 
 __all__ = [
+    "behind",
     "bounds",
     "count",
     "duration",
@@ -46,6 +48,13 @@ def points(difference: Interval) -> str:
     """A difference of shares and its interval: "-1.2 points [-3.0, +0.6]"."""
     low, value, high = (100 * part for part in (difference.low, difference.value, difference.high))
     return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def behind(candidate: Candidate) -> str:
+    """How far a candidate is behind the best one, and how sure that is: "1.0 points, standard error 0.4"."""
+    if candidate.behind == 0:
+        return "the best"
+    return f"{100 * candidate.behind:.1f} points, standard error {100 * candidate.standard_error:.1f}"
 
 
 def milliseconds(value: float | None) -> str:

@@ -36,7 +36,7 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Extras(Document):
-    """Training runs by their names ("teacher", "student, teacher's weight 1"), and images. Stays in the run folder."""
+    """Training runs by their names ("teacher", "trial, teacher's weight 1"), and images. Stays in the run folder."""
 
     FILE: ClassVar[str] = "extras.json"
 

@@ -38,6 +38,7 @@ class _Student:
 @dataclass(frozen=True)
 class _Prune:
     macs: Share
+    reference: bool
 
 
 def _one_or_several(teacher: Any) -> str:

@@ -16,7 +16,7 @@ from edgetl.results.document import Amount, Digest, Document, Factor, Positive, 
 from edgetl.results.evaluation import Comparison, Measures, Model
 from edgetl.results.latency import Latency, Machine
 from edgetl.results.recipe import ShownRecipe
-from edgetl.results.training import PrunedTraining, StudentTraining, TeacherTraining
+from edgetl.results.training import PrunedTraining, StudentTraining, TeacherTraining, Trial
 
 __all__ = ["Environment", "Report", "ReportedArtifact", "ReportedModel", "StageRun", "Untrained"]
 
@@ -92,7 +92,8 @@ class Report(Document):
     """The whole of report.json.
 
     edgetl: version that wrote it. name: the recipe's. recipe: as JSON, without where files lay on this machine.
-    stand_in: name of the data set that stood in for the real one, or null.
+    stand_in: name of the data set that stood in for the real one, or null. trial: how much of the teacher is learned, and
+    why. models: without the student where the recipe prunes and spares it.
     """
 
     FILE: ClassVar[str] = "report.json"
@@ -104,6 +105,7 @@ class Report(Document):
     stand_in: str | None
     environment: Environment
     data: DataSummary
+    trial: Trial
     models: tuple[ReportedModel, ...]
     comparisons: tuple[Comparison, ...]
     artifacts: tuple[ReportedArtifact, ...]

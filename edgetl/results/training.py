@@ -1,11 +1,11 @@
-"""How networks were trained: teach, distil and prune, and what report.json says of them."""
+"""How networks were trained: teach, trial, distil and prune, and what report.json says of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from edgetl.results.document import Amount, Count, Digest, Document, Factor, Positive, Share
+from edgetl.results.document import Amount, Count, Digest, Document, Positive, Share
 
 __all__ = [
     "Candidate",
@@ -23,6 +23,8 @@ __all__ = [
     "StudentTraining",
     "TeachResult",
     "TeacherTraining",
+    "Trial",
+    "TrialResult",
 ]
 
 
@@ -108,7 +110,7 @@ class TeacherTraining:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A student with one weight of the teacher's loss; see `edgetl.evidence.model_selection.Standing`."""
+    """A trial with one weight of the teacher's loss; see `edgetl.evidence.model_selection.Standing`."""
 
     weight: Amount
     chosen: bool
@@ -120,18 +122,33 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """The weight of the teacher's loss, and how `rule` chose it among the candidates, after a short training of each.
+
+    epochs: of each candidate's training; 0, and no candidates, where there was nothing to choose and nothing to prune.
+    rule, weights: null there too; weights is what the student starts from. notes are sentences; seconds of all together.
+    """
+
+    chosen_weight: Amount
+    rule: str | None
+    epochs: Count
+    weights: InitialWeights | None
+    notes: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    seconds: Amount
+
+
+@dataclass(frozen=True)
 class StudentTraining:
-    """How the student came about: `rule` chose among the candidates."""
+    """How the student came about, with the weight of the teacher's loss that its trial chose; notes are sentences."""
 
     weights: InitialWeights
     loss: str
-    rule: str
     chosen_weight: Amount
     notes: tuple[str, ...]
     kept: KeptEpoch
     validation: Scores
     seconds: Amount
-    candidates: tuple[Candidate, ...]
 
 
 @dataclass(frozen=True)
@@ -153,15 +170,15 @@ class Cut:
 
 @dataclass(frozen=True)
 class PrunedTraining:
-    """What pruning took and how the rest recovered, from whom."""
+    """What pruning took of the trial's network, and how the rest was trained to the end, by whom; weight 0: by labels alone."""
 
     pruned: KeptMacs
     loss: str
     taught_by: str
-    teacher_weight: Factor
+    teacher_weight: Amount
     before_pruning: Cut
     after_pruning: Cut
-    after_recovery: Cut
+    after_training: Cut
     kept: KeptEpoch
     validation: Scores
     seconds: Amount
@@ -179,18 +196,29 @@ class TeachResult(Document):
 
 
 @dataclass(frozen=True)
-class DistilResult(Document):
-    """Of the distil stage; runs are those of `training.candidates`, in their order."""
+class TrialResult(Document):
+    """Of the trial stage; runs are those of `trial.candidates`, in their order."""
 
     FILE: ClassVar[str] = "training.json"
     SCHEMA: ClassVar[int] = 2
 
-    training: StudentTraining
+    trial: Trial
     runs: tuple[Run, ...]
 
     def __post_init__(self) -> None:
-        if len(self.runs) != len(self.training.candidates):
-            raise ValueError(f"runs: got {len(self.runs)}, expected {len(self.training.candidates)}, one a candidate")
+        if len(self.runs) != len(self.trial.candidates):
+            raise ValueError(f"runs: got {len(self.runs)}, expected {len(self.trial.candidates)}, one a candidate")
+
+
+@dataclass(frozen=True)
+class DistilResult(Document):
+    """Of the distil stage; both null where the recipe prunes and spares the unpruned student."""
+
+    FILE: ClassVar[str] = "training.json"
+    SCHEMA: ClassVar[int] = 2
+
+    training: StudentTraining | None
+    run: Run | None
 
 
 @dataclass(frozen=True)

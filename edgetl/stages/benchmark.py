@@ -14,14 +14,13 @@ from edgetl.config.recipe import Recipe
 from edgetl.devices.local import machine
 from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common.files import targets
-from edgetl.stages.common.networks import TEACHER_NETWORKS, networks
+from edgetl.stages.common.networks import SHIPPED, TEACHER_NETWORKS, networks
 from edgetl.stages.common.stage import Context, Stage
 
 
 def _settings(recipe: Recipe) -> Any:
     # Latencies hold for one machine: another one measures again.
-    about = {"image_size": recipe.data.image_size, "pruned": recipe.prune is not None}
-    return {"targets": recipe.targets, **about, "machine": asdict(machine())}
+    return {"targets": recipe.targets, "image_size": recipe.data.image_size, "machine": asdict(machine())}
 
 
 def _run(context: Context) -> None:
@@ -52,6 +51,6 @@ def _run(context: Context) -> None:
 
 def stage(backends: Sequence[str]) -> Stage:
     """The benchmark of all artefacts of these backends."""
-    needs = (*TEACHER_NETWORKS, "distil/network", "prune/network", *(f"calibrate.{backend}" for backend in backends))
+    needs = (*TEACHER_NETWORKS, *SHIPPED, *(f"calibrate.{backend}" for backend in backends))
     tools = ("numpy", "torch", "timm", *dict.fromkeys(BACKENDS[backend].distribution for backend in backends))
     return Stage("benchmark", 2, needs, _settings, tools, _run, files=targets)

@@ -7,13 +7,14 @@ to compare with.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl.config.recipe import Recipe
 from edgetl.data.readers import READERS
 from edgetl.stages.common import needs
-from edgetl.stages.common.networks import AVERAGE, TEACHER_NETWORKS, TEACHERS, networks
+from edgetl.stages.common.networks import AVERAGE, SHIPPED, TEACHER_NETWORKS, TEACHERS, networks
 from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _PHANTOM = READERS["skin_phantom"]
 def _settings(recipe: Recipe) -> Any:
     preprocessing = {"image_size": recipe.data.image_size, "resize": recipe.data.resize.model_dump()}
     golden = {"phantom": _PHANTOM.version, "images": GOLDEN_IMAGES, "seed": _GOLDEN_SEED}
-    return {**preprocessing, "seed": recipe.seed, "pruned": recipe.prune is not None, "golden": golden}
+    return {**preprocessing, "seed": recipe.seed, "golden": golden}
 
 
 def _run(context: Context) -> None:
@@ -117,8 +118,8 @@ def _model(
 
 
 def _compared(table: DataTable, models: list[Model], logits: dict[str, npt.NDArray[np.float32]]) -> Evaluation:
-    """The models, and what distillation and pruning cost, on the same test images: the student against each teacher, the pruned
-    student against the student. With several teachers the gate asks about their average."""
+    """The models, and what distillation and pruning cost, on the same test images: each student against each teacher, the
+    pruned one against the unpruned one. The gate is about the one that ships, against the average of several teachers."""
     from edgetl.evidence.calibration import softmax
     from edgetl.evidence.gates import student_vs_teacher
     from edgetl.evidence.intervals import paired_difference
@@ -127,8 +128,10 @@ def _compared(table: DataTable, models: list[Model], logits: dict[str, npt.NDArr
     outputs = {model.name: softmax(logits[f"{model.name}_test"], model.temperature) for model in models}
     comparisons, gates = [], []
     teachers = [name for name in outputs if name in (*TEACHERS, AVERAGE)]
-    pairs = [(teacher, "student") for teacher in teachers]
-    pairs += [("student", name) for name in outputs if name == "pruned"]
+    students = [name for name in ("student", "pruned") if name in outputs]
+    pairs = [(teacher, student) for student in students for teacher in teachers]
+    pairs += itertools.pairwise(students)
+    gated = (teachers[-1], students[-1]) if teachers else None
     for reference, candidate in pairs:
         for metric in ("balanced_accuracy", "accuracy", "auroc"):
             difference = paired_difference(
@@ -140,7 +143,7 @@ def _compared(table: DataTable, models: list[Model], logits: dict[str, npt.NDArr
                 table.classes,
             )
             comparisons.append(Comparison(candidate, reference, metric, difference))
-            if teachers and (reference, metric) == (teachers[-1], "balanced_accuracy"):
+            if (reference, candidate) == gated and metric == "balanced_accuracy":
                 name = "the average of the teachers" if reference == AVERAGE else "the teacher"
                 gates.append(student_vs_teacher(candidate, difference, teacher=name))
     return Evaluation(tuple(models), tuple(comparisons), tuple(gates))
@@ -175,8 +178,8 @@ def _write_cut(picture: Path, number: int, path: Path) -> None:
         image.crop((0, 0, *shapes[number % len(shapes)])).save(path)
 
 
-_NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, "distil/network", "prune/network")
+_NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, *SHIPPED)
 
 _TOOLS = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *_PHANTOM.tools, "timm", "torch", "torch-pruning")
 
-STAGE = Stage("evaluate", 3, _NEEDS, _settings, _TOOLS, _run)
+STAGE = Stage("evaluate", 4, _NEEDS, _settings, _TOOLS, _run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgetl.backends import converter
 from edgetl.config.recipe import Recipe
 from edgetl.runtime.backends import BACKENDS
+from edgetl.stages.common.networks import SHIPPED, not_shipped, shipped
 from edgetl.stages.common.stage import Context, Stage
 
 
@@ -14,7 +15,7 @@ def stage(backend: str) -> Stage:
     def run(context: Context) -> None:
         from edgetl.models import spec
 
-        network = spec.load(context.inputs["prune"] / "network").eval()
+        network = spec.load(shipped(context)).eval()
         converter(backend).export(network, context.recipe.data.image_size, context.folder, f"{backend}-fp32")
 
     def settings(recipe: Recipe) -> object:
@@ -23,9 +24,10 @@ def stage(backend: str) -> Stage:
     return Stage(
         f"export.{backend}",
         1,
-        ("prune/network",),
+        SHIPPED,
         settings,
         BACKENDS[backend].tools,
         run,
         lambda recipe: backend in recipe.export,
+        unread=not_shipped,
     )

@@ -1,12 +1,11 @@
-"""Prune: take channels out of the student until its share of multiply-accumulates is reached, then let it recover.
+"""Prune: take channels out of the trial's network until its share of multiply-accumulates is reached, then train it to the end.
 
-Recovery is distillation again: by the teacher with the weight that was chosen for the student, or, where that weight is
-0 or there is no teacher, by the student as it was before pruning (with weight 1).
+Pruning comes early, so that no training is spent on channels that go: what is left is trained as long as the student is, by
+the same teacher with the weight that the trial chose, or on labels alone where that is 0.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,99 +16,86 @@ from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from edgetl.config.recipe import Prune, Training
     from edgetl.models.architecture import Network
     from edgetl.training.batches import TrainingData
-
-_SELF_WEIGHT = 1.0
 
 
 def _settings(recipe: Recipe) -> Any:
     if recipe.prune is None:
         return {"prune": None}
-    return {
-        "prune": slices.training(recipe, recipe.prune),
-        "loss": recipe.distil.loss,
-        "temperature": recipe.distil.temperature,
-    }
+    training = slices.training(recipe, slices.pruned_settings(recipe.prune, None))
+    training["epochs"] = recipe.prune.epochs or slices.student_epochs_by(recipe)
+    how = {**training, "macs": recipe.prune.macs, "round_to": recipe.prune.round_to}
+    return {"prune": how, "distil": slices.distillation(recipe.distil)}
 
 
 def _run(context: Context) -> None:
-    """Write the pruned `network/` and `training.json`; without pruning in the recipe, the student as it is."""
-    from edgetl.results.training import KeptMacs, PrunedTraining, PruneResult, Scores
+    """Write the pruned `network/` and `training.json`; without pruning in the recipe only the latter, saying so."""
+    from edgetl.results.training import Choice, KeptMacs, PrunedTraining, PruneResult, Scores
     from edgetl.stages.common import trained
     from edgetl.training.loop import fit
 
-    recipe, settings = context.recipe, context.recipe.prune
-    student = trained.load(context.inputs["distil"])
-    if settings is None:
-        trained.save(student, context.folder)
+    recipe, prune = context.recipe, context.recipe.prune
+    if prune is None:
         PruneResult(training=None, run=None).write(context.folder)
         return
     data = trained.open_data(context, trained.open_table(context))
-    network = copy.deepcopy(student)
-    before = trained.cut(student, data, recipe.data.image_size)
-    _prune(context, network, data)
+    epochs = trained.student_epochs(recipe, data)
+    settings, seed = slices.pruned_settings(prune, epochs), slices.training_seed(recipe, prune)
+    network = trained.load(context.inputs["trial"])
+    before = trained.cut(network, data, recipe.data.image_size)
+    _prune(network, data, recipe.data.image_size, prune, settings, seed)
     after = trained.cut(network, data, recipe.data.image_size)
     context.progress.say(f"pruned: {after.macs / before.macs:.0%} of the student's MACs are left")
-    teacher, weight, taught_by = _teacher(context, student)
-    recovery = fit(
+    weight = Choice.read(context.inputs["trial"]).weight
+    distillation = trained.distillation(recipe.distil, trained.load_teachers(context), weight)
+    pruned = fit(
         network,
         data,
-        trained.scheduled(settings, data, pretrained=True),
-        distillation=trained.distillation(recipe.distil, teacher, weight),
-        seed=slices.training_seed(recipe, settings),
-        checkpoints=context.scratch / "recovery",
+        settings,
+        distillation=distillation,
+        seed=seed,
+        checkpoints=context.scratch / "pruned",
         progress=context.progress,
-        label="recovery after pruning",
+        label="pruned student",
     )
     trained.save(network, context.folder)
     training = PrunedTraining(
-        pruned=KeptMacs(wanted_macs=settings.macs, kept_macs=after.macs / before.macs),
+        pruned=KeptMacs(wanted_macs=prune.macs, kept_macs=after.macs / before.macs),
         loss=recipe.distil.loss,
-        taught_by=taught_by,
+        taught_by=_taught_by(recipe) if distillation else "the labels alone",
         teacher_weight=weight,
         before_pruning=before,
         after_pruning=after,
-        after_recovery=replace(after, validation=Scores(**recovery.scores)),
-        kept=trained.kept_of(recovery),
-        validation=Scores(**recovery.scores),
-        seconds=recovery.seconds,
+        after_training=replace(after, validation=Scores(**pruned.scores)),
+        kept=trained.kept_of(pruned),
+        validation=Scores(**pruned.scores),
+        seconds=pruned.seconds,
     )
-    PruneResult(training, trained.run_of(recovery)).write(context.folder)
+    PruneResult(training, trained.run_of(pruned)).write(context.folder)
 
 
-def _prune(context: Context, network: Network, data: TrainingData) -> None:
+def _prune(network: Network, data: TrainingData, image_size: int, prune: Prune, settings: Training, seed: int) -> None:
     """Prune `network` in place and measure its BatchNorm anew."""
     from edgetl.models.prune import prune_to_macs
     from edgetl.training.batches import batch_size_for, plain_batches
     from edgetl.training.ema import recalibrate
     from edgetl.training.run import RECALIBRATION_IMAGES
 
-    recipe, settings = context.recipe, context.recipe.prune
-    assert settings is not None
-    prune_to_macs(network, recipe.data.image_size, settings.macs, settings.round_to)
+    prune_to_macs(network, image_size, prune.macs, prune.round_to)
     batch_size = batch_size_for(data, settings.batch_size)
-    recalibrate(network, plain_batches(data, RECALIBRATION_IMAGES, batch_size, slices.training_seed(recipe, settings)))
+    recalibrate(network, plain_batches(data, RECALIBRATION_IMAGES, batch_size, seed))
 
 
-def _teacher(context: Context, student: nn.Module) -> tuple[nn.Module, float, str]:
-    """Who teaches the recovery, with which weight, and its name."""
-    from edgetl.results.training import Choice
-    from edgetl.stages.common import trained
-
-    chosen = Choice.read(context.inputs["distil"]).weight
-    teacher = trained.load_teachers(context)
-    if teacher is None or chosen == 0:
-        return student, _SELF_WEIGHT, "the student before pruning"
-    return teacher, chosen, "the teacher" if len(context.recipe.teachers) == 1 else "the average of the teachers"
+def _taught_by(recipe: Recipe) -> str:
+    return "the teacher" if len(recipe.teachers) == 1 else "the average of the teachers"
 
 
 STAGE = Stage(
     name="prune",
-    version=3,
-    needs=(*TRAINING_DATA, *TEACHER_NETWORKS, "distil/network", "distil/choice.json"),
+    version=4,
+    needs=(*TRAINING_DATA, *TEACHER_NETWORKS, "trial/network", "trial/choice.json"),
     settings=_settings,
     tools=(*TRAINING_TOOLS, "torch-pruning"),
     run=_run,

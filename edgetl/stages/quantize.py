@@ -8,6 +8,7 @@ from edgetl.backends import converter
 from edgetl.config.recipe import Recipe
 from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common import needs
+from edgetl.stages.common.networks import SHIPPED, not_shipped, shipped
 from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def stage(backend: str) -> Stage:
         table = DataTable.load(context.inputs["data"], ("train",))
         rows = calibration_rows(table, context.recipe.quantize.images, context.recipe.seed)
         images = open_images(context.inputs["data"], table, ("train",))[rows]
-        network = spec.load(context.inputs["prune"] / "network").eval()
+        network = spec.load(shipped(context)).eval()
         exported = context.inputs[f"export.{backend}"] / f"{backend}-fp32{BACKENDS[backend].suffix}"
         converter(backend).quantize(network, exported, images, context.folder, f"{backend}-int8")
 
@@ -41,8 +42,8 @@ def stage(backend: str) -> Stage:
     def active(recipe: Recipe) -> bool:
         return backend in recipe.export and recipe.quantize is not None
 
-    reads = (*needs.decoded("train"), "prune/network", f"export.{backend}")
-    return Stage(f"quantize.{backend}", 1, reads, settings, BACKENDS[backend].tools, run, active)
+    reads = (*needs.decoded("train"), *SHIPPED, f"export.{backend}")
+    return Stage(f"quantize.{backend}", 1, reads, settings, BACKENDS[backend].tools, run, active, unread=not_shipped)
 
 
 def calibration_rows(table: DataTable, images: int, seed: int) -> npt.NDArray[np.int64]:

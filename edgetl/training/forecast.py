@@ -82,14 +82,14 @@ def _epoch_seconds(job: Job, step: float, image: float) -> float:
 def _timed_steps(run: Run, budget: float, clock: Clock) -> list[float]:
     """Seconds of each step, from one to the next: the wait for the images is part of it."""
     job = run.job
-    epoch = min(job.settings.freeze_epochs + 1, job.settings.epochs)  # a frozen backbone is quicker
+    epoch = min(job.settings.freeze_epochs + 1, job.epochs)  # a frozen backbone is quicker
     run.state.network.train()
     hold_backbone(run.state.network, job.freezes(epoch))
     taken: list[float] = []
     began = before = clock()
     with closing(_batches(job, epoch)) as batches:
         for index, batch in batches:
-            run.step(batch, epoch, index)
+            run.step(batch, epoch, index, job.settings.learning_rate)
             now = clock()
             taken.append(now - before)
             before = now

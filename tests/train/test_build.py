@@ -150,6 +150,30 @@ def test_pruning_took_what_was_asked_and_every_artefact_is_of_the_pruned_network
     assert {artifact["model"] for artifact in report["artifacts"]} == {"pruned"}
 
 
+def test_the_students_are_compared_with_the_teacher_and_each_other(project: Project) -> None:
+    report = project.report()
+    pairs = [(each["candidate"], each["reference"]) for each in report["comparisons"]]
+    assert list(dict.fromkeys(pairs)) == [("student", "teacher"), ("pruned", "teacher"), ("pruned", "student")]
+    assert [gate["subject"] for gate in report["gates"] if gate["name"] == "student_vs_teacher"] == ["pruned"]
+    assert [candidate["weight"] for candidate in report["trial"]["candidates"]] == [0.0, 1.0]
+
+
+def test_without_the_unpruned_reference_the_same_files_ship_and_it_is_said(project: Project) -> None:
+    run = Path("runs") / "spared"
+    done = project.edgetl("build", project.recipe, "--set", "prune.reference=false", "--out", run, "--json")
+    assert done.returncode == 0, done.stderr
+    computed = {stage["name"] for stage in json.loads(done.stdout)["stages"] if not stage["cached"]}
+    assert computed - {"report"} == {"distil", "evaluate", *(f"verify.{name}" for name in FORMATS), "benchmark"}
+    before, after = project.report(), json.loads((project.folder / run / "report.json").read_text(encoding="utf-8"))
+    assert [model["name"] for model in after["models"]] == ["teacher", "pruned"]
+    assert after["trial"] == before["trial"]
+    assert [one["sha256"] for one in after["artifacts"]] == [one["sha256"] for one in before["artifacts"]]
+    pairs = {(each["candidate"], each["reference"]) for each in after["comparisons"]}
+    assert pairs == {("pruned", "teacher")}
+    for place in ("report.html", "bundle/MODEL_CARD.md"):
+        assert "No unpruned network was trained as long" in (project.folder / run / place).read_text(encoding="utf-8")
+
+
 def test_the_page_is_offline_and_says_that_the_data_are_synthetic(project: Project) -> None:
     page = (project.run_folder / "report.html").read_text(encoding="utf-8")
     assert "http://" not in page.replace("http://www.w3.org", "")
@@ -207,7 +231,8 @@ def test_a_dry_run_says_why_and_what_is_cached_since_when(project: Project) -> N
     words = ("build", project.recipe, "--dry-run", "--set", "quantize.images=17", "--set", "distil.learning_rate=0.001")
     stages = {stage["name"]: stage for stage in json.loads(project.edgetl(*words, "--json").stdout)["stages"]}
     assert stages["teach"]["since"].startswith("20")
-    assert stages["distil"]["why"] == ["distil.learning_rate: 0.002 -> 0.001"]
+    assert stages["trial"]["why"] == ["distil.learning_rate: 0.002 -> 0.001"]
+    assert stages["distil"]["why"] == ["after trial", "distil.learning_rate: 0.002 -> 0.001"]
     assert stages["quantize.onnx"]["why"] == ["after prune, export.onnx", "quantize.images: 16 -> 17"]
     assert "would run  distil" in project.edgetl(*words).stdout
 

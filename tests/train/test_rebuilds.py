@@ -19,7 +19,7 @@ from edgetl.stages.common.stage import Step
 from edgetl.store import Store
 
 _LIGHT = {**tiny_project.REAL_WEIGHTS, "prune": None, "quantize": None, "export": ["onnx"]}
-_AFTER_DISTIL = ["distil", "prune", "evaluate", "export.onnx", "calibrate.onnx", "verify.onnx", "benchmark"]
+_AFTER_TRIAL = ["trial", "distil", "prune", "evaluate", "export.onnx", "calibrate.onnx", "verify.onnx", "benchmark"]
 
 
 def _recipe(project: Path) -> Loaded:
@@ -65,9 +65,9 @@ _CASES = {
     "a training picture": _Case(
         lambda project: tiny_project.picture(project / "data" / "images" / "00.png", 99),
         ("data", "train images changed: images/00.png"),
-        ["data", "teach", *_AFTER_DISTIL],
+        ["data", "teach", *_AFTER_TRIAL],
     ),
-    "weights": _Case(_other_weights, ("distil", "student.safetensors changed"), _AFTER_DISTIL),
+    "weights": _Case(_other_weights, ("trial", "student.safetensors changed"), _AFTER_TRIAL),
 }
 
 
@@ -86,7 +86,7 @@ def test_a_variable_recomputes_what_its_tool_computes(
     project = shutil.copytree(built, tmp_path / "project")
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
     assert "the environment variable MKL_CBWR: not set -> COMPATIBLE" in _said(project)["teach"]
-    assert [step.stage.name for step in _build(project) if not step.cached] == ["teach", *_AFTER_DISTIL]
+    assert [step.stage.name for step in _build(project) if not step.cached] == ["teach", *_AFTER_TRIAL]
     monkeypatch.delenv("MKL_CBWR")
     assert all(step.cached for step in _build(project)), "what was computed without it is still there"
 

@@ -172,7 +172,7 @@ def test_two_teachers_are_trained_once_each_and_their_average_teaches_and_is_jud
     store, said = Store(tmp_path / ".edgetl"), Heard()
     steps = pipeline.build(load(path), store, tmp_path / "run", said, until="evaluate")
     folders = {step.stage.name: step.entry.folder for step in steps if step.entry}
-    assert list(folders) == ["data", "teach", "teach.2", "distil", "prune", "evaluate"]
+    assert list(folders) == ["data", "teach", "teach.2", "trial", "distil", "prune", "evaluate"]
     cautions = [line for line in said.lines if "freeze_epochs" in line]
     assert len(cautions) == 1
     assert "warning: teacher: " in cautions[0]
@@ -201,5 +201,6 @@ def test_two_teachers_are_trained_once_each_and_their_average_teaches_and_is_jud
         ("teach", True),
         ("teach.2", True),
         ("teach.3", False),
+        ("trial", False),
         ("distil", False),
     ]

@@ -39,6 +39,7 @@ from edgetl.results.training import (
     Scores,
     StudentTraining,
     TeacherTraining,
+    Trial,
 )
 
 CLASSES = {"akiec": 271, "bcc": 432, "bkl": 916, "df": 98, "mel": 961, "nv": 5699, "vasc": 116}
@@ -53,16 +54,11 @@ _TRAININGS: Mapping[str, Training] = {
     "student": StudentTraining(
         weights=_WEIGHTS,
         loss="dist",
-        rule="the smallest weight that is behind by no more than chance explains",
-        chosen_weight=0.0,
+        chosen_weight=1.0,
         notes=("student: a note",),
         kept=KeptEpoch(100, 100, 100, 36, 91, 0.0031, 0.0024),
         validation=_SCORES,
         seconds=2000.0,
-        candidates=(
-            Candidate(0.0, True, 0.8, 0.0, 0.0, 0.0, _SCORES),
-            Candidate(1.0, False, 0.79, 0.01, 0.004, 0.004, _SCORES),
-        ),
     ),
     "pruned": PrunedTraining(
         pruned=KeptMacs(0.6, 0.597),
@@ -71,12 +67,24 @@ _TRAININGS: Mapping[str, Training] = {
         teacher_weight=1.0,
         before_pruning=_CUT,
         after_pruning=_CUT,
-        after_recovery=_CUT,
+        after_training=_CUT,
         kept=KeptEpoch(11, 14, 25, 14, 11, 0.021, 0.006),
         validation=_SCORES,
         seconds=900.0,
     ),
 }
+TRIAL = Trial(
+    chosen_weight=1.0,
+    rule="the smallest weight that is behind by no more than chance explains",
+    epochs=5,
+    weights=_WEIGHTS,
+    notes=("trial: a note",),
+    candidates=(
+        Candidate(0.0, False, 0.79, 0.01, 0.004, 0.004, _SCORES),
+        Candidate(1.0, True, 0.8, 0.0, 0.0, 0.0, _SCORES),
+    ),
+    seconds=640.0,
+)
 _MODELS = (("teacher", 3.4e6, 128e6, 2.3), ("student", 4.2e6, 72e6, 2.2), ("pruned", 2.9e6, 43e6, 2.15))
 _MACHINE = Machine(processor="AMD EPYC 9R14", cores=2, memory_gb=8, system="Linux", machine="x86_64")
 
@@ -135,7 +143,7 @@ def make_report(stand_in: str | None = None, classes: Mapping[str, int] | None =
         "student": {"attention": "coord"},
         "prune": {"macs": 0.6},
     }
-    seconds = {"data": 41.2, "teach": 1312.0, "distil": 4020.0, "prune": 900.0, "export.onnx": 7.7}
+    seconds = {"data": 41.2, "teach": 1312.0, "trial": 640.0, "distil": 2020.0, "prune": 900.0, "export.onnx": 7.7}
     return Report(
         edgetl="0.1.0",
         name="skin_mobile",
@@ -148,6 +156,7 @@ def make_report(stand_in: str | None = None, classes: Mapping[str, int] | None =
             targets={"local_cpu": _MACHINE},
         ),
         data=_data(classes or CLASSES, outputs.counts),
+        trial=TRIAL,
         models=tuple(
             ReportedModel(
                 **vars(outputs.measures(name, probabilities[name])),
@@ -198,7 +207,7 @@ def _artifacts(outputs: _Outputs, network: NDArray[np.float64]) -> tuple[Sequenc
 
 
 def make_extras(classes: Mapping[str, int] | None = None) -> Extras:
-    """Histories of a teacher and two candidates, a picture of each class, and a few predictions."""
+    """Histories of a teacher, two trials and the student, a picture of each class, and a few predictions."""
     names = list(classes or CLASSES)
     generator = np.random.default_rng(3)
 
@@ -232,8 +241,9 @@ def make_extras(classes: Mapping[str, int] | None = None) -> Extras:
     return Extras(
         histories={
             "teacher": history(8, 0.7),
-            "student, weight 0": history(15, 0.6),
-            "student, weight 1": history(15, 0.66),
+            "trial, teacher's weight 0": history(5, 0.5),
+            "trial, teacher's weight 1": history(5, 0.56),
+            "student": history(15, 0.66),
         },
         samples=tuple(Shown(picture(), name) for name in names for _ in range(3)),
         predictions=tuple(

@@ -66,7 +66,7 @@ def test_a_dry_run_says_what_would_run_and_shouts_the_stand_in(tmp_path: Path) -
     assert "STAND-IN DATA" in done.stderr
     plan = json.loads(done.stdout)
     assert plan["stand_in"] == "skin_phantom"
-    assert [stage["name"] for stage in plan["stages"]][:4] == ["data", "teach", "distil", "prune"]
+    assert [stage["name"] for stage in plan["stages"]][:5] == ["data", "teach", "trial", "distil", "prune"]
     assert not any(stage["cached"] for stage in plan["stages"])
     assert not list(tmp_path.iterdir()), "a dry run writes nothing"
 

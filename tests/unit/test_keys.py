@@ -19,9 +19,13 @@ from pydantic import BaseModel
 from recipe_changes import (
     AFTER_CALIBRATE,
     AFTER_DISTIL,
+    AFTER_PRUNE,
+    AFTER_QUANTIZE,
     AFTER_TEACH,
+    AFTER_TRIAL,
     ALL,
     CHANGES,
+    EXPORT,
     OF_OPENVINO,
     OF_TFLITE,
     ONE_VALUE,
@@ -76,10 +80,50 @@ def test_a_changed_field(project: Path, before: dict[str, str], field: str) -> N
     assert _changed(reference, keys(project, changes)) == expected | shown
 
 
+# What is set before -> what is changed then, and the stages: where a field decides what others mean.
+TWO_FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any], Set[str]]] = {
+    "a student of other epochs than its trial": ({"distil.trial_epochs": 1}, {"distil.epochs": 2}, AFTER_DISTIL),
+    "the trial's own epochs, written out": ({}, {"distil.trial_epochs": 1}, set()),
+    "a tenth of the student's epochs": ({"distil.epochs": 50}, {"distil.epochs": 59}, AFTER_DISTIL),
+    "a longer tenth of the student's epochs": ({"distil.epochs": 50}, {"distil.epochs": 60}, AFTER_TRIAL),
+    "a pruned network that is trained as long as the student": (
+        {"distil.trial_epochs": 1, "prune.epochs": None},
+        {"distil.epochs": 2},
+        AFTER_DISTIL | AFTER_PRUNE,
+    ),
+    "the student's epochs where it is not trained": (
+        {"distil.trial_epochs": 1, "prune.reference": False},
+        {"distil.epochs": 2},
+        set(),
+    ),
+    "frozen epochs that the trial cuts to half": (
+        {"distil.trial_epochs": 2, "distil.freeze_epochs": 1},
+        {"distil.freeze_epochs": 2},
+        AFTER_DISTIL,
+    ),
+    "one candidate that is not tried": (
+        {"prune": None, "distil.weights": [1.0]},
+        {"distil.learning_rate": 0.1},
+        {"distil", "evaluate", *EXPORT, *AFTER_QUANTIZE},
+    ),
+    "one candidate that is tried for the sake of pruning": (
+        {"distil.weights": [1.0]},
+        {"distil.learning_rate": 0.1},
+        AFTER_TRIAL,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TWO_FIELDS)
+def test_a_changed_field_where_another_one_decides_what_it_means(project: Path, case: str) -> None:
+    first, then, expected = TWO_FIELDS[case]
+    assert _changed(keys(project, first), keys(project, first | then)) - {"report"} == expected
+
+
 def test_another_teacher_leaves_the_first_one_as_it_is(project: Path, before: dict[str, str]) -> None:
     teacher = tiny_project.RECIPE["teacher"]
     several = keys(project, {"teacher": [teacher, {**teacher, "seed": 3}]})
-    assert _changed(before, several) == AFTER_DISTIL | {"report"}
+    assert _changed(before, several) == AFTER_TRIAL | {"report"}
     assert "teach.2" in several
 
 
@@ -89,7 +133,7 @@ def test_a_recipe_that_is_read_from_elsewhere(
     monkeypatch.chdir(tmp_path)
     assert keys(project) == before
     (tmp_path / "student.pth").write_text("what the command finds where it runs comes first")
-    assert _changed(before, keys(project)) == AFTER_DISTIL | {"report"}
+    assert _changed(before, keys(project)) == AFTER_TRIAL | {"report"}
 
 
 _Change = Callable[[Path], object]
@@ -129,7 +173,7 @@ FILES: dict[str, tuple[_Change, Set[str]]] = {
     "the target": (lambda project: (project / "targets" / "mine.yaml").write_text("{name: mine}"), {"benchmark"}),
     "another target": (lambda project: (project / "targets" / "other.yaml").write_text("{name: x}"), set()),
     "the teacher's weights": (lambda project: (project / "teacher.pth").write_text("new"), AFTER_TEACH),
-    "the student's weights": (lambda project: (project / "student.pth").write_text("new"), AFTER_DISTIL),
+    "the student's weights": (lambda project: (project / "student.pth").write_text("new"), AFTER_TRIAL),
     "other weights": (lambda project: (project / "other.pth").write_text("new"), set()),
     "a file that is none of ours": (lambda project: (project / "notes.txt").write_text("new"), set()),
 }
@@ -203,7 +247,7 @@ def test_the_hubs_weights_are_keyed_by_their_content_once_they_are_here(
         (tmp_path / "model.safetensors").write_text(content)
         fetch_weights(tiny_project.read(project, changes), project / ".edgetl")
         found.append(keys(project, changes))
-    assert _changed(unknown, found[0]) == _changed(found[0], found[1]) == AFTER_DISTIL | {"report"}
+    assert _changed(unknown, found[0]) == _changed(found[0], found[1]) == AFTER_TRIAL | {"report"}
 
 
 def test_each_of_two_targets_whose_files_have_one_name_counts(project: Path) -> None:

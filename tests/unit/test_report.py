@@ -167,6 +167,52 @@ def test_the_card_holds_what_an_app_developer_needs(report: Report) -> None:
     assert all(line.endswith("|") for line in table)
 
 
+class TestTrial:
+    """What the page and the card say of the choice, whether or not the student was trained to the end."""
+
+    def said(self, report: Report) -> tuple[str, str]:
+        return _text(render(report, NOTHING)), model_card(report)
+
+    @pytest.mark.parametrize("student", [True, False])
+    def test_every_candidate_is_shown_with_its_uncertainty(self, report: Report, student: bool) -> None:
+        models = tuple(model for model in report.models if student or model.name != "student")
+        page, card = self.said(replace(report, models=models))
+        for text in (page, card):
+            assert "among 2 weights of its loss, after a trial of 5 epochs with each: 1." in text
+            assert "So short a trial sees only how a training begins." in text
+            assert "1.0 points, standard error 0.4" in text
+            assert report.trial.rule is not None
+            assert report.trial.rule in text
+        assert "1 chosen" in page
+        assert "| 1, chosen | 80.0% | 70.0% | 90.0% | the best |" in card
+
+    def test_one_candidate_is_no_choice(self, report: Report) -> None:
+        trial = replace(report.trial, candidates=report.trial.candidates[1:], epochs=1)
+        for text in self.said(replace(report, trial=trial)):
+            assert "The weight of the teacher's loss is 1: the recipe gives no other one." in text
+            assert "a training of 1 epoch with it" in text
+            assert "So short a trial" not in text
+
+    def test_without_a_trial_nothing_is_said_of_one(self, report: Report) -> None:
+        trial = replace(report.trial, candidates=(), epochs=0, rule=None, weights=None)
+        page, card = self.said(replace(report, trial=trial))
+        assert "Behind the best" not in page
+        assert "## Trial" not in card
+        assert "\n\n\n" not in card
+
+    def test_a_spared_reference_is_said(self, report: Report) -> None:
+        prune = {**report.recipe["prune"], "reference": False}
+        models = tuple(model for model in report.models if model.name != "student")
+        spared = replace(report, recipe={**report.recipe, "prune": prune}, models=models, comparisons=())
+        page, card = self.said(spared)
+        sentence = "No unpruned network was trained as long (prune.reference: false)"
+        assert page.count(sentence) == 2, "among the steps, and in the limits"
+        assert sentence in card
+        assert not any(sentence in text for text in self.said(report))
+        unpruned = replace(report, recipe={**report.recipe, "prune": None})
+        assert not any(sentence in text for text in self.said(unpruned))
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [

@@ -26,7 +26,18 @@ from edgetl.results.document import Document
 from edgetl.results.evaluation import Evaluation, Model
 from edgetl.results.latency import LatencyTable
 from edgetl.results.report import Report, Untrained
-from edgetl.results.training import Choice, DistilResult, KeptEpoch, PruneResult, Run, StudentTraining, TeachResult
+from edgetl.results.training import (
+    Choice,
+    DistilResult,
+    KeptEpoch,
+    PrunedTraining,
+    PruneResult,
+    Run,
+    StudentTraining,
+    TeacherTraining,
+    TeachResult,
+    TrialResult,
+)
 from edgetl.runtime.manifest import Artifact
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +66,9 @@ def documents() -> dict[str, Document]:
     """One of each kind, by what wrote it."""
     report = _small_report()
     teacher, student, pruned = (model.training for model in report.models)
+    assert isinstance(teacher, TeacherTraining)
     assert isinstance(student, StudentTraining)
+    assert isinstance(pruned, PrunedTraining)
     run = Run(make_extras().histories["teacher"][:1], KeptEpoch(1, 1, 1, 1, 1, 0.0, 0.0), 60.0, 0)
     models = tuple(
         Model(**{name: value for name, value in vars(model).items() if name not in ("training", "latency")})
@@ -69,10 +82,11 @@ def documents() -> dict[str, Document]:
     verified = VerifiedArtifact(**measures, name="onnx-int8", gates=report.gates[:1])
     return {
         "data": report.data,
-        "teach": TeachResult(teacher, run),  # type: ignore[arg-type]
-        "distil": DistilResult(student, (run, run)),
+        "teach": TeachResult(teacher, run),
+        "trial": TrialResult(report.trial, (run, run)),
+        "distil": DistilResult(student, run),
         "choice": Choice(1.0),
-        "prune": PruneResult(pruned, run),  # type: ignore[arg-type]
+        "prune": PruneResult(pruned, run),
         "evaluate": Evaluation(models, report.comparisons, report.gates),
         "calibrate": Calibration((CalibratedArtifact(manifest, "onnx-fp32", {"mel": 0.5}),)),
         "verify": Verification((verified,)),
@@ -267,10 +281,10 @@ def test_what_is_not_finite_is_neither_written_nor_read(number: float) -> None:
 
 @pytest.mark.parametrize("runs", [1, 3])
 def test_each_candidate_has_its_run(runs: int) -> None:
-    content = _content(documents()["distil"])
+    content = _content(documents()["trial"])
     content["runs"] = runs * content["runs"][:1]
     with pytest.raises(IntegrityError, match=f"runs: got {runs}, expected 2, one a candidate"):
-        DistilResult.from_json(json.dumps(content))
+        TrialResult.from_json(json.dumps(content))
 
 
 class TestReport:

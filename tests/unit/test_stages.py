@@ -26,6 +26,7 @@ from edgetl.files import sha256_of
 from edgetl.runtime import sessions
 from edgetl.runtime.manifest import Manifest
 from edgetl.runtime.preprocessing import Preprocessing, Resize
+from edgetl.stages.evaluate import _compared
 from edgetl.stages.quantize import calibration_rows
 from edgetl.stages.report.bundle import _refuse_private
 from edgetl.stages.report.collect import without_paths
@@ -209,6 +210,34 @@ def test_pictures_that_changed_since_they_were_hashed_are_named_in_one_error(tmp
         Image.new("RGB", (40, 30), "red").save(tmp_path / name)
     with pytest.raises(DataError, match=r"2 images changed while the build ran:\n  003\.png\n  079\.png"):
         list(batches(tmp_path, records, preprocessing, digests))
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs", "gated"),
+    [
+        ("teacher student", "student-teacher", "student"),
+        ("teacher student pruned", "student-teacher pruned-teacher pruned-student", "pruned"),
+        ("teacher pruned", "pruned-teacher", "pruned"),
+        ("student pruned", "pruned-student", None),
+        ("pruned", "", None),
+        (
+            "teacher teacher_2 teachers pruned",
+            "pruned-teacher pruned-teacher_2 pruned-teachers",
+            "pruned",
+        ),
+    ],
+)
+def test_which_networks_are_compared_and_which_one_the_gate_is_about(names: str, pairs: str, gated: str | None) -> None:
+    generator = np.random.default_rng(0)
+    records = tuple(Record(f"{row}.png", "ab"[row % 2], split="test") for row in range(20))
+    table = DataTable(("a", "b"), records, "folder", has_groups=False)
+    models: list[Any] = [SimpleNamespace(name=name, temperature=1.0) for name in names.split()]
+    logits = {f"{name}_test": generator.normal(size=(20, 2)).astype(np.float32) for name in names.split()}
+    found = _compared(table, models, logits)
+    assert list(dict.fromkeys(f"{one.candidate}-{one.reference}" for one in found.comparisons)) == pairs.split()
+    assert [gate.subject for gate in found.gates] == ([gated] if gated else [])
+    average = "the average of the teachers" if "teachers" in names.split() else "the teacher"
+    assert all(f"against {average} " in gate.message for gate in found.gates)
 
 
 def test_merged_labels_add_their_probabilities() -> None:

@@ -76,4 +76,8 @@ def test_keeping_random_layers_is_cautioned_against(changes: dict[str, Any], wei
 def test_the_report_tells_who_taught(teacher: Any, sentence: str) -> None:
     document = {"name": "x", "data": {"kind": "skin_phantom"}, "teacher": teacher}
     recipe = Recipe.model_validate_json(json.dumps(document))
-    assert story._taught(validated(ShownRecipe, recipe.model_dump(mode="json")).teachers) == sentence
+    teachers = validated(ShownRecipe, recipe.model_dump(mode="json")).teachers
+    assert story._taught(teachers, 0.5) == sentence
+    alone = story._taught(teachers, 0.0)
+    assert alone.startswith("It learned from the labels alone")
+    assert all(name in alone for name in teachers)

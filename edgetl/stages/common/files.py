@@ -11,7 +11,7 @@ from edgetl.errors import DataError
 from edgetl.files import sha256_of, write_whole
 from edgetl.stages.common import sources
 
-__all__ = ["digests", "excluded", "fetch_weights", "targets", "weights"]
+__all__ = ["digests", "excluded", "fetch_weights", "student_weights", "targets", "weights"]
 
 
 def digests(paths: Mapping[str, Path]) -> dict[str, str]:
@@ -33,6 +33,11 @@ def weights(backbone: str, source: str, store: Path) -> dict[str, Path]:
     note = _note(store, backbone)
     path = Path(note.read_text(encoding="utf-8")) if note.is_file() else note
     return {f"the hub's {backbone}": path} if note.is_file() and path.is_file() else {}
+
+
+def student_weights(loaded: Loaded, store: Path) -> dict[str, Path]:
+    """The file that the student starts from, as `weights` gives it."""
+    return weights(loaded.recipe.student.backbone, loaded.recipe.student.weights, store)
 
 
 def fetch_weights(loaded: Loaded, store: Path) -> None:

@@ -65,6 +65,12 @@ class Planned:
         """All of them."""
         return self.alone + self.taught
 
+    @property
+    def epochs(self) -> int:
+        """Of each of them."""
+        assert self.settings.epochs is not None, "they are planned with what the data need"
+        return self.settings.epochs
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -73,6 +79,11 @@ class Cost:
     planned: Planned
     seconds: float
     steps: int
+
+    @property
+    def epochs(self) -> int:
+        """Of each of them."""
+        return self.planned.epochs
 
     @property
     def at_most(self) -> bool:
@@ -89,18 +100,27 @@ class _Kind(NamedTuple):
     precision: str
 
 
-def trainings(recipe: Recipe) -> list[Planned]:
+def trainings(recipe: Recipe, data: TrainingData) -> list[Planned]:
     """What a build of the recipe trains, in its order."""
+    from edgetl.stages.common import trained
+
+    planned = []
+    for (label, stage), teacher in zip(TEACHERS.items(), recipe.teachers, strict=False):
+        needed = trained.scheduled(teacher, data, teacher.weights != "none")
+        planned.append(Planned(stage, label.replace("_", " "), needed, Architecture(teacher.backbone), alone=1))
     student = Architecture(recipe.student.backbone, recipe.student.attention, recipe.student.activation)
-    planned = [
-        Planned(stage, label.replace("_", " "), teacher, Architecture(teacher.backbone), alone=1)
-        for (label, stage), teacher in zip(TEACHERS.items(), recipe.teachers, strict=False)
-    ]
-    weights = set(recipe.distil.weights) if recipe.teachers else {0.0}
-    alone = int(0.0 in weights)
-    planned.append(Planned("distil", "student", recipe.distil, student, alone, len(weights) - alone))
+    weights, epochs = set(recipe.distil.weights) if recipe.teachers else {0.0}, trained.student_epochs(recipe, data)
+    alone, taught = int(0.0 in weights), len(weights - {0.0})
+    if len(weights) > 1 or recipe.prune is not None:
+        planned.append(Planned("trial", "trial", slices.trial_settings(recipe.distil, epochs), student, alone, taught))
+    # Which weight will be chosen is not known yet: with a teacher is what takes longer.
+    alone, taught = (0, 1) if taught else (1, 0)
+    if recipe.prune is None or recipe.prune.reference:
+        settings = slices.student_settings(recipe.distil, epochs)
+        planned.append(Planned("distil", "student", settings, student, alone, taught, at_most=len(weights) > 1))
     if recipe.prune is not None:  # by the student's steps: how much quicker fewer channels are, nobody knows before
-        planned.append(Planned("prune", "pruned network", recipe.prune, student, taught=1, at_most=True))
+        settings = slices.pruned_settings(recipe.prune, epochs)
+        planned.append(Planned("prune", "pruned network", settings, student, alone, taught, at_most=True))
     return planned
 
 
@@ -116,9 +136,8 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
     """
     from edgetl.training.ladder import ladder
 
-    planned = [one for one in trainings(recipe) if one.stage in stages]
     try:
-        costs = _costs(recipe, data, planned, progress) if planned else []
+        costs = _costs(recipe, data, stages, progress)
     except EdgetlError as exc:  # of the training, which is going to say more of it
         progress.say(f"no forecast: {exc.message}")
         return
@@ -135,7 +154,7 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
                 "stage": cost.planned.stage,
                 "name": cost.planned.name,
                 "trainings": cost.planned.count,
-                "epochs": cost.planned.settings.epochs,
+                "epochs": cost.epochs,
                 "seconds": cost.seconds,
                 "at_most": cost.at_most,
                 "steps": cost.steps,
@@ -151,7 +170,7 @@ def sentence(costs: Sequence[Cost], *, begun: bool = False) -> str:
     for cost in costs:
         planned = cost.planned
         times = f"{planned.count} x " if planned.count > 1 else ""
-        epochs = f"{planned.settings.epochs} epoch{'s' if planned.settings.epochs > 1 else ''}"
+        epochs = f"{planned.epochs} epoch{'s' if planned.epochs > 1 else ''}"
         most = "at most " if cost.at_most else ""
         parts.append(f"{planned.name} ({times}{epochs}) {most}{_duration(cost.seconds)}")
     steps = min(cost.steps for cost in costs)
@@ -162,37 +181,42 @@ def sentence(costs: Sequence[Cost], *, begun: bool = False) -> str:
 
 
 def shorter(costs: Sequence[Cost], distil: Distil, table: Ladder | None) -> str | None:
-    """What shorter schedules of the student take, and what they lost in our study; None where there is nothing to say."""
-    ours = next((cost for cost in costs if cost.planned.stage == "distil"), None)
-    if ours is None or table is None or ("epochs" in distil.model_fields_set and distil.epochs <= _LONG):
+    """What shorter schedules take, all trainings whose epochs follow the student's, and what they lost in our study.
+
+    None where there is nothing to say: no table, or a person chose a short schedule.
+    """
+    ours = [cost for cost in costs if cost.planned.stage in ("distil", "prune")]
+    if not ours or table is None or (distil.epochs is not None and distil.epochs <= _LONG):
         return None
-    rows = [row for row in table.rows if row.epochs < distil.epochs]
-    if not rows:
-        return None
+    epochs = ours[0].epochs
     offers = []
-    for row in rows:
-        time = _duration(ours.seconds * row.epochs / distil.epochs)
-        points = f"{100 * row.balanced_accuracy:+.1f} points of balanced accuracy, {100 * row.auroc:+.1f} of AUROC"
-        offers.append(f"distil.epochs={row.epochs} ({time}, {points})")
+    for row in table.rows:
+        if row.epochs < epochs:
+            time = _duration(sum(cost.seconds for cost in ours) * row.epochs / epochs)
+            points = f"{100 * row.balanced_accuracy:+.1f} points of balanced accuracy, {100 * row.auroc:+.1f} of AUROC"
+            offers.append(f"distil.epochs={row.epochs} ({time}, {points})")
+    if not offers:
+        return None
     return (
-        f"forecast: a shorter student is --set {' or '.join(offers)}: what {table.network} lost on {table.data} against "
+        f"forecast: shorter is --set {' or '.join(offers)}: what {table.network} lost on {table.data} against "
         f"{table.epochs} epochs, a guide only"
     )
 
 
-def _costs(recipe: Recipe, folder: Path, planned: Sequence[Planned], progress: Progress) -> list[Cost]:
-    """What the trainings take; nothing where that is not worth measuring."""
+def _costs(recipe: Recipe, folder: Path, stages: Collection[str], progress: Progress) -> list[Cost]:
+    """What the trainings of these stages take; nothing where that is not worth measuring."""
     from edgetl.stages.common import trained
     from edgetl.training.forecast import STEPS, measured
 
+    # Only its inputs are looked at: nothing is written.
+    context = Context(recipe, folder, {"data": folder}, folder, folder, folder, progress)
+    data = trained.open_data(context, trained.open_table(context))
+    planned = [one for one in trainings(recipe, data) if one.stage in stages]
     kinds: dict[_Kind, Planned] = {}
     for one in planned:
         for kind in _kinds(one):
             kinds.setdefault(kind, one)
-    # Only its inputs are looked at: nothing is written.
-    context = Context(recipe, folder, {"data": folder}, folder, folder, folder, progress)
-    data = trained.open_data(context, trained.open_table(context))
-    steps = sum(one.count * one.settings.epochs * (len(data.train) // one.settings.batch_size) for one in planned)
+    steps = sum(one.count * one.epochs * (len(data.train) // one.settings.batch_size) for one in planned)
     if len(kinds) * STEPS > _SHARE * steps:
         return []
     paces: dict[_Kind, Pace] = {}
@@ -215,7 +239,7 @@ def _kinds(planned: Planned) -> dict[_Kind, int]:
 
 def _cost(planned: Planned, paces: Mapping[_Kind, Pace]) -> Cost:
     kinds = _kinds(planned)
-    seconds = sum(count * planned.settings.epochs * paces[kind].epoch_seconds for kind, count in kinds.items())
+    seconds = sum(count * planned.epochs * paces[kind].epoch_seconds for kind, count in kinds.items())
     return Cost(planned, seconds, min(paces[kind].steps for kind in kinds))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgetl.config.recipe import MOST_TEACHERS
+from edgetl.config.recipe import MOST_TEACHERS, Recipe
 from edgetl.stages.common.stage import Context
 
 # Each teacher has a stage of its own: one that is added to the recipe's list leaves those before it trained.
@@ -16,6 +16,20 @@ AVERAGE = "teachers"
 
 
 def networks(context: Context) -> dict[str, Path]:
-    """Folders of the networks there are, in the order of the pipeline; without pruning the student is the last one."""
-    without = {"pruned"} if context.recipe.prune is None else set()
-    return {name: folder for name, folder in context.networks.items() if folder.is_dir() and name not in without}
+    """Folders of the networks that the stage reads, in the order of the pipeline; some recipes leave some of them out."""
+    return {name: folder for name, folder in context.networks.items() if folder.is_dir()}
+
+
+# What a stage needs that reads the network that is going to ship, and which of them it leaves unread in a recipe.
+SHIPPED = ("distil/network", "prune/network")
+
+
+def not_shipped(recipe: Recipe) -> frozenset[str]:
+    """The one of `SHIPPED` that does not ship: with pruning, the unpruned student is there to be compared with alone."""
+    return frozenset(SHIPPED[:1] if recipe.prune else SHIPPED[1:])
+
+
+def shipped(context: Context) -> Path:
+    """Folder of the network that ships, for a stage that reads no other one."""
+    (folder,) = networks(context).values()
+    return folder

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgetl.config.recipe import Data, Recipe, Training
+from edgetl.config.recipe import Data, Distil, Prune, Recipe, Training
 from edgetl.data.readers import READERS
 
 if TYPE_CHECKING:
     from edgetl.runtime.preprocessing import Preprocessing
+
+_TRIAL_SHARE, _TRIAL_EPOCHS = 10, 5
+"""Of the student's epochs a trial takes one in so many, and at least so many."""
 
 
 def split_seed(recipe: Recipe) -> int:
@@ -35,10 +38,60 @@ def preprocessing_of(data: Data) -> Preprocessing:
     return Preprocessing(Resize(data.resize.mode, data.resize.kernel, data.image_size, data.image_size))
 
 
+def is_pretrained(recipe: Recipe) -> bool:
+    """Whether the student starts from weights that have seen pictures."""
+    return recipe.student.weights != "none"
+
+
+def student_epochs_by(recipe: Recipe) -> Any:
+    """What decides how long the student is trained to the end, beside the data; see `trained.student_epochs`."""
+    distil = recipe.distil
+    return distil.epochs or {"batch_size": distil.batch_size, "pretrained": is_pretrained(recipe)}
+
+
+def student_settings(distil: Distil, epochs: int | None) -> Training:
+    """The student's training to the end."""
+    return _training(distil, epochs=epochs)
+
+
+def trial_settings(distil: Distil, epochs: int | None) -> Training:
+    """The short training of each candidate, where the student's takes `epochs`; a whole one, down to a rate of 0.
+
+    Where neither is known yet, the trial's epochs are not either.
+    """
+    short = distil.trial_epochs
+    if short is None and epochs is not None:
+        short = min(epochs, max(_TRIAL_EPOCHS, epochs // _TRIAL_SHARE))
+    if short is None:
+        return _training(distil, epochs=None)
+    # A trial in which only the classifier learns says nothing; the schedule cuts a long warm-up in the same way.
+    return _training(distil, epochs=short, freeze_epochs=min(distil.freeze_epochs, short // 2))
+
+
+def pruned_settings(prune: Prune, epochs: int | None) -> Training:
+    """The pruned network's training to the end, where the student's takes `epochs`."""
+    return _training(prune, epochs=prune.epochs or epochs)
+
+
+def _training(section: Training, **changes: Any) -> Training:
+    """What every training has, without what the section says beside it: that decides nothing of this one."""
+    return Training(**{name: getattr(section, name) for name in Training.model_fields} | changes)
+
+
 def training(recipe: Recipe, section: Training) -> dict[str, Any]:
     """All that the recipe says about one training."""
     resolved = {"seed": training_seed(recipe, section), "augment": augmentation(recipe.data)}
     return section.model_dump(mode="json") | resolved
+
+
+def student(recipe: Recipe) -> dict[str, Any]:
+    """What the student is, and what it starts from."""
+    return recipe.student.model_dump(mode="json") | {"weights": weights_name(recipe.student.weights)}
+
+
+def distillation(distil: Distil) -> dict[str, Any]:
+    """How a network learns from teachers, whatever the weight of their loss."""
+    return {"loss": distil.loss, "temperature": distil.temperature}
 
 
 def cautions(label: str, section: Training, weights: str) -> list[str]:

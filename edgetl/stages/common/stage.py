@@ -5,7 +5,7 @@ Stage files import torch, converters and runtimes inside `run`: an unchanged bui
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,11 @@ def always(recipe: Recipe) -> bool:
     return True
 
 
+def all_read(recipe: Recipe) -> Container[str]:
+    """The `unread` of a stage that reads all it needs in every recipe."""
+    return ()
+
+
 def none(loaded: Loaded, store: Path) -> dict[str, Path]:
     """The `files` of a stage that reads none."""
     return {}
@@ -63,6 +68,7 @@ class Stage:
     version: raised by hand when the code computes something else from the same inputs.
     needs: what it reads of earlier stages, as STAGE/FILE or STAGE/FOLDER: only a change of that recomputes it. Stages
         that the recipe leaves out are left out here too. SOURCE is the whole data set, as its user keeps it.
+    unread: those of `needs` that it does not read in this recipe.
     settings: the slice of the recipe that it depends on, as JSON.
     tools: distributions whose version is part of the key, and with it the environment variables that change what they
         compute (`environment.VARIABLES`).
@@ -83,6 +89,12 @@ class Stage:
     files: Callable[[Loaded, Path], Mapping[str, Path]] = none
     trains: bool = False
     network: str | None = None
+    unread: Callable[[Recipe], Container[str]] = all_read
+
+    def reads(self, recipe: Recipe) -> tuple[str, ...]:
+        """Its `needs` in this recipe."""
+        unread = self.unread(recipe)
+        return tuple(need for need in self.needs if need not in unread)
 
 
 @dataclass(frozen=True)

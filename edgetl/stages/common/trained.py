@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.config.recipe import Distil, Training
+from edgetl.config.recipe import Distil, Recipe, Training
 from edgetl.data.augment import Augment
 from edgetl.data.images import open_images
 from edgetl.data.records import Split
@@ -21,7 +21,7 @@ from edgetl.models.architecture import Network
 from edgetl.models.ensemble import AveragedLogits
 from edgetl.results.training import Cut, Epoch, InitialWeights, KeptEpoch, Run, Scores
 from edgetl.stages.common.networks import TEACHERS
-from edgetl.stages.common.settings import augmentation
+from edgetl.stages.common.settings import augmentation, is_pretrained, training_seed
 from edgetl.stages.common.stage import Context
 from edgetl.tasks.classify import validation_scores
 from edgetl.training.batches import TrainingData, batch_size_for
@@ -67,6 +67,13 @@ def scheduled(settings: Settings, data: TrainingData, pretrained: bool) -> Setti
     return settings.model_copy(update={"epochs": epochs_needed(steps, pretrained)})
 
 
+def student_epochs(recipe: Recipe, data: TrainingData) -> int:
+    """How long the student is trained to the end, and with it the pruned one."""
+    epochs = scheduled(recipe.distil, data, is_pretrained(recipe)).epochs
+    assert epochs is not None
+    return epochs
+
+
 def create(seed: int, *arguments: Any, **options: Any) -> tuple[Network, InitialWeights]:
     """`backbones.create` with initial weights that depend on `seed` alone, and what it says about them."""
     with torch.random.fork_rng(devices=[]):
@@ -75,6 +82,12 @@ def create(seed: int, *arguments: Any, **options: Any) -> tuple[Network, Initial
     return network, InitialWeights(
         source=used.source, detail=used.detail, sha256=used.sha256, loaded=used.loaded, skipped=used.skipped
     )
+
+
+def create_student(recipe: Recipe, classes: int) -> tuple[Network, InitialWeights]:
+    """The recipe's student before any training: the same initial weights each time."""
+    seed, student = training_seed(recipe, recipe.distil), recipe.student
+    return create(seed, student.backbone, classes, student.weights, student.attention, student.activation)
 
 
 def save(network: nn.Module, folder: Path) -> None:

@@ -26,7 +26,7 @@ from edgetl.results.report import (
     Training,
     Untrained,
 )
-from edgetl.results.training import DistilResult, Epoch, PruneResult, TeachResult
+from edgetl.results.training import DistilResult, Epoch, PruneResult, TeachResult, TrialResult
 from edgetl.stages.common.networks import TEACHERS
 from edgetl.stages.common.tools import tool_versions
 
@@ -55,6 +55,7 @@ def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: Stag
         stand_in=loaded.stand_in,
         environment=environment(loaded.recipe.export, latency.targets),
         data=data,
+        trial=TrialResult.read(folders["trial"]).trial,
         models=tuple(
             ReportedModel(
                 **vars(model), training=_training(networks, model.name), latency=latency.rows.get(model.name, ())
@@ -73,7 +74,7 @@ def extras_of(steps: Sequence[Step], folders: Folders, report: Report) -> Extras
     from edgetl.stages.report import report_images
 
     return Extras(
-        histories=dict(_histories(_networks(steps))),
+        histories=dict(_histories(folders["trial"], _networks(steps))),
         samples=tuple(report_images.samples(folders, report)),
         predictions=tuple(report_images.predictions(folders, report)),
     )
@@ -119,13 +120,11 @@ def _networks(steps: Sequence[Step]) -> Folders:
 
 
 def _training(networks: Folders, model: str) -> Training:
-    """How a network came about: the weights it started from, what was chosen on validation, what pruning kept."""
+    """How a network came about: the weights it started from, who taught it, what pruning kept."""
     if model not in networks:
         return Untrained()  # the average of several teachers
-    folder = networks[model]
-    if model == "student":
-        return DistilResult.read(folder).training
-    training = TeachResult.read(folder).training if model in TEACHERS else PruneResult.read(folder).training
+    kinds: dict[str, type[DistilResult | PruneResult]] = {"student": DistilResult, "pruned": PruneResult}
+    training = kinds.get(model, TeachResult).read(networks[model]).training
     assert training is not None, f"{model} has a network and no training"
     return training
 
@@ -164,13 +163,15 @@ def _data_gate(data: DataSummary) -> Gate:
     return no_leaks(len(data.leaks.groups), len(data.leaks.across))
 
 
-def _histories(networks: Folders) -> Iterator[tuple[str, tuple[Epoch, ...]]]:
+def _histories(trial: Path, networks: Folders) -> Iterator[tuple[str, tuple[Epoch, ...]]]:
     """Name and epochs of each training, in the order of the pipeline."""
     for name in TEACHERS:
         if name in networks and (run := TeachResult.read(networks[name]).run):
             yield name.replace("_", " "), run.history
-    students = DistilResult.read(networks["student"])
-    for candidate, run in zip(students.training.candidates, students.runs, strict=True):
-        yield f"student, teacher's weight {candidate.weight:g}", run.history
+    tried = TrialResult.read(trial)
+    for candidate, run in zip(tried.trial.candidates, tried.runs, strict=True):
+        yield f"trial, teacher's weight {candidate.weight:g}", run.history
+    if run := DistilResult.read(networks["student"]).run:
+        yield "student", run.history
     if run := PruneResult.read(networks["pruned"]).run:
         yield "pruned student", run.history

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edgetl.stages.common.stage import Step
 
 NAME = "report"
-VERSION = 2
+VERSION = 3
 PAGE = "report.html"
 BUNDLE = "bundle"
 _COPIED = ("models/", "golden/")

@@ -1,0 +1,160 @@
+"""Trial: find out in short trainings how much of the teacher the student should take.
+
+One student is trained for each candidate weight of the teacher's loss, all from the same initial weights and the same
+seed. Weight 0 is training on labels alone: with it among the candidates a teacher is only used where it helps. Each of
+these trainings is a whole one, with its own warm-up and cosine, but so short that it only sees how things begin.
+
+The chosen one's network is what pruning starts from.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgetl.config.loading import Loaded
+from edgetl.config.recipe import Recipe
+from edgetl.console.progress import Part
+from edgetl.stages.common import settings as slices
+from edgetl.stages.common.files import student_weights
+from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS
+from edgetl.stages.common.networks import TEACHER_NETWORKS
+from edgetl.stages.common.stage import Context, Stage
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgetl.evidence.model_selection import Standing
+    from edgetl.results.training import Candidate
+    from edgetl.training.loop import Fit
+
+
+def _candidate_weights(recipe: Recipe) -> tuple[list[float], list[str]]:
+    """The weights to try, smallest first, and what a person should know about them."""
+    weights = sorted(set(recipe.distil.weights))
+    if recipe.teacher is not None or weights == [0.0]:
+        return weights, []
+    return [0.0], ["student: the recipe has no teacher, so it is trained on labels alone (distil.weights is not used)"]
+
+
+def _is_tried(recipe: Recipe) -> bool:
+    """Whether there is something to choose, or to prune."""
+    return len(_candidate_weights(recipe)[0]) > 1 or recipe.prune is not None
+
+
+def _files(loaded: Loaded, store: Path) -> dict[str, Path]:
+    return student_weights(loaded, store) if _is_tried(loaded.recipe) else {}
+
+
+def _settings(recipe: Recipe) -> Any:
+    weights, _ = _candidate_weights(recipe)
+    if not _is_tried(recipe):
+        return {"student": None, "distil": None, "weights": weights}
+    short = slices.trial_settings(recipe.distil, recipe.distil.epochs)
+    training = slices.training(recipe, short)
+    training["trial_epochs"] = training.pop("epochs")
+    how = {**training, "weights": weights, **slices.distillation(recipe.distil)}
+    return {"student": slices.student(recipe), "distil": how}
+
+
+def _run(context: Context) -> None:
+    """Write the chosen trial's `network/`, `choice.json` (its weight), and `training.json` with every candidate.
+
+    With one candidate and no pruning nothing is trained, and there is no network.
+    """
+    from edgetl.results.training import Choice, Trial, TrialResult
+
+    weights, notes = _candidate_weights(context.recipe)
+    for note in notes:
+        context.progress.warn(f"warning: {note}")
+    if _is_tried(context.recipe):
+        _try(context, weights, notes)
+        return
+    Choice(weights[0]).write(context.folder)
+    trial = Trial(weights[0], rule=None, epochs=0, weights=None, notes=tuple(notes), candidates=(), seconds=0.0)
+    TrialResult(trial, runs=()).write(context.folder)
+
+
+def _try(context: Context, weights: Sequence[float], notes: Sequence[str]) -> None:
+    from edgetl.evidence.model_selection import RULE, choose
+    from edgetl.results.training import Choice, Trial, TrialResult
+    from edgetl.stages.common import trained
+    from edgetl.training.loop import fit
+
+    recipe = context.recipe
+    table = trained.open_table(context)
+    data = trained.open_data(context, table)
+    seed = slices.training_seed(recipe, recipe.distil)
+    initial, used = trained.create_student(recipe, len(table.classes))
+    teacher = trained.load_teachers(context)
+    settings = slices.trial_settings(recipe.distil, trained.student_epochs(recipe, data))
+    cautions = slices.cautions("trial", settings, recipe.student.weights)
+    for caution in cautions:
+        context.progress.warn(f"warning: {caution}")
+
+    def trained_with(index: int, weight: float, network: nn.Module) -> Fit:
+        return fit(
+            network,
+            data,
+            settings,
+            distillation=trained.distillation(recipe.distil, teacher, weight),
+            seed=seed,
+            checkpoints=context.scratch / f"weight-{weight!r}",
+            progress=Part(context.progress, index, len(weights)),
+            label=f"trial with teacher's weight {weight:g}",
+        )
+
+    networks = [copy.deepcopy(initial) for _ in weights]
+    fits = [trained_with(index, *pair) for index, pair in enumerate(zip(weights, networks, strict=True))]
+    logits = [trained.validation_logits(network, data) for network in networks]
+    chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), seed)
+    context.progress.say(f"trial: the teacher's weight is {weights[chosen]:g}, of {', '.join(map(str, weights))}")
+    for index, (weight, standing) in enumerate(zip(weights, standings, strict=True)):
+        context.progress.event("candidate", weight=weight, chosen=index == chosen, **asdict(standing))
+    trained.save(networks[chosen], context.folder)
+    Choice(weights[chosen]).write(context.folder)
+    trial = Trial(
+        chosen_weight=weights[chosen],
+        rule=RULE,
+        epochs=fits[0].planned,
+        weights=used,
+        notes=(*notes, *cautions),
+        candidates=_candidates(weights, chosen, standings, fits),
+        seconds=sum(each.seconds for each in fits),
+    )
+    TrialResult(trial, runs=tuple(map(trained.run_of, fits))).write(context.folder)
+
+
+def _candidates(
+    weights: Sequence[float], chosen: int, standings: Sequence[Standing], fits: Sequence[Fit]
+) -> tuple[Candidate, ...]:
+    """How every candidate went and stands."""
+    from edgetl.results.training import Candidate, Scores
+
+    return tuple(
+        Candidate(
+            weight=weight,
+            chosen=index == chosen,
+            score=standing.score,
+            behind=standing.behind,
+            standard_error=standing.standard_error,
+            allowed=standing.allowed,
+            validation=Scores(**fit.scores),
+        )
+        for index, (weight, standing, fit) in enumerate(zip(weights, standings, fits, strict=True))
+    )
+
+
+STAGE = Stage(
+    name="trial",
+    version=1,
+    needs=(*TRAINING_DATA, *TEACHER_NETWORKS),
+    settings=_settings,
+    tools=TRAINING_TOOLS,
+    run=_run,
+    files=_files,
+    trains=True,
+)
