@@ -6,7 +6,7 @@ import math
 
 _LONGEST_WARMUP = 0.5
 
-_FROM_RANDOM = (4700, 20, 300)
+_FROM_RANDOM = (4600, 20, 300)
 _FROM_PRETRAINED = (1150, 5, 100)
 """Optimizer steps that a network needs, and the fewest and the most epochs that are made of them."""
 
@@ -18,7 +18,7 @@ _MULTIPLES = (32, 8, 1)
 def epochs_needed(steps_per_epoch: int, pretrained: bool) -> int:
     """Epochs that a network needs to come to its level, by the number of optimizer steps.
 
-    4,700 steps from random weights are 100 epochs of HAM10000's 5,963 training images in batches of 128, 1,150 from
+    4,600 steps from random weights are 100 epochs of HAM10000's 5,963 training images in batches of 128, 1,150 from
     pretrained ones are 25: what the benchmarks' ladder of training lengths rests on (docs/results.md). A small data set has
     few steps in an epoch and gets more epochs, but not without end: it sees the same images again. A large one gets fewer.
 
