@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.markdown import interval, made_by, table
+from benchmarks.markdown import made_by, table
 from benchmarks.pooled import draws, spread
 from benchmarks.provenance import provenance
 from edgetl.backends import converter
@@ -168,7 +168,53 @@ def pooled(
 
 def render(result: Mapping[str, Any]) -> str:
     """The section of docs/results.md."""
-    raise NotImplementedError
+    rows, mean = result["rows"], result["mean"]["both"]
+    networks = list(dict.fromkeys(row["network"] for row in rows))
+    loss, auroc = mean["balanced_accuracy"], mean["auroc"]
+    shown = []
+    for row in rows:
+        splits = [_points(row[split]["balanced_accuracy"]) for split in (*_SPLITS, "both")]
+        fp32, agreement = row["both"]["balanced_accuracy_fp32"], row["both"]["top1_agreement"]
+        shown.append(
+            [row["network"], row["backend"], f"{fp32:.3f}", *splits, _points(row["both"]["auroc"]), f"{agreement:.1%}"]
+        )
+    for backend, means in mean["of_backend"].items():
+        shown.append(["mean", backend, "", *_across(result, backend), _points(means["auroc"]), ""])
+    everywhere = [_points(result["mean"][split]["balanced_accuracy"]) for split in (*_SPLITS, "both")]
+    shown.append(["mean", "all", "", *everywhere, _points(auroc), f"{mean['top1_agreement']:.1%}"])
+    head = ["network", "runtime", "fp32, pooled", "validation", "test", "pooled", "AUROC, pooled", "top-1 agreement, pooled"]
+    words = "; ".join(f"{name}: {NETWORKS[name]}" for name in networks)
+    return "\n".join(
+        [
+            "## What int8 costs, over several networks\n",
+            made_by(result),
+            f"{len(networks)} networks of the section before ({words}), written as fp32 and as post-training int8 by the converters "
+            f"that a build calls, {result['calibration_images']} training images for the ranges, each file in its own runtime. "
+            f"{mean['images']:,} validation and test images of {mean['groups']:,} lesions, none of which chose anything. Points of "
+            "balanced accuracy, int8 minus fp32 of the same runtime; the interval of a mean draws the same lesions for all "
+            "networks and runtimes, and is about these networks.\n",
+            table(head, shown),
+            f"The pooled loss is {_points(loss)} points of balanced accuracy and {_points(auroc)} of AUROC. The bar of "
+            f"{100 * _BAR:+.1f} is {_met(loss, _BAR)}; the {100 * _GOAL:+.1f} that we want is {_met(loss, _GOAL)}.\n",
+        ]
+    )
+
+
+def _across(result: Mapping[str, Any], backend: str) -> list[str]:
+    return [
+        _points(result["mean"][split]["of_backend"][backend]["balanced_accuracy"]) for split in (*_SPLITS, "both")
+    ]
+
+
+def _points(metric: Mapping[str, float]) -> str:
+    return f"{100 * metric['value']:+.2f} [{100 * metric['low']:+.2f}, {100 * metric['high']:+.2f}]"
+
+
+def _met(loss: Mapping[str, float], bar: float) -> str:
+    """Whether the value reaches a bar, and whether its interval does."""
+    if loss["value"] < bar:
+        return "missed" if loss["high"] < bar else "missed by the value, not by its whole interval"
+    return "held by its whole interval" if loss["low"] >= bar else "held by the value, not by its whole interval"
 
 
 if __name__ == "__main__":
