@@ -2,10 +2,10 @@
 
     python -m benchmarks.int8_pooled NETWORKS DATA WORK [NAME ...]
 
-NETWORKS holds a folder of `edgetl.models.spec` for each network, DATA is the result of a build's data stage, and WORK gets what
-each network's files said, a network at a time, so that a stop loses one of them. Files are written by the converters that a build
-calls, calibrated on the training images that it takes, and each runs in its own runtime with one thread. Temperature stays 1:
-it does not change which class is the most probable.
+NETWORKS holds a folder of `edgetl.models.spec` for each network, DATA is the result of a build's data stage, and WORK gets
+what each network's files said, a network at a time, so that a stop loses one of them. Files are written by the converters that
+a build calls, calibrated on the training images that it takes, and each runs in its own runtime with one thread. Temperature
+stays 1: it does not change which class is the most probable.
 
 One network's loss on one test set is within its noise, so the bar is set on the mean over networks and runtimes.
 """
@@ -134,7 +134,7 @@ def pooled(
     backends = sorted({key.partition("-")[0] for outputs in found.values() for key in outputs})
     cells = [(network, backend) for network in found for backend in backends]
     rows: list[dict[str, Any]] = [{"network": network, "backend": backend} for network, backend in cells]
-    means = {}
+    means: dict[str, Any] = {}
     for name, splits in (*((split, (split,)) for split in _SPLITS), ("both", _SPLITS)):
         truth = np.concatenate([labels[split] for split in splits])
         lesions = [group for split in splits for group in groups[split]]
@@ -182,28 +182,35 @@ def render(result: Mapping[str, Any]) -> str:
         shown.append(["mean", backend, "", *_across(result, backend), _points(means["auroc"]), ""])
     everywhere = [_points(result["mean"][split]["balanced_accuracy"]) for split in (*_SPLITS, "both")]
     shown.append(["mean", "all", "", *everywhere, _points(auroc), f"{mean['top1_agreement']:.1%}"])
-    head = ["network", "runtime", "fp32, pooled", "validation", "test", "pooled", "AUROC, pooled", "top-1 agreement, pooled"]
+    head = [
+        "network",
+        "runtime",
+        "fp32, pooled",
+        "validation",
+        "test",
+        "pooled",
+        "AUROC, pooled",
+        "top-1 agreement, pooled",
+    ]
     words = "; ".join(f"{name}: {NETWORKS[name]}" for name in networks)
     return "\n".join(
         [
             "## What int8 costs, over several networks\n",
             made_by(result),
-            f"{len(networks)} networks of the section before ({words}), written as fp32 and as post-training int8 by the converters "
-            f"that a build calls, {result['calibration_images']} training images for the ranges, each file in its own runtime. "
-            f"{mean['images']:,} validation and test images of {mean['groups']:,} lesions, none of which chose anything. Points of "
-            "balanced accuracy, int8 minus fp32 of the same runtime; the interval of a mean draws the same lesions for all "
-            "networks and runtimes, and is about these networks.\n",
+            f"{len(networks)} networks of the section before ({words}), written as fp32 and as post-training int8 by the "
+            f"converters that a build calls, {result['calibration_images']} training images for the ranges, each file in its own "
+            f"runtime. {mean['images']:,} validation and test images of {mean['groups']:,} lesions, none of which chose "
+            "anything. Points of balanced accuracy, int8 minus fp32 of the same runtime; the interval of a mean draws the same "
+            "lesions for all networks and runtimes, and is about these networks.\n",
             table(head, shown),
-            f"The pooled loss is {_points(loss)} points of balanced accuracy and {_points(auroc)} of AUROC. The bar of "
+            f"The mean difference on the pooled images is {_points(loss)} points of balanced accuracy and {_points(auroc)} of AUROC. The bar of "
             f"{100 * _BAR:+.1f} is {_met(loss, _BAR)}; the {100 * _GOAL:+.1f} that we want is {_met(loss, _GOAL)}.\n",
         ]
     )
 
 
 def _across(result: Mapping[str, Any], backend: str) -> list[str]:
-    return [
-        _points(result["mean"][split]["of_backend"][backend]["balanced_accuracy"]) for split in (*_SPLITS, "both")
-    ]
+    return [_points(result["mean"][split]["of_backend"][backend]["balanced_accuracy"]) for split in (*_SPLITS, "both")]
 
 
 def _points(metric: Mapping[str, float]) -> str:

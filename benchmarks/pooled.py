@@ -21,7 +21,11 @@ Draws = NDArray[np.float64]
 
 
 def draws(
-    probabilities: ArrayLike, labels: ArrayLike, groups: Sequence[str], classes: Sequence[str], resamples: int = RESAMPLES
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    groups: Sequence[str],
+    classes: Sequence[str],
+    resamples: int = RESAMPLES,
 ) -> Mapping[str, Draws]:
     """Every metric of `edgetl.evidence.metrics.classify_metrics` but those at an operating point."""
     truth = np.asarray(labels)

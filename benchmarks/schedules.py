@@ -2,9 +2,9 @@
 
     python -m benchmarks.schedules CELLS SPLIT
 
-CELLS is the output of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT its `split.json`. The last step of each training is
-judged: no epoch and no candidate was chosen, on validation as little as on test, so both are unseen images and their pool
-is the narrower ruler. Also writes `edgetl/training/ladder.json`, which the forecast of a build quotes.
+CELLS is the output of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT its `split.json`. The last step of each
+training is judged: no epoch and no candidate was chosen, on validation as little as on test, so both are unseen images and
+their pool is the narrower ruler. Also writes `edgetl/training/ladder.json`, which the forecast of a build quotes.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def main() -> None:
 def judged(logits: Path, split: Mapping[str, Any], cells: Mapping[str, Mapping[str, Any]]) -> Document:
     """Scores of each cell and paired differences, on validation, on test, and on both together."""
     classes = split["classes"]
-    scores: dict[str, Document] = {name: {"epochs": cell["epochs"], "seed": cell["seed"]} for name, cell in cells.items()}
+    scores: dict[str, Document] = {
+        name: {"epochs": cell["epochs"], "seed": cell["seed"]} for name, cell in cells.items()
+    }
     pairs: list[Document] = [
         {"candidate": ours, "reference": theirs} for ours, theirs in PAIRS if ours in cells and theirs in cells
     ]
@@ -165,10 +167,10 @@ def render(result: Mapping[str, Any]) -> str:
         [
             "## Trained to the end\n",
             made_by(result),
-            f"HAM10000 by lesion at 128 px, {result['train_images']:,} training images, batches of 128. {len(cells)} trainings ended "
-            f"side by side on one {result['card']} in {result['seconds']:.0f} s ({rate:,.0f} images/s together, PyTorch "
-            f"{result['torch']}). The loop is the benchmark's own, not edgetl's: bf16, and an augmentation on the device that is "
-            "close to the recipe's but not the same. One seed a row unless it says otherwise, so an interval, which is over "
+            f"HAM10000 by lesion at 128 px, {result['train_images']:,} training images, batches of 128. {len(cells)} trainings "
+            f"ended side by side on one {result['card']} in {result['seconds']:.0f} s ({rate:,.0f} images/s, with those that did "
+            f"not end; PyTorch {result['torch']}). The loop is the benchmark's own, not edgetl's: bf16, and an augmentation on "
+            "the device that is close to the recipe's but not the same. One seed a row unless it says otherwise, so an interval, which is over "
             "lesions alone, does not hold what another seed would change. The averaged weights after the last step are "
             "judged; no epoch or candidate was chosen, so validation and test are both unseen, and are pooled where it says so "
             f"({both['images']:,} images of {both['groups']:,} lesions).\n",
@@ -181,8 +183,8 @@ def render(result: Mapping[str, Any]) -> str:
             "Paired on the same images, candidate minus reference; the mean is that of balanced accuracy and AUROC:\n",
             _pairs(pairs),
             _says(pairs),
-            "Not finished in the time: DIST on the trunk at 100 epochs, pruning to 60 % early, pruning after the whole training, "
-            "mixup in the student, and second seeds of all but the main row.\n",
+            "Not finished in the time: DIST on the trunk at 100 epochs, pruning to 60 % early, pruning after the whole "
+            "training, mixup in the student, and second seeds of the trunks, of small0, early40_0, accurate1 and accurate3.\n",
         ]
     )
 
@@ -206,7 +208,16 @@ def _scores(cells: Mapping[str, Any]) -> str:
             shown = [interval(cell["both"][metric]) for metric in _SHOWN]
             test = [f"{cell['test'][metric]['value']:.3f}" for metric in _SHOWN]
             rows.append([name, words, str(cell["epochs"]), str(cell["seed"]), *shown, " / ".join(test)])
-    head = ["", "", "epochs", "seed", "balanced accuracy, pooled", "AUROC, pooled", "melanoma AUROC, pooled", "test alone"]
+    head = [
+        "",
+        "",
+        "epochs",
+        "seed",
+        "balanced accuracy, pooled",
+        "AUROC, pooled",
+        "melanoma AUROC, pooled",
+        "test alone",
+    ]
     return table(head, rows)
 
 
@@ -229,7 +240,10 @@ _METRIC_WORDS = {"balanced_accuracy": "balanced accuracy", "auroc": "AUROC"}
 _POOL_WORDS = {"both": "the pooled images", "test": "test alone"}
 _QUESTIONS = {
     ("main1", "main0"): "Another seed of the same training, a measure for every other difference of single trainings",
-    ("main0", "strong_100"): "A teacher against none at 100 epochs (a cosine against a trunk's branch, so not the teacher alone)",
+    (
+        "main0",
+        "strong_100",
+    ): "A teacher against none at 100 epochs (a cosine against a trunk's branch, so not the teacher alone)",
     ("distilled_60", "strong_60"): "A teacher against none at 60 epochs of the trunk",
     ("strong_15", "mild_15"): "Strong against standard augmentation at 15 epochs",
     ("strong_100", "mild_100"): "Strong against standard augmentation at 100 epochs",
@@ -248,15 +262,16 @@ def _says(pairs: Sequence[Mapping[str, Any]]) -> str:
     if pruned := found.get(("early40_0", "main0")):
         words = " and ".join(f"{_against_bar(pruned[pool][_MEAN])} on {name}" for pool, name in _POOL_WORDS.items())
         lines.append(
-            "- Pruned to 40 % of the MACs after ten epochs, then trained to the end: of the mean of balanced accuracy and AUROC "
-            f"it loses {words} (the bar is {100 * _BAR:+.1f})."
+            "- Pruned to 40 % of the MACs after ten epochs, then trained to the end: in the mean of balanced accuracy and "
+            f"AUROC, where the bar is {100 * _BAR:+.1f} points, {words}."
         )
     return "On the pooled images:\n\n" + "\n".join(lines) + "\n"
 
 
 def _line(words: str, pair: Mapping[str, Any]) -> str:
     said = " and ".join(
-        f"{pair[metric]['verdict']} in {name} ({_points(pair[metric])} points)" for metric, name in _METRIC_WORDS.items()
+        f"{pair[metric]['verdict']} in {name} ({_points(pair[metric])} points)"
+        for metric, name in _METRIC_WORDS.items()
     )
     return f"- {words}: {said}."
 

@@ -31,6 +31,9 @@ within a round, with the smallest and the largest one.
 # The benchmarks of the page in its order; each module renders its own section.
 SECTIONS = (
     "skin_mobile",
+    "schedules",
+    "int8_pooled",
+    "step_pace",
     "distillation_baseline",
     "training_overhead",
     "shared_machine",

@@ -2,17 +2,14 @@
 
     python -m benchmarks.gpu_study DATA OUT --minutes 9
 
-Every cell ends as logits of validation and test in OUT/logits.npz and a line in OUT/cells.json; OUT/networks-*.tar holds some of
-the networks, in half precision.
+Every cell ends as logits of validation and test in OUT/logits.npz and a line in OUT/cells.json; OUT/networks-*.tar holds some
+of the networks, in half precision.
 """
 
 from __future__ import annotations
 
-import faulthandler
-
-faulthandler.dump_traceback_later(70)
-
 import argparse
+import faulthandler
 import json
 import time
 import traceback
@@ -28,6 +25,7 @@ from edgetl.models import torchvision_shim
 
 def main() -> None:
     """Run the study."""
+    faulthandler.dump_traceback_later(70)  # where it stands, should it hang
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
@@ -74,7 +72,7 @@ def _run(bank: Bank, programs: Mapping[str, Program], lanes: int, end: float) ->
                 continue
             except StopIteration:
                 print(f"{time.monotonic() - began:.0f} s: {name} done", flush=True)
-            except Exception:
+            except Exception:  # noqa: BLE001 - one cell must not end the others
                 bank.failed.add(name)
                 print(f"{name} failed\n{traceback.format_exc()}", flush=True)
             del driven[name]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -15,6 +16,8 @@ import torch
 from benchmarks.gpu_study.lane import Arrays
 
 _SPLITS = ("train", "val", "test")
+_Job = tuple[str, int]
+"""A picture's file, and the side it is decoded to."""
 
 
 def read(folder: Path, size: int, device: torch.device, workers: int, most: int | None = None) -> Arrays:
@@ -36,19 +39,21 @@ def _arrays(
     device: torch.device,
 ) -> Arrays:
     ends = np.cumsum([0, *counts])
-    rows = [torch.arange(start, end, device=device) for start, end in zip(ends[:-1], ends[1:], strict=True)]
+    train, val, test = [torch.arange(start, end, device=device) for start, end in itertools.pairwise(ends.tolist())]
     moved = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-    return Arrays(*moved, *rows, classes)
+    return Arrays(*moved, train, val, test, classes)
 
 
-def _mapped(function, jobs, workers):  # type: ignore[no-untyped-def]
+def _mapped(
+    function: Callable[[_Job], npt.NDArray[np.uint8]], jobs: Sequence[_Job], workers: int
+) -> list[npt.NDArray[np.uint8]]:
     if workers < 2:
         return [function(job) for job in jobs]
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
         return list(pool.map(function, jobs, chunksize=64))
 
 
-def _decoded(job: tuple[str, int]) -> npt.NDArray[np.uint8]:
+def _decoded(job: _Job) -> npt.NDArray[np.uint8]:
     from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
 
     path, size = job

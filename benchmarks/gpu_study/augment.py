@@ -21,7 +21,7 @@ _FROM_YIQ = torch.linalg.inv(_TO_YIQ)
 
 @dataclass(frozen=True)
 class Strength:
-    """side: smallest and largest side of what is seen, in sides of the picture; shift: in sides; the rest as in albumentations."""
+    """side: smallest and largest of what is seen, in sides of the picture; shift: in sides; the rest as in albumentations."""
 
     side: tuple[float, float]
     shift: float

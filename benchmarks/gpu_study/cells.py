@@ -9,7 +9,7 @@ import math
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from benchmarks.gpu_study.augment import STANDARD
-from benchmarks.gpu_study.lane import Arrays, Lane, Settings, with_teachers
+from benchmarks.gpu_study.lane import Arrays, Lane, Settings, laid_out, with_teachers
 from edgetl.models import backbones, prune, spec
 from edgetl.training.schedules import warmup_cosine
 
@@ -82,7 +82,7 @@ class Bank:
     def save(self) -> None:
         """Write what is there."""
         self.out.mkdir(parents=True, exist_ok=True)
-        arrays = {name: logits.float().cpu().numpy() for name, logits in self.logits.items()}
+        arrays: dict[str, Any] = {name: logits.float().cpu().numpy() for name, logits in self.logits.items()}
         for split in ("val", "test"):
             arrays[f"labels_{split}"] = self.ham.labels[getattr(self.ham, split)].cpu().numpy()
         np.savez_compressed(self.out / "logits.npz", **arrays)
@@ -94,7 +94,7 @@ class Bank:
         archive = None
         for name in self.kept:
             with tempfile.TemporaryDirectory() as folder:
-                network = copy.deepcopy(self.networks[name]).to("cpu", memory_format=torch.contiguous_format)
+                network = _plain(self.networks[name])
                 spec.save(network, Path(folder))
                 _halve(Path(folder))
                 size = sum(file.stat().st_size for file in Path(folder).iterdir())
@@ -102,7 +102,9 @@ class Bank:
                     if archive is not None:
                         archive.close()
                     number, room = number + 1, _TAR_BYTES
-                    archive = tarfile.open(self.out / f"networks-{number}.tar", "w")
+                    archive = tarfile.open(  # noqa: SIM115 - open until it is full
+                        self.out / f"networks-{number}.tar", "w"
+                    )
                 archive.add(folder, name)
                 room -= size + 4096
         if archive is not None:
@@ -112,6 +114,10 @@ class Bank:
         card = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
         about = {"card": card, "torch": torch.__version__, "seconds": self.seconds, "images": self.images}
         return {**about, "cells": self.cells, "failed": sorted(self.failed)}
+
+
+def _plain(network: nn.Module) -> nn.Module:
+    return laid_out(copy.deepcopy(network), torch.device("cpu"), torch.contiguous_format)
 
 
 def _halve(folder: Path) -> None:
@@ -124,6 +130,15 @@ def _halve(folder: Path) -> None:
 
 def _cosine(lane: Lane, epochs: int) -> Callable[[int], float]:
     return lambda step: warmup_cosine(step, epochs * lane.steps, lane.steps)
+
+
+def _constant(lane: Lane, done: int) -> Callable[[int], float]:
+    """After the warm-up of one epoch; `done` epochs are over."""
+    return lambda step: min(1.0, (done * lane.steps + step + 1) / lane.steps)
+
+
+def _cooldown(lane: Lane, epochs: int) -> Callable[[int], float]:
+    return lambda step: 1 - math.sqrt(step / (epochs * lane.steps))
 
 
 def _student(
@@ -154,13 +169,11 @@ def ladder(bank: Bank, name: str, settings: Settings, taught: bool) -> Iterator[
     for length in _LADDER:
         length = bank.epochs(length)
         cooldown = max(1, round(length * _COOLDOWN))
-        start = done * lane.steps
         more = max(0, length - cooldown - done)
-        yield from bank.train(lane, more, lambda step, start=start: min(1.0, (start + step + 1) / lane.steps))
+        yield from bank.train(lane, more, _constant(lane, done))
         done += more
         state, epoch, updates = lane.state(), lane.epoch, lane.updates
-        steps = cooldown * lane.steps
-        yield from bank.train(lane, cooldown, lambda step, steps=steps: 1 - math.sqrt(step / steps))
+        yield from bank.train(lane, cooldown, _cooldown(lane, cooldown))
         bank.record(f"{name}_{length}", lane)
         with lane._on_stream():
             lane.restore(state)
@@ -172,7 +185,7 @@ def student(
     keep: bool = False, epochs: int = _FULL, lite: bool = False,
 ) -> Iterator[bool | None]:  # fmt: skip
     yield from bank.wait(*teachers)
-    base = replace(STUDENT, **({"learning_rate": 7e-4, "weight_decay": 0.02} if lite else {}))
+    base = replace(STUDENT, learning_rate=7e-4, weight_decay=0.02) if lite else STUDENT
     settings = with_teachers(base, [bank.networks[each] for each in teachers], **({"weight": 1.0} | changes))
     lane = Lane(_lite0(seed + 10) if lite else _student(seed), bank.ham, settings, seed)
     epochs = bank.epochs(epochs)
@@ -188,9 +201,9 @@ def _pruned(folder: str, share: float, size: int) -> None:
     spec.save(network, out)
 
 
-def _prune(bank: Bank, network: nn.Module, share: float) -> Iterator[bool | None]:
+def _prune(bank: Bank, network: nn.Module, share: float) -> Generator[bool | None, None, nn.Module]:
     folder = tempfile.mkdtemp()
-    spec.save(copy.deepcopy(network).to("cpu", memory_format=torch.contiguous_format), Path(folder))
+    spec.save(_plain(network), Path(folder))
     future: Future[None] = bank.pool.submit(_pruned, folder, share, 128)
     while not future.done():
         yield None

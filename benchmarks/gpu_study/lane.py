@@ -42,8 +42,10 @@ class Arrays:
 
     def to(self, device: torch.device) -> Arrays:
         """The same on another device."""
-        moved = (tensor.to(device) for tensor in (self.images, self.labels, self.train, self.val, self.test))
-        return Arrays(*moved, self.classes)
+        images, labels, train, val, test = (
+            tensor.to(device) for tensor in (self.images, self.labels, self.train, self.val, self.test)
+        )
+        return Arrays(images, labels, train, val, test, self.classes)
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ class Lane:
         self.data, self.settings, self.seed = data, settings, seed
         self.device = data.images.device
         self.cuda = self.device.type == "cuda"
-        self.stream = torch.cuda.Stream() if self.cuda else None
-        self.network = network.to(self.device, memory_format=torch.channels_last).train()
+        self.stream = torch.cuda.Stream() if self.cuda else None  # type: ignore[no-untyped-call]
+        self.network = laid_out(network, self.device, torch.channels_last).train()
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         groups = parameter_groups(self.network, settings)  # type: ignore[arg-type]
         for group in groups:
@@ -95,9 +97,8 @@ class Lane:
         self.places = torch.zeros(count, 2, 3, device=device)
         self.colours = torch.zeros(count, 3, 4, device=device)
         self.blend, self.rate, self.decay = (torch.zeros(self.steps, device=device) for _ in range(3))
-        self.index = torch.zeros(
-            1, dtype=torch.int64, device=device
-        )  # of one place: a scalar would be read back to index
+        # Of one place: a scalar would be read back to index.
+        self.index = torch.zeros(1, dtype=torch.int64, device=device)
         self.within = torch.arange(self.settings.batch, device=device)
         self.label_loss = torch.zeros((), device=device)
 
@@ -129,15 +130,15 @@ class Lane:
                 targets = torch.stack([teacher(images).float() for teacher in settings.teachers]).mean(0)
             distil = DISTIL_LOSSES[settings.loss].function()
             loss = loss + settings.weight * distil(logits, targets, settings.temperature)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         parameters = list(self.network.parameters())
         nn.utils.clip_grad_norm_(parameters, _CLIP_NORM, foreach=True)
         rate, decay = (table.index_select(0, index).reshape(()) for table in (self.rate, self.decay))
         for group in self.optimizer.param_groups:
             group["lr"].copy_(rate * group.get("lr_scale", 1.0))
         self.optimizer.step()
-        torch._foreach_zero_([parameter.grad for parameter in parameters])
-        averaged = list(self.average.parameters())
+        torch._foreach_zero_([parameter.grad for parameter in parameters if parameter.grad is not None])
+        averaged: list[Tensor] = list(self.average.parameters())
         towards = torch._foreach_sub([p.detach() for p in parameters], averaged)
         torch._foreach_mul_(towards, 1 - decay)
         torch._foreach_add_(averaged, towards)
@@ -212,7 +213,7 @@ class Lane:
         if not self.cuda:
             yield True
             return
-        event = torch.cuda.Event()
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
         event.record(self.stream)
         self._events.append(event)
         while len(self._events) > _AHEAD and not self._events[0].query():
@@ -257,7 +258,7 @@ class Lane:
             with torch.inference_mode():
                 for norm in norms:
                     norm.train()
-                for number, some in enumerate(rows.split(self.settings.batch)):
+                for number, some in enumerate(torch.split(rows, self.settings.batch)):
                     for norm in norms:
                         norm.momentum = 1 / (number + 1)  # a plain average, without reading a counter back
                     network(augment.plain(self.data.images[some]))
@@ -268,7 +269,15 @@ class Lane:
     def logits(self, network: nn.Module, rows: Tensor) -> Tensor:
         """float32 [len(rows), C], on the device."""
         with self._on_stream(), torch.inference_mode():
-            return torch.cat([network(augment.plain(self.data.images[some])) for some in rows.split(512)]).float()
+            return torch.cat(
+                [network(augment.plain(self.data.images[some])) for some in torch.split(rows, 512)]
+            ).float()
+
+
+def laid_out(network: nn.Module, device: torch.device, memory_format: torch.memory_format) -> nn.Module:
+    """The network itself, moved; torch's stubs do not know that a module takes a memory format."""
+    moved: nn.Module = network.to(device, memory_format=memory_format)  # type: ignore[call-overload]
+    return moved
 
 
 def with_teachers(settings: Settings, teachers: list[nn.Module], **changes: Any) -> Settings:
