@@ -198,13 +198,14 @@ def render(result: Mapping[str, Any]) -> str:
             "## What int8 costs, over several networks\n",
             made_by(result),
             f"{len(networks)} networks of the section before ({words}), written as fp32 and as post-training int8 by the "
-            f"converters that a build calls, {result['calibration_images']} training images for the ranges, each file in its own "
-            f"runtime. {mean['images']:,} validation and test images of {mean['groups']:,} lesions, none of which chose "
+            f"converters that a build calls, {result['calibration_images']} training images for the ranges, each file in its "
+            f"own runtime. {mean['images']:,} validation and test images of {mean['groups']:,} lesions, none of which chose "
             "anything. Points of balanced accuracy, int8 minus fp32 of the same runtime; the interval of a mean draws the same "
             "lesions for all networks and runtimes, and is about these networks.\n",
             table(head, shown),
-            f"The mean difference on the pooled images is {_points(loss)} points of balanced accuracy and {_points(auroc)} of AUROC. The bar of "
-            f"{100 * _BAR:+.1f} is {_met(loss, _BAR)}; the {100 * _GOAL:+.1f} that we want is {_met(loss, _GOAL)}.\n",
+            f"The mean difference on the pooled images is {_points(loss)} points of balanced accuracy and {_points(auroc)} of "
+            f"AUROC. The bar of {100 * _BAR:+.1f} is {_met(loss, _BAR)}; the {100 * _GOAL:+.1f} that we want is "
+            f"{_met(loss, _GOAL)}.\n",
         ]
     )
 

@@ -168,11 +168,11 @@ def render(result: Mapping[str, Any]) -> str:
             "## Trained to the end\n",
             made_by(result),
             f"HAM10000 by lesion at 128 px, {result['train_images']:,} training images, batches of 128. {len(cells)} trainings "
-            f"ended side by side on one {result['card']} in {result['seconds']:.0f} s ({rate:,.0f} images/s, with those that did "
-            f"not end; PyTorch {result['torch']}). The loop is the benchmark's own, not edgetl's: bf16, and an augmentation on "
-            "the device that is close to the recipe's but not the same. One seed a row unless it says otherwise, so an interval, which is over "
-            "lesions alone, does not hold what another seed would change. The averaged weights after the last step are "
-            "judged; no epoch or candidate was chosen, so validation and test are both unseen, and are pooled where it says so "
+            f"ended side by side on one {result['card']} in {result['seconds']:.0f} s ({rate:,.0f} images/s, with those that "
+            f"did not end; PyTorch {result['torch']}). The loop is the benchmark's own, not edgetl's: bf16, and an "
+            "augmentation on the device that is close to the recipe's but not the same. One seed a row: an interval is over lesions alone "
+            "and does not hold what another seed would change. The averaged weights after the last step are judged; no "
+            "epoch or candidate was chosen, so validation and test are both unseen, and are pooled where it says so "
             f"({both['images']:,} images of {both['groups']:,} lesions).\n",
             "MobileNetV3-L with coordinate attention from random weights, by epochs. Each column is one trunk at a constant "
             "rate from which the lengths branch off with a cooldown (a fifth of the epochs, 1 - sqrt): not the cosine of the "
