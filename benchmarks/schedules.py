@@ -170,7 +170,8 @@ def render(result: Mapping[str, Any]) -> str:
             f"HAM10000 by lesion at 128 px, {result['train_images']:,} training images, batches of 128. {len(cells)} trainings "
             f"ended side by side on one {result['card']} in {result['seconds']:.0f} s ({rate:,.0f} images/s, with those that "
             f"did not end; PyTorch {result['torch']}). The loop is the benchmark's own, not edgetl's: bf16, and an "
-            "augmentation on the device that is close to the recipe's but not the same. One seed a row: an interval is over lesions alone "
+            "augmentation on the device that is close to the recipe's but not the same. One seed a row: an interval is over "
+            "lesions alone, "
             "and does not hold what another seed would change. The averaged weights after the last step are judged; no "
             "epoch or candidate was chosen, so validation and test are both unseen, and are pooled where it says so "
             f"({both['images']:,} images of {both['groups']:,} lesions).\n",
