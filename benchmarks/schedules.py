@@ -51,6 +51,7 @@ PAIRS = (
     ("main0", "teacher0"),
     ("main1", "teacher0"),
     ("main0", "strong_100"),
+    *((f"mild_{length}", "mild_100") for length in LENGTHS[-2::-1]),
     *((f"strong_{length}", f"mild_{length}") for length in LENGTHS),
     *((f"distilled_{length}", f"strong_{length}") for length in LENGTHS),
     ("small0", "main0"),
