@@ -148,7 +148,7 @@ def rungs(result: Mapping[str, Any], column: str = "mild") -> Document:
             {
                 "epochs": length,
                 **{
-                    metric: round(score(length, metric) - score(longest, metric), 4)
+                    metric: round(score(length, metric) - score(longest, metric), 6)
                     for metric in ("balanced_accuracy", "auroc")
                 },
             }
