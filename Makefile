@@ -7,7 +7,7 @@ BIN := .venv/bin
 setup: .venv/.installed-run
 
 demo: .venv/.installed-run
-	$(BIN)/edgetl build recipes/skin_mobile.yaml
+	$(BIN)/edgetl build recipes/demo.yaml
 
 test: .venv/.installed-test
 	$(BIN)/python -m pytest

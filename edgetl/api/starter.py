@@ -17,6 +17,7 @@ from edgetl.data.readers import READERS
 from edgetl.data.records import group_of
 from edgetl.errors import DataError
 from edgetl.errors.wording import quoted
+from edgetl.training.schedules import epochs_needed
 
 __all__ = ["Start", "decide", "text"]
 
@@ -40,7 +41,7 @@ class Start:
     left_out: classes with too few groups for three splits.
     few: classes that are in three splits, but with little to measure.
     size: median (width, height) of the pictures, where known.
-    epochs: of teacher and student.
+    epochs: of the student, as the recipe's default will have it; quick_epochs: for a first look.
     weights: what the teacher starts from.
     """
 
@@ -57,7 +58,8 @@ class Start:
     image_size: int
     resize: str
     batch_size: int
-    epochs: tuple[int, int]
+    epochs: int
+    quick_epochs: int
     weights: str
 
     def to_json(self) -> dict[str, Any]:
@@ -85,8 +87,8 @@ def decide(discovered: Discovery, out: Path) -> Start:
             hint="each class has to be in training, validation and test",
         )
     short, long = (min(discovered.size), max(discovered.size)) if discovered.size else (_USUAL_SIZE, _USUAL_SIZE)
-    batch_size = 64 if kept >= 2000 else 32 if kept >= 500 else 16
-    steps = max(1, int(kept * 0.7) // batch_size)
+    batch_size = 128 if kept >= 4000 else 64 if kept >= 2000 else 32 if kept >= 500 else 16
+    epochs = epochs_needed(max(1, int(kept * 0.7) // batch_size), pretrained=False)
     return Start(
         name=_name(discovered.root),
         kind=discovered.kind,
@@ -101,7 +103,8 @@ def decide(discovered: Discovery, out: Path) -> Start:
         image_size=min(_USUAL_SIZE, max(32, short // 8 * 8)),
         resize="pad" if long > _SQUARE * short else "crop",
         batch_size=batch_size,
-        epochs=(min(30, max(8, math.ceil(750 / steps))), min(60, max(15, math.ceil(1500 / steps)))),
+        epochs=epochs,
+        quick_epochs=math.ceil(epochs / 4),
         weights="package" if importlib.util.find_spec(_TEACHER[1]) else "hub",
     )
 
@@ -130,7 +133,6 @@ def _root(root: Path, out: Path) -> str:
 
 def text(start: Start) -> str:
     """The recipe as YAML with comments, under 40 lines."""
-    teacher, student = start.epochs
     lines = [
         "# Written by `edgetl init`. Look at the data with `edgetl check`, then run `edgetl build`, each with this file.",
         "# yaml-language-server: $schema=recipe.schema.json",
@@ -147,11 +149,10 @@ def text(start: Start) -> str:
         "teacher:",
         f"  backbone: {_TEACHER[0]}",
         f"  weights: {start.weights}  # {_WEIGHTS[start.weights]}",
-        f"  epochs: {teacher}",
         f"  batch_size: {start.batch_size}",
         "student: {backbone: mobilenetv3_large_100, attention: coord}",
         "distil:",
-        f"  epochs: {student}  # about {student * max(1, int(start.images * 0.7) // start.batch_size)} steps",
+        f"  # epochs: {start.quick_epochs}  # a first look; without it {start.epochs}, what such a network needs",
         f"  batch_size: {start.batch_size}",
         f"  {_imbalance(start)}",
         "# prune: {macs: 0.6}  # faster and smaller by two fifths, for another training",
