@@ -36,6 +36,7 @@ SECTIONS = (
     "step_pace",
     "distillation_baseline",
     "training_overhead",
+    "pace_of_commits",
     "shared_machine",
     "memory",
     "same_models",

@@ -138,7 +138,7 @@ class Training(Strict):
     """What every training run has: warm-up, then cosine; the last epoch is kept, unless one is better by more than noise."""
 
     epochs: Epochs | None = None
-    """Passes over the training images; null takes what the network needs: about 4,700 steps from random weights (20 to 300
+    """Passes over the training images; null takes what the network needs: about 4,600 steps from random weights (20 to 300
     epochs), 1,150 from pretrained ones (5 to 100)."""
     batch_size: Annotated[int, Field(ge=2, le=4096)] = 128
     """Images per step; with several processes, of all of them together."""
