@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from fakes.progress import Heard
 
-from edgetl.config.recipe import Recipe
+from edgetl.config.recipe import Recipe, Training
 from edgetl.errors import EnvironmentFault
+from edgetl.stages.common import settings as slices
 from edgetl.stages.common import trained
 from edgetl.stages.common.forecast import Architecture, Cost, Planned, sentence, shorter, tell, trainings
 from edgetl.training import forecast as training_forecast
@@ -19,6 +20,7 @@ from edgetl.training.batches import TrainingData
 from edgetl.training.forecast import Pace
 from edgetl.training.job import Job
 from edgetl.training.ladder import Ladder, Rung
+from edgetl.training.schedules import epochs_needed
 
 _SMALL = "mobilenetv3_small_050"
 _TEACHER = {"backbone": _SMALL, "weights": "none", "epochs": 30, "batch_size": 16}
@@ -31,6 +33,8 @@ _RECIPE: dict[str, Any] = {
 }
 _PRUNE = {"epochs": 12, "batch_size": 16}
 _STUDENT = Architecture(_SMALL, "eca")
+_DATA = TrainingData(np.zeros((200, 32, 32, 3), np.uint8), np.arange(200) % 2, np.arange(160), np.arange(160, 200), 2)
+"""Ten steps in batches of 16."""
 _LADDER = Ladder(
     note="",
     data="HAM10000",
@@ -61,26 +65,69 @@ class _Progress(Heard):
 
 
 class TestWhatIsTrained:
-    def test_a_teacher_and_a_student_for_each_weight(self) -> None:
+    def test_a_teacher_a_trial_of_each_weight_and_one_student(self) -> None:
         recipe = _recipe()
-        assert trainings(recipe) == [
+        assert trainings(recipe, _DATA) == [
             Planned("teach", "teacher", recipe.teachers[0], Architecture(_SMALL), alone=1),
-            Planned("distil", "student", recipe.distil, _STUDENT, alone=1, taught=2),
+            Planned("trial", "trial", slices.trial_settings(recipe.distil, 60), _STUDENT, alone=1, taught=2),
+            Planned("distil", "student", slices.student_settings(recipe.distil, 60), _STUDENT, taught=1, at_most=True),
         ]
+        assert [one.epochs for one in trainings(recipe, _DATA)] == [30, 6, 60]
 
     def test_several_teachers_and_pruning(self) -> None:
         recipe = _recipe(teacher=[_TEACHER, {**_TEACHER, "seed": 3}], prune=_PRUNE)
-        first, second, _, pruned = trainings(recipe)
+        first, second, _, _, pruned = trainings(recipe, _DATA)
         assert (first.stage, first.name, second.stage, second.name) == ("teach", "teacher", "teach.2", "teacher 2")
-        assert pruned == Planned("prune", "pruned network", recipe.prune, _STUDENT, taught=1, at_most=True)  # type: ignore[arg-type]
+        assert recipe.prune is not None
+        settings = slices.pruned_settings(recipe.prune, 60)
+        assert pruned == Planned("prune", "pruned network", settings, _STUDENT, taught=1, at_most=True)
+        assert pruned.epochs == 12
 
-    def test_without_a_teacher_one_student(self) -> None:
-        (student,) = trainings(_recipe(teacher=None))
-        assert (student.alone, student.taught) == (1, 0)
+    def test_the_unpruned_student_may_be_spared(self) -> None:
+        recipe = _recipe(prune={**_PRUNE, "reference": False})
+        assert [one.stage for one in trainings(recipe, _DATA)] == ["teach", "trial", "prune"]
+
+    def test_one_candidate_is_tried_only_for_the_sake_of_pruning(self) -> None:
+        distil = {"weights": [1.0], "epochs": 60, "batch_size": 16}
+        _, student = trainings(_recipe(distil=distil), _DATA)
+        assert (student.stage, student.alone, student.taught, student.at_most) == ("distil", 0, 1, False)
+        _, trial, student, _ = trainings(_recipe(distil=distil, prune=_PRUNE), _DATA)
+        assert (trial.stage, trial.alone, trial.taught) == ("trial", 0, 1)
+        assert (student.stage, student.at_most) == ("distil", False)
+
+    def test_without_a_teacher_nothing_is_taught(self) -> None:
+        (student,) = trainings(_recipe(teacher=None), _DATA)
+        assert (student.stage, student.alone, student.taught, student.at_most) == ("distil", 1, 0, False)
+        planned = trainings(_recipe(teacher=None, prune=_PRUNE), _DATA)
+        assert [(one.stage, one.alone, one.taught, one.at_most) for one in planned] == [
+            ("trial", 1, 0, False),
+            ("distil", 1, 0, False),
+            ("prune", 1, 0, True),
+        ]
 
     def test_weights_that_are_named_twice_or_without_zero(self) -> None:
-        _, student = trainings(_recipe(distil={"weights": [1.0, 1.0, 2.0]}))
-        assert (student.alone, student.taught) == (0, 2)
+        """Where each candidate has a teacher, it is known how long the student takes, whichever is chosen."""
+        _, trial, student = trainings(_recipe(distil={"weights": [1.0, 1.0, 2.0]}), _DATA)
+        assert (trial.alone, trial.taught) == (0, 2)
+        assert (student.alone, student.taught, student.at_most) == (0, 1, False)
+
+    def test_the_weight_zero_alone_is_no_choice(self) -> None:
+        _, student = trainings(_recipe(distil={"weights": [0.0], "epochs": 60}), _DATA)
+        assert (student.stage, student.alone, student.taught, student.at_most) == ("distil", 1, 0, False)
+
+    def test_epochs_that_the_recipe_leaves_to_the_data(self) -> None:
+        null = {"teacher": {"backbone": _SMALL, "batch_size": 16}, "distil": {"batch_size": 2}, "prune": {}}
+        recipe = _recipe(**null)
+        teacher, trial, student, pruned = trainings(recipe, _DATA)
+        assert teacher.epochs == epochs_needed(10, pretrained=True)
+        assert student.epochs == pruned.epochs == trained.student_epochs(recipe, _DATA) == epochs_needed(80, False)
+        assert trial.epochs == student.epochs // 10
+        _, _, student, _ = trainings(_recipe(**null, student={"backbone": _SMALL, "weights": "package"}), _DATA)
+        assert student.epochs == epochs_needed(80, pretrained=True)
+
+    def test_a_trial_is_as_long_as_the_recipe_says(self) -> None:
+        _, trial, student = trainings(_recipe(distil={**_RECIPE["distil"], "trial_epochs": 9}), _DATA)
+        assert (trial.epochs, student.epochs) == (9, 60)
 
 
 @pytest.fixture
@@ -92,16 +139,14 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Job, float]]:
         seen.append((job, budget))
         return Pace(20.0 if job.distillation else 10.0, 1.0, 5 - len(seen))
 
-    images = np.zeros((200, 32, 32, 3), np.uint8)
-    data = TrainingData(images, np.arange(200) % 2, np.arange(160), np.arange(160, 200), 2)
     monkeypatch.setattr(training_forecast, "measured", measured)
     monkeypatch.setattr(trained, "open_table", lambda context: context.inputs["data"])
-    monkeypatch.setattr(trained, "open_data", lambda context, table: data)
+    monkeypatch.setattr(trained, "open_data", lambda context, table: _DATA)
     monkeypatch.setattr(training_ladder, "ladder", lambda: _LADDER)
     return seen
 
 
-_ALL = {"teach", "teach.2", "distil", "prune"}
+_ALL = {"teach", "teach.2", "trial", "distil", "prune"}
 
 
 class TestWhatIsSaid:
@@ -110,26 +155,37 @@ class TestWhatIsSaid:
         tell(_recipe(prune=_PRUNE), Path(), {"data", *_ALL, "evaluate"}, progress, begun=False)
         assert [(job.label, job.distillation is not None) for job, _ in jobs] == [
             ("teacher", False),
-            ("student", False),
-            ("student", True),
-        ], "the pruned network's steps are those of a taught student"
+            ("trial", False),
+            ("trial", True),
+        ], "the steps of student and pruned network are those of a taught trial"
         assert {budget for _, budget in jobs} == {20.0}
-        # 30 x 10 s, 60 x (10 + 2 x 20) s, 12 x 20 s
+        # 30 x 10 s, 6 x (10 + 2 x 20) s, 60 x 20 s, 12 x 20 s
         assert progress.lines[0] == (
-            "forecast: teacher (30 epochs) 5 min; student (3 x 60 epochs) 50 min; pruned network (12 epochs) at most "
-            "4 min; in all about 59 min of training on this machine (median of 2 steps each)"
+            "forecast: teacher (30 epochs) 5 min; trial (3 x 6 epochs) 5 min; student (60 epochs) at most 20 min; pruned "
+            "network (12 epochs) at most 4 min; in all about 34 min of training on this machine (median of 2 steps each)"
         )
         ((kind, fields),) = progress.events
-        assert (kind, fields["seconds"]) == ("forecast", 3540.0)
-        assert fields["trainings"][1] == {
-            "stage": "distil",
-            "name": "student",
-            "trainings": 3,
-            "epochs": 60,
-            "seconds": 3000.0,
-            "at_most": False,
-            "steps": 2,
-        }
+        assert (kind, fields["seconds"]) == ("forecast", 2040.0)
+        assert fields["trainings"][1:3] == [
+            {
+                "stage": "trial",
+                "name": "trial",
+                "trainings": 3,
+                "epochs": 6,
+                "seconds": 300.0,
+                "at_most": False,
+                "steps": 2,
+            },
+            {
+                "stage": "distil",
+                "name": "student",
+                "trainings": 1,
+                "epochs": 60,
+                "seconds": 1200.0,
+                "at_most": True,
+                "steps": 2,
+            },
+        ]
 
     def test_of_the_stages_that_are_missing_alone(self, jobs: list[tuple[Job, float]]) -> None:
         progress = _Progress()
@@ -146,8 +202,15 @@ class TestWhatIsSaid:
         progress = _Progress()
         tell(_recipe(), Path(), _ALL, progress, begun=False)
         assert progress.lines[1] == (
-            "forecast: a shorter student is --set distil.epochs=30 (25 min, -3.1 points of balanced accuracy, +0.2 of "
+            "forecast: for a shorter student, --set distil.epochs=30 (10 min, -3.1 points of balanced accuracy, +0.2 of "
             "AUROC): what mobilenetv3_large_100 lost on HAM10000 against 100 epochs, a guide only"
+        )
+
+    def test_a_pruned_network_becomes_shorter_with_the_student(self, jobs: list[tuple[Job, float]]) -> None:
+        progress = _Progress()
+        tell(_recipe(prune={"batch_size": 16}), Path(), _ALL, progress, begun=False)
+        assert progress.lines[1].startswith(
+            "forecast: for a shorter student and pruned network, --set distil.epochs=30 (20 min, -3.1"
         )
 
     def test_nothing_where_measuring_is_not_worth_it(self, jobs: list[tuple[Job, float]]) -> None:
@@ -196,23 +259,34 @@ class TestJobs:
         tell(recipe, Path(), _ALL, _Progress(), begun=False)
         (teacher, alone, taught) = (job for job, _ in jobs)
         assert teacher.settings == recipe.teachers[0]
-        assert (alone.settings, alone.distillation, alone.seed) == (recipe.distil, None, 7)
+        assert (alone.settings, alone.distillation, alone.seed) == (slices.trial_settings(recipe.distil, 60), None, 7)
         assert taught.distillation is not None
         assert len(taught.distillation.teacher.networks) == 2  # type: ignore[arg-type]
         wanted, _ = trained.create(0, _SMALL, 2, "none", "eca")
         assert alone.network.state_dict().keys() == wanted.state_dict().keys() != teacher.network.state_dict().keys()
 
-    def test_without_a_teacher_the_student_teaches_its_pruned_self(self, jobs: list[tuple[Job, float]]) -> None:
+    def test_one_teacher_is_itself(self, jobs: list[tuple[Job, float]]) -> None:
+        tell(_recipe(), Path(), {"distil"}, _Progress(), begun=False)
+        ((job, _),) = jobs
+        wanted, _ = trained.create(0, _SMALL, 2, "none")
+        assert job.distillation is not None
+        assert job.distillation.teacher.state_dict().keys() == wanted.state_dict().keys()
+
+    def test_without_a_teacher_a_pruned_network_learns_from_labels_alone(self, jobs: list[tuple[Job, float]]) -> None:
         tell(_recipe(teacher=None, prune={**_PRUNE, "epochs": 60}), Path(), {"prune"}, _Progress(), begun=False)
         ((job, _),) = jobs
-        assert job.distillation is not None
-        assert job.distillation.teacher is not job.network
-        assert job.distillation.teacher.state_dict().keys() == job.network.state_dict().keys()
+        assert job.distillation is None
 
 
-def _cost(seconds: float, steps: int = 5, at_most: bool = False, **settings: Any) -> Cost:
-    distil = _recipe(distil=settings).distil
-    return Cost(Planned("distil", "student", distil, _STUDENT, alone=1, at_most=at_most), seconds, steps)
+def _cost(
+    seconds: float, steps: int = 5, *, stage: str = "distil", name: str = "student", epochs: int = 100, **settings: Any
+) -> Cost:
+    planned = Planned(stage, name, Training(epochs=epochs, **settings), _STUDENT, alone=1)
+    return Cost(planned, seconds, steps)
+
+
+def _pruned_cost(seconds: float, epochs: int = 100) -> Cost:
+    return _cost(seconds, stage="prune", name="pruned network", epochs=epochs)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +294,7 @@ def _cost(seconds: float, steps: int = 5, at_most: bool = False, **settings: Any
     [(0.4, "0 s"), (89, "89 s"), (90, "2 min"), (1860, "31 min"), (3599, "1 h 0 min"), (6720, "1 h 52 min")],
 )
 def test_times_as_people_say_them(seconds: float, said: str) -> None:
-    assert f"student (15 epochs) {said}; in all about {said} of" in sentence([_cost(seconds)])
+    assert f"student (100 epochs) {said}; in all about {said} of" in sentence([_cost(seconds)])
 
 
 def test_one_epoch_one_step_and_patience() -> None:
@@ -229,31 +303,52 @@ def test_one_epoch_one_step_and_patience() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("distil", "offers"),
-    [
-        ({"epochs": 100}, ["distil.epochs=60 (6 min,", "distil.epochs=30 (3 min,"]),
-        ({"epochs": 31}, ["distil.epochs=30"]),
-        ({"epochs": 30}, []),
-        ({"epochs": 20}, []),
-        ({}, []),  # 15 of them today: the table has none that is shorter
-    ],
-)
-def test_which_shorter_schedules_are_named(distil: dict[str, Any], offers: list[str]) -> None:
-    line = shorter([_cost(600, **distil)], _recipe(distil=distil).distil, _LADDER)
-    assert (line or "").count("distil.epochs=") == len(offers)
-    assert all(offer in (line or "") for offer in offers)
+class TestShorter:
+    @pytest.mark.parametrize(
+        ("epochs", "offers"),
+        [
+            (100, ["distil.epochs=60 (6 min,", "distil.epochs=30 (3 min,"]),
+            (60, ["distil.epochs=30 (5 min,"]),
+            (31, ["distil.epochs=30"]),
+            (30, []),
+            (20, []),
+        ],
+    )
+    @pytest.mark.parametrize("chosen", [True, False])
+    def test_which_are_named(self, epochs: int, offers: list[str], chosen: bool) -> None:
+        recipe = _recipe(distil={"epochs": epochs} if chosen else {})
+        line = shorter([_cost(600, epochs=epochs)], recipe, _LADDER)
+        assert (line or "").count("distil.epochs=") == len(offers)
+        assert all(offer in (line or "") for offer in offers)
 
+    def test_what_the_data_ask_for_is_offered_what_is_shorter_however_short_it_is(self) -> None:
+        rows = (Rung(epochs=5, balanced_accuracy=-0.1, auroc=-0.1),)
+        table = _LADDER.model_copy(update={"rows": rows})
+        cost = _cost(600, epochs=15)
+        assert "distil.epochs=5" in (shorter([cost], _recipe(distil={}), table) or "")
+        assert shorter([cost], _recipe(distil={"epochs": 15}), table) is None
 
-def test_a_default_is_offered_what_is_shorter_however_short_it_is() -> None:
-    rows = (Rung(epochs=5, balanced_accuracy=-0.1, auroc=-0.1),)
-    table = _LADDER.model_copy(update={"rows": rows})
-    assert "distil.epochs=5" in (shorter([_cost(600)], _recipe(distil={}).distil, table) or "")
-    assert shorter([_cost(600)], _recipe(distil={"epochs": 15}).distil, table) is None
+    def test_a_pruned_network_that_is_as_long_as_the_student(self) -> None:
+        costs = [_cost(600), _pruned_cost(1200)]
+        line = shorter(costs, _recipe(distil={}, prune={}), _LADDER)
+        assert (line or "").startswith(
+            "forecast: for a shorter student and pruned network, --set distil.epochs=60 (18 min"
+        )
 
+    def test_a_pruned_network_with_epochs_of_its_own(self) -> None:
+        costs = [_cost(600), _pruned_cost(1200, epochs=50)]
+        recipe = _recipe(distil={}, prune={"epochs": 50})
+        assert (shorter(costs, recipe, _LADDER) or "").startswith(
+            "forecast: for a shorter student, --set distil.epochs=60 (6 min"
+        )
+        assert shorter(costs[1:], recipe, _LADDER) is None, "distil.epochs would not change it"
 
-def test_no_student_or_no_table_is_no_offer() -> None:
-    distil = _recipe(distil={"epochs": 100}).distil
-    assert shorter([_cost(600)], distil, None) is None
-    teacher = Cost(Planned("teach", "teacher", distil, _STUDENT, alone=1), 600, 5)
-    assert shorter([teacher], distil, _LADDER) is None
+    def test_a_pruned_network_whose_reference_is_spared(self) -> None:
+        line = shorter([_pruned_cost(1200)], _recipe(distil={}, prune={"reference": False}), _LADDER)
+        assert (line or "").startswith("forecast: for a shorter pruned network, --set distil.epochs=60 (12 min")
+
+    def test_no_student_or_no_table_is_no_offer(self) -> None:
+        recipe = _recipe(distil={"epochs": 100})
+        assert shorter([_cost(600)], recipe, None) is None
+        assert shorter([_cost(600, stage="teach", name="teacher")], recipe, _LADDER) is None
+        assert shorter([_cost(600, stage="trial", name="trial")], recipe, _LADDER) is None

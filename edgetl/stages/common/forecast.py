@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgetl.config.recipe import Distil, Recipe, Training
+from edgetl.config.recipe import Recipe, Training
 from edgetl.console.progress import Progress
 from edgetl.errors import EdgetlError
 from edgetl.stages.common import settings as slices
@@ -114,10 +114,11 @@ def trainings(recipe: Recipe, data: TrainingData) -> list[Planned]:
     if len(weights) > 1 or recipe.prune is not None:
         planned.append(Planned("trial", "trial", slices.trial_settings(recipe.distil, epochs), student, alone, taught))
     # Which weight will be chosen is not known yet: with a teacher is what takes longer.
+    unknown = alone > 0 and taught > 0
     alone, taught = (0, 1) if taught else (1, 0)
     if recipe.prune is None or recipe.prune.reference:
         settings = slices.student_settings(recipe.distil, epochs)
-        planned.append(Planned("distil", "student", settings, student, alone, taught, at_most=len(weights) > 1))
+        planned.append(Planned("distil", "student", settings, student, alone, taught, at_most=unknown))
     if recipe.prune is not None:  # by the student's steps: how much quicker fewer channels are, nobody knows before
         settings = slices.pruned_settings(recipe.prune, epochs)
         planned.append(Planned("prune", "pruned network", settings, student, alone, taught, at_most=True))
@@ -144,7 +145,7 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
     if not costs:
         return
     progress.say(sentence(costs, begun=begun))
-    if hint := shorter(costs, recipe.distil, ladder()):
+    if hint := shorter(costs, recipe, ladder()):
         progress.say(hint)
     progress.event(
         "forecast",
@@ -165,7 +166,7 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
 
 
 def sentence(costs: Sequence[Cost], *, begun: bool = False) -> str:
-    """For example `forecast: teacher (25 epochs) 31 min; student (2 x 100 epochs) 2 h 5 min; in all about 2 h 36 min ...`."""
+    """For example `forecast: teacher (25 epochs) 31 min; student (100 epochs) at most 1 h 5 min; in all about ...`."""
     parts = []
     for cost in costs:
         planned = cost.planned
@@ -180,25 +181,27 @@ def sentence(costs: Sequence[Cost], *, begun: bool = False) -> str:
     return f"forecast: {'; '.join(parts)}; in all about {total} of training on this machine ({how}){less}"
 
 
-def shorter(costs: Sequence[Cost], distil: Distil, table: Ladder | None) -> str | None:
-    """What shorter schedules take, all trainings whose epochs follow the student's, and what they lost in our study.
+def shorter(costs: Sequence[Cost], recipe: Recipe, table: Ladder | None) -> str | None:
+    """What shorter schedules take, all trainings that are as long as the student's, and what they lost in our study.
 
     None where there is nothing to say: no table, or a person chose a short schedule.
     """
-    ours = [cost for cost in costs if cost.planned.stage in ("distil", "prune")]
-    if not ours or table is None or (distil.epochs is not None and distil.epochs <= _LONG):
+    as_long = {"distil"} if recipe.prune is None or recipe.prune.epochs else {"distil", "prune"}
+    ours, chosen = [cost for cost in costs if cost.planned.stage in as_long], recipe.distil.epochs
+    if not ours or table is None or (chosen is not None and chosen <= _LONG):
         return None
-    epochs = ours[0].epochs
-    offers = []
-    for row in table.rows:
-        if row.epochs < epochs:
-            time = _duration(sum(cost.seconds for cost in ours) * row.epochs / epochs)
-            points = f"{100 * row.balanced_accuracy:+.1f} points of balanced accuracy, {100 * row.auroc:+.1f} of AUROC"
-            offers.append(f"distil.epochs={row.epochs} ({time}, {points})")
+    epochs, seconds = ours[0].epochs, sum(cost.seconds for cost in ours)
+    offers = [
+        f"distil.epochs={row.epochs} ({_duration(seconds * row.epochs / epochs)}, "
+        f"{100 * row.balanced_accuracy:+.1f} points of balanced accuracy, {100 * row.auroc:+.1f} of AUROC)"
+        for row in table.rows
+        if row.epochs < epochs
+    ]
     if not offers:
         return None
+    names = " and ".join(cost.planned.name for cost in ours)
     return (
-        f"forecast: shorter is --set {' or '.join(offers)}: what {table.network} lost on {table.data} against "
+        f"forecast: for a shorter {names}, --set {' or '.join(offers)}: what {table.network} lost on {table.data} against "
         f"{table.epochs} epochs, a guide only"
     )
 
@@ -249,18 +252,17 @@ def _job(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -> 
     from edgetl.training.job import Job
 
     network = _untrained(planned.architecture, data)
-    teacher = _teacher(recipe, planned, data) if taught else None
+    teacher = _teacher(recipe, data) if taught else None
     distillation = trained.distillation(recipe.distil, teacher, weight=1.0)
     seed = slices.training_seed(recipe, planned.settings)
     return Job(network, data, planned.settings, distillation, seed, planned.name)
 
 
-def _teacher(recipe: Recipe, planned: Planned, data: TrainingData) -> nn.Module:
-    """As `trained.load_teachers`; without a teacher it is the network itself, as it was before pruning."""
+def _teacher(recipe: Recipe, data: TrainingData) -> nn.Module:
+    """As `trained.load_teachers`, untrained."""
     from edgetl.models.ensemble import AveragedLogits
 
-    architectures = [Architecture(teacher.backbone) for teacher in recipe.teachers] or [planned.architecture]
-    networks = [_untrained(architecture, data) for architecture in architectures]
+    networks = [_untrained(Architecture(teacher.backbone), data) for teacher in recipe.teachers]
     return networks[0] if len(networks) == 1 else AveragedLogits(networks)
 
 
