@@ -20,8 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import bootstrap_weights, group_index
-from edgetl.evidence.metrics import checked, weighted_metrics
-from edgetl.evidence.model_selection import score
+from edgetl.evidence.model_selection import weighted_scores
 
 __all__ = ["EpochChoice", "choose_epoch", "errors_asked"]
 
@@ -62,7 +61,7 @@ def choose_epoch(
     pair = softmax(best), softmax(last)
 
     def leads(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        ahead, behind = (_scores(probabilities, labels, weights) for probabilities in pair)
+        ahead, behind = (weighted_scores(probabilities, labels, weights) for probabilities in pair)
         return ahead - behind
 
     lead = max(0.0, float(leads(np.ones((1, len(labels))))[0]))  # an equal score may be behind by a rounding
@@ -79,13 +78,3 @@ def errors_asked(looked_at: int) -> float:
     """How many standard errors the best of so many epochs has to lead by: 1 for one, 2.41 for 20."""
     normal = NormalDist()
     return -normal.inv_cdf(normal.cdf(-1.0) / looked_at)
-
-
-def _scores(
-    probabilities: NDArray[np.float64], labels: NDArray[np.integer], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The score under each weighting: float64 [R]."""
-    classes = [str(number) for number in range(probabilities.shape[1])]
-    probabilities, truth = checked(probabilities, labels, classes)
-    metrics = weighted_metrics(probabilities, truth, classes, None, weights)
-    return score(metrics["balanced_accuracy"], metrics["auroc"])

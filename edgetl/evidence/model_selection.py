@@ -26,7 +26,7 @@ from edgetl.evidence.calibration import softmax
 from edgetl.evidence.intervals import bootstrap_weights, group_index
 from edgetl.evidence.metrics import checked, weighted_metrics
 
-__all__ = ["RULE", "Standing", "choose", "score"]
+__all__ = ["RULE", "Standing", "choose", "score", "weighted_scores"]
 
 Value = TypeVar("Value", float, NDArray[np.float64])
 
@@ -59,6 +59,22 @@ def score(balanced_accuracy: Value, auroc: Value) -> Value:
     return (balanced_accuracy + auroc) / 2
 
 
+def weighted_scores(
+    probabilities: NDArray[np.float64], labels: NDArray[np.integer], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The score under each weighting: float64 [R].
+
+    Args:
+        probabilities: [N, C].
+        labels: class indices [N].
+        weights: of the images, [R, N].
+    """
+    classes = [str(number) for number in range(probabilities.shape[1])]
+    probabilities, truth = checked(probabilities, labels, classes)
+    metrics = weighted_metrics(probabilities, truth, classes, None, weights)
+    return score(metrics["balanced_accuracy"], metrics["auroc"])
+
+
 def choose(
     logits: Sequence[ArrayLike], labels: NDArray[np.integer], groups: Sequence[str], seed: int
 ) -> tuple[int, list[Standing]]:
@@ -76,10 +92,13 @@ def choose(
     membership = group_index(groups, len(labels))
     probabilities = [softmax(candidate) for candidate in logits]
     everyone = np.ones((1, len(labels)))
-    scores = np.concatenate([_scores(candidate, labels, everyone) for candidate in probabilities])
+    scores = np.concatenate([weighted_scores(candidate, labels, everyone) for candidate in probabilities])
     weightings = list(bootstrap_weights(labels.astype(np.int64), membership, seed, _RESAMPLES))
     drawn = np.stack(
-        [np.concatenate([_scores(candidate, labels, weights) for weights in weightings]) for candidate in probabilities]
+        [
+            np.concatenate([weighted_scores(candidate, labels, weights) for weights in weightings])
+            for candidate in probabilities
+        ]
     )
     standings = _standings(scores, drawn)
     chosen = next(index for index, stands in enumerate(standings) if stands.behind <= stands.allowed)
@@ -98,13 +117,3 @@ def _standings(scores: NDArray[np.float64], drawn: NDArray[np.float64]) -> list[
         luck = drawn - scores[:, None]
         allowed = np.quantile(luck.max(axis=0) - luck, 1 - _BY_CHANCE, axis=1)
     return [Standing(*map(float, stands)) for stands in zip(scores, behind, errors, allowed, strict=True)]
-
-
-def _scores(
-    probabilities: NDArray[np.float64], labels: NDArray[np.integer], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The score under each weighting: float64 [R]."""
-    classes = [str(number) for number in range(probabilities.shape[1])]
-    probabilities, truth = checked(probabilities, labels, classes)
-    metrics = weighted_metrics(probabilities, truth, classes, None, weights)
-    return score(metrics["balanced_accuracy"], metrics["auroc"])
