@@ -38,6 +38,8 @@ _TRAINING: dict[str, Any] = {
     "seed": 5,
 }
 PHANTOM = {"data": {"kind": "skin_phantom", "image_size": 32}}
+NULL_EPOCHS = {"teacher.epochs": None, "distil.epochs": None, "prune.epochs": None}
+"""Changes with which the data decide how long everything is trained, as they do by default."""
 
 # Field of the recipe -> what is changed, and the stages that depend on it.
 CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {

@@ -26,6 +26,7 @@ from recipe_changes import (
     ALL,
     CHANGES,
     EXPORT,
+    NULL_EPOCHS,
     OF_OPENVINO,
     OF_TFLITE,
     ONE_VALUE,
@@ -37,6 +38,7 @@ from tiny_project import keys, picture
 from edgetl import models
 from edgetl.config.fields import fields, section
 from edgetl.config.recipe import Recipe
+from edgetl.pipeline import all_stages
 from edgetl.stages.common.environment import VARIABLES
 from edgetl.stages.common.files import fetch_weights
 
@@ -63,6 +65,11 @@ def before(project: Path) -> dict[str, str]:
     return keys(project)
 
 
+@pytest.fixture(scope="module")
+def before_null(project: Path) -> dict[str, str]:
+    return keys(project, NULL_EPOCHS)
+
+
 def _changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     """Stages in both with another key."""
     return {name for name in before.keys() & after.keys() if before[name] != after[name]}
@@ -78,6 +85,16 @@ def test_a_changed_field(project: Path, before: dict[str, str], field: str) -> N
     reference = keys(project, PHANTOM) if field == "data.images" else before
     shown = {"report"} if field != "data.root" else set()
     assert _changed(reference, keys(project, changes)) == expected | shown
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_changed_field_where_the_data_say_how_long_to_train(
+    project: Path, before_null: dict[str, str], field: str
+) -> None:
+    changes, expected = CHANGES[field]
+    reference = keys(project, NULL_EPOCHS | PHANTOM) if field == "data.images" else before_null
+    shown = {"report"} if field != "data.root" else set()
+    assert _changed(reference, keys(project, NULL_EPOCHS | changes)) == expected | shown
 
 
 # What is set before -> what is changed then, and the stages: where a field decides what others mean.
@@ -111,6 +128,21 @@ TWO_FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any], Set[str]]] = {
         {"distil.learning_rate": 0.1},
         AFTER_TRIAL,
     ),
+    "epochs that the data decide, of a student that is not tried": (
+        {"distil.epochs": None, "prune": None, "distil.weights": [1.0]},
+        {"distil.batch_size": 16},
+        {"distil", "evaluate", *EXPORT, *AFTER_QUANTIZE},
+    ),
+    "epochs that the data decide, written out, after a trial of its own": (
+        {"distil.epochs": None, "distil.trial_epochs": 1, "prune.epochs": None},
+        {"distil.epochs": 2},
+        AFTER_DISTIL | AFTER_PRUNE,
+    ),
+    "the student's epochs, written out for the pruned network": (
+        {"distil.epochs": 2, "prune.epochs": None},
+        {"prune.epochs": 2},
+        set(),
+    ),
 }
 
 
@@ -118,6 +150,43 @@ TWO_FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any], Set[str]]] = {
 def test_a_changed_field_where_another_one_decides_what_it_means(project: Path, case: str) -> None:
     first, then, expected = TWO_FIELDS[case]
     assert _changed(keys(project, first), keys(project, first | then)) - {"report"} == expected
+
+
+_BOTH = {"distil.epochs": None, "prune.epochs": None}
+# What is set before -> what is changed then, and the training stages whose own slice of the recipe changes. In a key the
+# trial's network hides what a slice lacks: whatever changes the trial changes the pruned network too.
+SLICES: dict[str, tuple[dict[str, Any], dict[str, Any], Set[str]]] = {
+    "batches": (_BOTH, {"distil.batch_size": 16}, {"trial", "distil", "prune"}),
+    "random weights": (_BOTH, {"student.weights": "none"}, {"trial", "distil", "prune"}),
+    "other pretrained weights": (_BOTH, {"student.weights": "other.pth"}, {"trial", "distil"}),
+    "the teacher's batches": (_BOTH | {"teacher.epochs": None}, {"teacher.batch_size": 16}, {"teach"}),
+    "the pruned network's batches": (_BOTH, {"prune.batch_size": 16}, {"prune"}),
+    "what decides no epochs": (_BOTH, {"distil.learning_rate": 0.1}, {"trial", "distil"}),
+    "epochs of all": (_BOTH, {"distil.epochs": 50}, {"trial", "distil", "prune"}),
+    "epochs after a trial of its own": (_BOTH | {"distil.trial_epochs": 1}, {"distil.epochs": 50}, {"distil", "prune"}),
+    "batches without a reference": (_BOTH | {"prune.reference": False}, {"distil.batch_size": 16}, {"trial", "prune"}),
+    "a pruned network with its own epochs": ({"distil.epochs": None}, {"distil.batch_size": 16}, {"trial", "distil"}),
+    "its own epochs, and random weights": ({"distil.epochs": None}, {"student.weights": "none"}, {"trial", "distil"}),
+    "a student with epochs": ({"prune.epochs": None}, {"distil.batch_size": 16}, {"trial", "distil"}),
+    "a student with epochs, and random weights": (
+        {"prune.epochs": None},
+        {"student.weights": "none"},
+        {"trial", "distil"},
+    ),
+    "nothing to try": (
+        {"distil.epochs": None, "prune": None, "distil.weights": [1]},
+        {"distil.batch_size": 16},
+        {"distil"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SLICES)
+def test_what_decides_epochs_that_are_null(project: Path, case: str) -> None:
+    first, then, expected = SLICES[case]
+    before, after = (tiny_project.read(project, changes).recipe for changes in (first, first | then))
+    changed = {stage.name for stage in all_stages() if stage.trains and stage.settings(before) != stage.settings(after)}
+    assert changed == expected
 
 
 def test_another_teacher_leaves_the_first_one_as_it_is(project: Path, before: dict[str, str]) -> None:
