@@ -41,7 +41,7 @@ def _run(context: Context) -> None:
         PruneResult(training=None, run=None).write(context.folder)
         return
     data = trained.open_data(context, trained.open_table(context))
-    epochs = trained.student_epochs(recipe, data)
+    epochs = prune.epochs or trained.student_epochs(recipe, data)  # as in `_settings`
     settings, seed = slices.pruned_settings(prune, epochs), slices.training_seed(recipe, prune)
     network = trained.load(context.inputs["trial"])
     before = trained.cut(network, data, recipe.data.image_size)
