@@ -6,6 +6,7 @@ all that follow from it, but for the data stage, which `keys` can really run.
 
 from __future__ import annotations
 
+import copy
 import csv
 import hashlib
 import json
@@ -98,7 +99,7 @@ def read(project: Path, changes: Mapping[str, Any]) -> Loaded:
         place = document
         for section in sections:
             place = place.setdefault(section, {})
-        place[name] = value
+        place[name] = copy.deepcopy(value)  # a later change may reach into it
     (project / FILE).write_text(json.dumps(document))
     return load(project / FILE)
 
