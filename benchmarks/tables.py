@@ -89,8 +89,8 @@ def _trained_to_the_end() -> str:
         rows.append([about, str(cell["epochs"]), *map(interval, metrics)])
     text = (
         "HAM10000 at 128 px, 1,265 test images of 952 lesions that no training saw, 95 % intervals over lesions, one "
-        f"training a row, on one {result['card']} with `benchmarks.gpu_study`'s own loop and edgetl's networks, losses, schedules "
-        "and pruning:\n\n"
+        f"training a row, on one {result['card']} with `benchmarks.gpu_study`'s own loop and edgetl's networks, losses, "
+        "schedules and pruning:\n\n"
     )
     return text + table(["", "epochs", "balanced accuracy", "AUROC", "melanoma AUROC"], rows)
 
