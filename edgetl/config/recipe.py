@@ -135,7 +135,7 @@ def _kinds_with(attribute: str) -> str:
 
 
 class Training(Strict):
-    """What every training run has: warm-up, then cosine; the last epoch is kept, unless one is better by more than noise."""
+    """What every training run has: warm-up, then cosine; the last epoch is kept, unless an earlier one leads by more than noise."""
 
     epochs: Epochs | None = None
     """Passes over the training images; null takes what the network needs: about 4,600 steps from random weights (20 to 300
@@ -210,8 +210,8 @@ class Distil(Training):
         1.0,
     )
     """Candidates for the weight of the teacher's loss beside the label loss; 0 is training alone. Each is tried in a
-    short training. The smallest one is kept that is behind the best on validation by no more than chance explains among
-    so many: with 0 among them, a teacher has to show that it helps."""
+    short training. The smallest one is chosen that is behind the best on validation by no more than chance explains
+    among so many: with 0 among them, a teacher has to show that it helps."""
     trial_epochs: Epochs | None = None
     """Passes over the training images when a candidate is tried; null: a tenth of the student's, at least 5 and at most
     as many as the student's."""

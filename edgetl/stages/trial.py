@@ -111,7 +111,7 @@ def _try(context: Context, weights: Sequence[float], notes: Sequence[str]) -> No
     fits = [trained_with(index, *pair) for index, pair in enumerate(zip(weights, networks, strict=True))]
     logits = [trained.validation_logits(network, data) for network in networks]
     chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), seed)
-    context.progress.say(f"trial: the teacher's weight is {weights[chosen]:g}, of {', '.join(map(str, weights))}")
+    context.progress.say(f"trial: the teacher's weight is {weights[chosen]:g}, of {', '.join(f'{each:g}' for each in weights)}")
     for index, (weight, standing) in enumerate(zip(weights, standings, strict=True)):
         context.progress.event("candidate", weight=weight, chosen=index == chosen, **asdict(standing))
     trained.save(networks[chosen], context.folder)
