@@ -135,7 +135,7 @@ def _kinds_with(attribute: str) -> str:
 
 
 class Training(Strict):
-    """What every training run has: warm-up, then cosine; the last epoch is kept, unless an earlier one leads by more than noise."""
+    """What every training has: warm-up, then cosine; the last epoch is kept, unless an earlier one leads by more than noise."""
 
     epochs: Epochs | None = None
     """Passes over the training images; null takes what the network needs: about 4,600 steps from random weights (20 to 300

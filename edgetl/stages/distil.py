@@ -18,16 +18,12 @@ from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
 
-def _is_trained(recipe: Recipe) -> bool:
-    return recipe.prune is None or recipe.prune.reference
-
-
 def _files(loaded: Loaded, store: Path) -> dict[str, Path]:
-    return student_weights(loaded, store) if _is_trained(loaded.recipe) else {}
+    return student_weights(loaded, store) if slices.has_student(loaded.recipe) else {}
 
 
 def _settings(recipe: Recipe) -> Any:
-    if not _is_trained(recipe):
+    if not slices.has_student(recipe):
         return {"student": None, "distil": None, "prune": {"reference": False}}
     training = slices.training(recipe, slices.student_settings(recipe.distil, recipe.distil.epochs))
     return {"student": slices.student(recipe), "distil": {**training, **slices.distillation(recipe.distil)}}
@@ -40,7 +36,7 @@ def _run(context: Context) -> None:
     from edgetl.training.loop import fit
 
     recipe = context.recipe
-    if not _is_trained(recipe):
+    if not slices.has_student(recipe):
         DistilResult(training=None, run=None).write(context.folder)
         return
     table = trained.open_table(context)

@@ -25,7 +25,7 @@ def _settings(recipe: Recipe) -> Any:
     if recipe.prune is None:
         return {"prune": None}
     training = slices.training(recipe, slices.pruned_settings(recipe.prune, None))
-    training["epochs"] = recipe.prune.epochs or slices.student_epochs_by(recipe)
+    training["epochs"] = recipe.prune.epochs or slices.student_epochs_key(recipe)
     how = {**training, "macs": recipe.prune.macs, "round_to": recipe.prune.round_to}
     return {"prune": how, "distil": slices.distillation(recipe.distil)}
 
@@ -41,8 +41,8 @@ def _run(context: Context) -> None:
         PruneResult(training=None, run=None).write(context.folder)
         return
     data = trained.open_data(context, trained.open_table(context))
-    epochs = prune.epochs or trained.student_epochs(recipe, data)  # as in `_settings`
-    settings, seed = slices.pruned_settings(prune, epochs), slices.training_seed(recipe, prune)
+    settings = slices.pruned_settings(prune, trained.student_epochs(recipe, data))
+    seed = slices.training_seed(recipe, prune)
     network = trained.load(context.inputs["trial"])
     before = trained.cut(network, data, recipe.data.image_size)
     _prune(network, data, recipe.data.image_size, prune, settings, seed)

@@ -67,7 +67,7 @@ def _run(context: Context, index: int, label: str) -> None:
     trained_fit = fit(
         network,
         data,
-        trained.scheduled(settings, data, pretrained=used.source != "none"),
+        trained.with_epochs(settings, data, pretrained=used.source != "none"),
         seed=seed,
         checkpoints=context.scratch / "teacher",
         progress=context.progress,

@@ -32,26 +32,20 @@ if TYPE_CHECKING:
     from edgetl.training.loop import Fit
 
 
-def _candidate_weights(recipe: Recipe) -> tuple[list[float], list[str]]:
-    """The weights to try, smallest first, and what a person should know about them."""
-    weights = sorted(set(recipe.distil.weights))
-    if recipe.teacher is not None or weights == [0.0]:
-        return weights, []
-    return [0.0], ["student: the recipe has no teacher, so it is trained on labels alone (distil.weights is not used)"]
-
-
-def _is_tried(recipe: Recipe) -> bool:
-    """Whether there is something to choose, or to prune."""
-    return len(_candidate_weights(recipe)[0]) > 1 or recipe.prune is not None
+def _notes(recipe: Recipe) -> list[str]:
+    """What a person should know about the candidates."""
+    if recipe.teachers or set(recipe.distil.weights) == {0.0}:
+        return []
+    return ["student: the recipe has no teacher, so it is trained on labels alone (distil.weights is not used)"]
 
 
 def _files(loaded: Loaded, store: Path) -> dict[str, Path]:
-    return student_weights(loaded, store) if _is_tried(loaded.recipe) else {}
+    return student_weights(loaded, store) if slices.has_trial(loaded.recipe) else {}
 
 
 def _settings(recipe: Recipe) -> Any:
-    weights, _ = _candidate_weights(recipe)
-    if not _is_tried(recipe):
+    weights = slices.candidate_weights(recipe)
+    if not slices.has_trial(recipe):
         return {"student": None, "distil": None, "weights": weights}
     short = slices.trial_settings(recipe.distil, recipe.distil.epochs)
     training = slices.training(recipe, short)
@@ -67,10 +61,10 @@ def _run(context: Context) -> None:
     """
     from edgetl.results.training import Choice, Trial, TrialResult
 
-    weights, notes = _candidate_weights(context.recipe)
+    weights, notes = slices.candidate_weights(context.recipe), _notes(context.recipe)
     for note in notes:
         context.progress.warn(f"warning: {note}")
-    if _is_tried(context.recipe):
+    if slices.has_trial(context.recipe):
         _try(context, weights, notes)
         return
     Choice(weights[0]).write(context.folder)
@@ -111,7 +105,9 @@ def _try(context: Context, weights: Sequence[float], notes: Sequence[str]) -> No
     fits = [trained_with(index, *pair) for index, pair in enumerate(zip(weights, networks, strict=True))]
     logits = [trained.validation_logits(network, data) for network in networks]
     chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), seed)
-    context.progress.say(f"trial: the teacher's weight is {weights[chosen]:g}, of {', '.join(f'{each:g}' for each in weights)}")
+    context.progress.say(
+        f"trial: the teacher's weight is {weights[chosen]:g}, of {', '.join(f'{each:g}' for each in weights)}"
+    )
     for index, (weight, standing) in enumerate(zip(weights, standings, strict=True)):
         context.progress.event("candidate", weight=weight, chosen=index == chosen, **asdict(standing))
     trained.save(networks[chosen], context.folder)

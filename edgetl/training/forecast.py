@@ -28,6 +28,7 @@ _WARM = 2
 STEPS = _WARM + 5
 """What is measured where there is time for it."""
 _LOOKED_AT = 128
+"""Validation images that are timed."""
 
 Clock = Callable[[], float]
 

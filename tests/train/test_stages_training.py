@@ -227,9 +227,9 @@ def test_what_the_recipe_says_of_epochs_stands(data_folder: Path, tmp_path: Path
     context = Context(_recipe(), tmp_path, {"data": data_folder}, tmp_path, tmp_path, tmp_path, Silent())
     data = trained.open_data(context, trained.open_table(context))
     given, left_open = Prune(epochs=7), Prune(batch_size=4096)
-    assert trained.scheduled(given, data, pretrained=False) is given
-    assert trained.scheduled(left_open, data, pretrained=False) == left_open.model_copy(update={"epochs": 300})
-    assert trained.scheduled(left_open, data, pretrained=True).epochs == 100
+    assert trained.with_epochs(given, data, pretrained=False) is given
+    assert trained.with_epochs(left_open, data, pretrained=False) == left_open.model_copy(update={"epochs": 300})
+    assert trained.with_epochs(left_open, data, pretrained=True).epochs == 100
     table = DataTable.load(data_folder)
     assert data.val_groups == table.groups("val")
     assert len(set(data.val_groups)) == len(data.val) // 2, "two pictures of each lesion"

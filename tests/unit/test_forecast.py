@@ -13,7 +13,8 @@ from edgetl.config.recipe import Recipe, Training
 from edgetl.errors import EnvironmentFault
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common import trained
-from edgetl.stages.common.forecast import Architecture, Cost, Planned, sentence, shorter, tell, trainings
+from edgetl.stages.common.forecast import Cost, sentence, shorter, tell
+from edgetl.stages.common.planned import Architecture, Planned, trainings
 from edgetl.training import forecast as training_forecast
 from edgetl.training import ladder as training_ladder
 from edgetl.training.batches import TrainingData

@@ -1,7 +1,7 @@
 """Forecast: how long the trainings of a build will take on this machine, said before the first of them begins.
 
-A few steps of each kind of training are measured (`edgetl.training.forecast`), on networks of the same architecture that are
-thrown away; the rest is arithmetic.
+A few steps of each kind of training that is `planned` are measured (`edgetl.training.forecast`), on networks of the same
+architecture that are thrown away; the rest is arithmetic.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgetl.config.recipe import Recipe, Training
+from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Progress
 from edgetl.errors import EdgetlError
 from edgetl.stages.common import settings as slices
-from edgetl.stages.common.networks import TEACHERS
+from edgetl.stages.common.planned import Architecture, Planned, trainings
 from edgetl.stages.common.stage import Context
 
 if TYPE_CHECKING:
@@ -26,50 +26,14 @@ if TYPE_CHECKING:
     from edgetl.training.job import Job
     from edgetl.training.ladder import Ladder
 
-__all__ = ["Cost", "Planned", "sentence", "shorter", "tell", "trainings"]
+__all__ = ["Cost", "sentence", "shorter", "tell"]
 
 _BUDGET = 60.0
-"""Seconds that the measurement may take, all kinds together, but for one step of each."""
+"""Seconds for the steps of all kinds together; each kind has one, however long it takes."""
 _SHARE = 0.05
 """Of the steps that are forecast: a measurement of more is not worth it, and such trainings are short."""
 _LONG = 30
-"""Epochs of the student from which on shorter schedules are named, also where somebody chose them."""
-
-
-class Architecture(NamedTuple):
-    """Of a network: what decides how long it computes."""
-
-    backbone: str
-    attention: str | None = None
-    activation: str | None = None
-
-
-@dataclass(frozen=True)
-class Planned:
-    """Trainings of one stage that differ in who teaches them alone.
-
-    alone, taught: how many learn from labels alone, and how many from a teacher too. at_most: whether they take less time
-    than what is measured for them.
-    """
-
-    stage: str
-    name: str
-    settings: Training
-    architecture: Architecture
-    alone: int = 0
-    taught: int = 0
-    at_most: bool = False
-
-    @property
-    def count(self) -> int:
-        """All of them."""
-        return self.alone + self.taught
-
-    @property
-    def epochs(self) -> int:
-        """Of each of them."""
-        assert self.settings.epochs is not None, "they are planned with what the data need"
-        return self.settings.epochs
+"""Epochs of the student: of a recipe that says no more than so many itself, shorter ones are not named."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +43,6 @@ class Cost:
     planned: Planned
     seconds: float
     steps: int
-
-    @property
-    def epochs(self) -> int:
-        """Of each of them."""
-        return self.planned.epochs
 
     @property
     def at_most(self) -> bool:
@@ -98,31 +57,6 @@ class _Kind(NamedTuple):
     taught: bool
     batch_size: int
     precision: str
-
-
-def trainings(recipe: Recipe, data: TrainingData) -> list[Planned]:
-    """What a build of the recipe trains, in its order."""
-    from edgetl.stages.common import trained
-
-    planned = []
-    for (label, stage), teacher in zip(TEACHERS.items(), recipe.teachers, strict=False):
-        needed = trained.scheduled(teacher, data, teacher.weights != "none")
-        planned.append(Planned(stage, label.replace("_", " "), needed, Architecture(teacher.backbone), alone=1))
-    student = Architecture(recipe.student.backbone, recipe.student.attention, recipe.student.activation)
-    weights, epochs = set(recipe.distil.weights) if recipe.teachers else {0.0}, trained.student_epochs(recipe, data)
-    alone, taught = int(0.0 in weights), len(weights - {0.0})
-    if len(weights) > 1 or recipe.prune is not None:
-        planned.append(Planned("trial", "trial", slices.trial_settings(recipe.distil, epochs), student, alone, taught))
-    # Which weight will be chosen is not known yet: with a teacher is what takes longer.
-    unknown = alone > 0 and taught > 0
-    alone, taught = (0, 1) if taught else (1, 0)
-    if recipe.prune is None or recipe.prune.reference:
-        settings = slices.student_settings(recipe.distil, epochs)
-        planned.append(Planned("distil", "student", settings, student, alone, taught, at_most=unknown))
-    if recipe.prune is not None:  # by the student's steps: how much quicker fewer channels are, nobody knows before
-        settings = slices.pruned_settings(recipe.prune, epochs)
-        planned.append(Planned("prune", "pruned network", settings, student, alone, taught, at_most=True))
-    return planned
 
 
 def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress, *, begun: bool) -> None:
@@ -155,7 +89,7 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
                 "stage": cost.planned.stage,
                 "name": cost.planned.name,
                 "trainings": cost.planned.count,
-                "epochs": cost.epochs,
+                "epochs": cost.planned.epochs,
                 "seconds": cost.seconds,
                 "at_most": cost.at_most,
                 "steps": cost.steps,
@@ -190,7 +124,7 @@ def shorter(costs: Sequence[Cost], recipe: Recipe, table: Ladder | None) -> str 
     ours, chosen = [cost for cost in costs if cost.planned.stage in as_long], recipe.distil.epochs
     if not ours or table is None or (chosen is not None and chosen <= _LONG):
         return None
-    epochs, seconds = ours[0].epochs, sum(cost.seconds for cost in ours)
+    epochs, seconds = ours[0].planned.epochs, sum(cost.seconds for cost in ours)
     offers = [
         f"distil.epochs={row.epochs} ({_duration(seconds * row.epochs / epochs)}, "
         f"{100 * row.balanced_accuracy:+.1f} points of balanced accuracy, {100 * row.auroc:+.1f} of AUROC)"

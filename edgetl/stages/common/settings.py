@@ -38,13 +38,28 @@ def preprocessing_of(data: Data) -> Preprocessing:
     return Preprocessing(Resize(data.resize.mode, data.resize.kernel, data.image_size, data.image_size))
 
 
+def candidate_weights(recipe: Recipe) -> list[float]:
+    """The weights of the teacher's loss to choose among, smallest first; without a teacher 0 alone."""
+    return sorted(set(recipe.distil.weights)) if recipe.teachers else [0.0]
+
+
+def has_trial(recipe: Recipe) -> bool:
+    """Whether there is something to choose, or to prune."""
+    return len(candidate_weights(recipe)) > 1 or recipe.prune is not None
+
+
+def has_student(recipe: Recipe) -> bool:
+    """Whether the unpruned student is trained to the end: it ships, or is what the pruned one is compared with."""
+    return recipe.prune is None or recipe.prune.reference
+
+
 def is_pretrained(recipe: Recipe) -> bool:
     """Whether the student starts from weights that have seen pictures."""
     return recipe.student.weights != "none"
 
 
-def student_epochs_by(recipe: Recipe) -> Any:
-    """What decides how long the student is trained to the end, beside the data; see `trained.student_epochs`."""
+def student_epochs_key(recipe: Recipe) -> Any:
+    """What of the recipe decides `trained.student_epochs`, which depends on the data too."""
     distil = recipe.distil
     return distil.epochs or {"batch_size": distil.batch_size, "pretrained": is_pretrained(recipe)}
 

@@ -59,7 +59,7 @@ def open_data(context: Context, table: DataTable) -> TrainingData:
     )
 
 
-def scheduled(settings: Settings, data: TrainingData, pretrained: bool) -> Settings:
+def with_epochs(settings: Settings, data: TrainingData, pretrained: bool) -> Settings:
     """The settings with a number of epochs: the recipe's, or what a network needs that starts from such weights."""
     if settings.epochs is not None:
         return settings
@@ -69,7 +69,7 @@ def scheduled(settings: Settings, data: TrainingData, pretrained: bool) -> Setti
 
 def student_epochs(recipe: Recipe, data: TrainingData) -> int:
     """How long the student is trained to the end, and with it the pruned one."""
-    epochs = scheduled(recipe.distil, data, is_pretrained(recipe)).epochs
+    epochs = with_epochs(recipe.distil, data, is_pretrained(recipe)).epochs
     assert epochs is not None
     return epochs
 
