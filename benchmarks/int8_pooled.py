@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.markdown import made_by, table
+from benchmarks.markdown import made_by, points, table
 from benchmarks.pooled import draws, spread
 from benchmarks.provenance import provenance
 from edgetl.backends import converter
@@ -215,7 +215,7 @@ def _across(result: Mapping[str, Any], backend: str) -> list[str]:
 
 
 def _points(metric: Mapping[str, float]) -> str:
-    return f"{100 * metric['value']:+.2f} [{100 * metric['low']:+.2f}, {100 * metric['high']:+.2f}]"
+    return points(metric, digits=2)
 
 
 def _met(loss: Mapping[str, float], bar: float) -> str:

@@ -17,6 +17,12 @@ def interval(metric: Mapping[str, float], digits: int = 3) -> str:
     return f"{metric['value']:.{digits}f} [{metric['low']:.{digits}f}, {metric['high']:.{digits}f}]"
 
 
+def points(metric: Mapping[str, float], digits: int = 1) -> str:
+    """+value [+low, +high] of a difference, in points of a hundred."""
+    value, low, high = (f"{100 * metric[name]:+.{digits}f}" for name in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
+
+
 def ratio(quotients: Mapping[str, float], digits: int = 2) -> str:
     """median [smallest, largest]."""
     return f"{quotients['median']:.{digits}f} [{quotients['low']:.{digits}f}, {quotients['high']:.{digits}f}]"

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.markdown import interval, made_by, table
+from benchmarks.markdown import interval, made_by, points, table
 from benchmarks.pooled import Draws, draws, spread
 from benchmarks.provenance import provenance
 from benchmarks.study import verdict
@@ -228,14 +228,10 @@ def _pairs(pairs: Sequence[Mapping[str, Any]]) -> str:
     for pair in pairs:
         for pool, words in (("both", "pooled"), ("test", "test")):
             found = pair[pool]
-            shown = [f"{_points(found[metric])}: {found[metric]['verdict']}" for metric in (*_SHOWN[:2], _MEAN)]
+            shown = [f"{points(found[metric])}: {found[metric]['verdict']}" for metric in (*_SHOWN[:2], _MEAN)]
             names = [f"{pair['candidate']} - {pair['reference']}"] if pool == "both" else [""]
             rows.append([*names, words, *shown])
     return table(["", "images", "balanced accuracy, points", "AUROC, points", "mean, points"], rows)
-
-
-def _points(metric: Mapping[str, float]) -> str:
-    return f"{100 * metric['value']:+.1f} [{100 * metric['low']:+.1f}, {100 * metric['high']:+.1f}]"
 
 
 _METRIC_WORDS = {"balanced_accuracy": "balanced accuracy", "auroc": "AUROC"}
@@ -272,8 +268,7 @@ def _says(pairs: Sequence[Mapping[str, Any]]) -> str:
 
 def _line(words: str, pair: Mapping[str, Any]) -> str:
     said = " and ".join(
-        f"{pair[metric]['verdict']} in {name} ({_points(pair[metric])} points)"
-        for metric, name in _METRIC_WORDS.items()
+        f"{pair[metric]['verdict']} in {name} ({points(pair[metric])} points)" for metric, name in _METRIC_WORDS.items()
     )
     return f"- {words}: {said}."
 
@@ -281,7 +276,7 @@ def _line(words: str, pair: Mapping[str, Any]) -> str:
 def _against_bar(metric: Mapping[str, float]) -> str:
     met = "inside" if metric["value"] >= _BAR else "outside"
     reaches = ", its interval on both sides of it" if metric["low"] < _BAR <= metric["high"] else ""
-    return f"{_points(metric)} points ({met} the bar{reaches})"
+    return f"{points(metric)} points ({met} the bar{reaches})"
 
 
 if __name__ == "__main__":

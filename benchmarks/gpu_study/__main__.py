@@ -34,7 +34,7 @@ def main() -> None:
         "--since", type=float, default=time.time(), help="when the minutes began, in seconds since 1970"
     )
     parser.add_argument("--lanes", type=int, default=6, help="trainings side by side")
-    parser.add_argument("--only", nargs="*", help="these programs and what they need")
+    parser.add_argument("--only", nargs="*", help="these programs alone; name those whose networks they need too")
     parser.add_argument("--scale", type=float, default=1.0, help="of all epochs: less than 1 to try it out")
     parser.add_argument("--pictures", type=int, help="of each split at most so many: to try it out")
     parser.add_argument("--workers", type=int, default=1)
@@ -43,7 +43,7 @@ def main() -> None:
     print(f"imported; {len(PROGRAMS)} cells", flush=True)
     torchvision_shim.ensure()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    ham = read(options.data, 128, torch.device("cpu"), options.workers, options.pictures)
+    ham = read(options.data, 128, options.workers, options.pictures)
     print(f"{time.monotonic() - began:.0f} s: {len(ham.images)} pictures", flush=True)
     device = torch.device("cuda" if torch.cuda.device_count() else "cpu")
     bank = Bank(ham.to(device), options.out)

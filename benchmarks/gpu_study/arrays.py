@@ -20,28 +20,20 @@ _Job = tuple[str, int]
 """A picture's file, and the side it is decoded to."""
 
 
-def read(folder: Path, size: int, device: torch.device, workers: int, most: int | None = None) -> Arrays:
-    """`folder` holds the pictures and split.json: {"classes": [...], "train": [[path, class index, group], ...], ...}."""
+def read(folder: Path, size: int, workers: int, most: int | None = None) -> Arrays:
+    """The splits, of each at most `most` pictures, on the CPU.
+
+    `folder` holds the pictures and split.json: {"classes": [...], "train": [[path, class index, group], ...], ...}.
+    """
     split = json.loads((folder / "split.json").read_text(encoding="utf-8"))
     split |= {name: split[name][:most] for name in _SPLITS}
     rows = [row for name in _SPLITS for row in split[name]]
     jobs = [(str(folder / path), size) for path, _, _ in rows]
     images = np.stack(_mapped(_decoded, jobs, workers))
     labels = np.array([label for _, label, _ in rows])
-    return _arrays(images, labels, [len(split[name]) for name in _SPLITS], len(split["classes"]), device)
-
-
-def _arrays(
-    images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
-    counts: Sequence[int],
-    classes: int,
-    device: torch.device,
-) -> Arrays:
-    ends = np.cumsum([0, *counts])
-    train, val, test = [torch.arange(start, end, device=device) for start, end in itertools.pairwise(ends.tolist())]
-    moved = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-    return Arrays(*moved, train, val, test, classes)
+    ends = itertools.accumulate((len(split[name]) for name in _SPLITS), initial=0)
+    train, val, test = (torch.arange(start, end) for start, end in itertools.pairwise(ends))
+    return Arrays(torch.from_numpy(images), torch.from_numpy(labels), train, val, test, len(split["classes"]))
 
 
 def _mapped(

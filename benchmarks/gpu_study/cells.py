@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import copy
-import functools
 import json
-import math
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from torch import Tensor, nn
 from benchmarks.gpu_study.augment import STANDARD
 from benchmarks.gpu_study.lane import Arrays, Lane, Settings, laid_out, with_teachers
 from edgetl.models import backbones, prune, spec
-from edgetl.training.schedules import warmup_cosine
+from edgetl.training.schedules import cooled, warmup_cosine
 
 Program = Callable[["Bank"], Iterator[bool | None]]
 _TRIAL = 10
@@ -138,7 +137,7 @@ def _constant(lane: Lane, done: int) -> Callable[[int], float]:
 
 
 def _cooldown(lane: Lane, epochs: int) -> Callable[[int], float]:
-    return lambda step: 1 - math.sqrt(step / (epochs * lane.steps))
+    return lambda step: cooled(step, epochs * lane.steps)
 
 
 def _student(
@@ -175,7 +174,7 @@ def ladder(bank: Bank, name: str, settings: Settings, taught: bool) -> Iterator[
         state, epoch, updates = lane.state(), lane.epoch, lane.updates
         yield from bank.train(lane, cooldown, _cooldown(lane, cooldown))
         bank.record(f"{name}_{length}", lane)
-        with lane._on_stream():
+        with lane.on_stream():
             lane.restore(state)
         lane.epoch, lane.updates = epoch, updates
 
@@ -215,59 +214,49 @@ def trial(bank: Bank, seed: int) -> Iterator[bool | None]:
     yield from student(bank, f"trial{seed}", seed, {}, epochs=_TRIAL)
 
 
-def early(
-    bank: Bank, name: str, seed: int, share: float, keep: bool = False, epochs: int = _FULL
+def pruned(
+    bank: Bank, name: str, source: str, share: float, seed: int = 0, keep: bool = False
 ) -> Iterator[bool | None]:
-    """Prune the trial's network, then train it to the end with its teacher."""
-    yield from bank.wait(f"trial{seed}", "teacher0")
-    network = yield from _prune(bank, bank.networks[f"trial{seed}"], share)
+    """Prune the network of another cell, a trial or a finished student, then train it to the end with its teacher."""
+    yield from bank.wait(source, "teacher0")
+    network = yield from _prune(bank, bank.networks[source], share)
     settings = with_teachers(STUDENT, [bank.networks["teacher0"]], weight=1.0)
     lane = Lane(network, bank.ham, settings, seed)
-    epochs = bank.epochs(epochs)
+    epochs = bank.epochs(_FULL)
     yield from bank.train(lane, epochs, _cosine(lane, epochs))
     bank.record(name, lane, keep=keep, macs=share)
 
 
-def late(bank: Bank, name: str, source: str, share: float, epochs: int) -> Iterator[bool | None]:
-    """Prune a finished student, then let it recover over `epochs` with its teacher."""
-    yield from bank.wait(source, "teacher0")
-    network = yield from _prune(bank, bank.networks[source], share)
-    settings = with_teachers(STUDENT, [bank.networks["teacher0"]], weight=1.0)
-    lane = Lane(network, bank.ham, settings, 0)
-    epochs = bank.epochs(epochs)
-    yield from bank.train(lane, epochs, _cosine(lane, epochs))
-    bank.record(name, lane, macs=share)
-
-
 _KD = {"loss": "kd", "temperature": 1.0, "weight": 2.0, "mixup": 0.3}
 _THREE = ("teacher0", "teacher1", "teacher2")
-_p = functools.partial
 
 PROGRAMS: dict[str, Program] = {
-    "teacher0": _p(teacher, seed=0),
-    "teacher1": _p(teacher, seed=1),
-    "teacher2": _p(teacher, seed=2),
-    "trial0": _p(trial, seed=0),
-    "main0": _p(student, name="main0", seed=0, changes={}, keep=True),
-    "early60_0": _p(early, name="early60_0", seed=0, share=0.6, keep=True),
-    "accurate3": _p(student, name="accurate3", seed=0, changes=_KD, teachers=_THREE, epochs=50, lite=True, keep=True),
-    "early40_0": _p(early, name="early40_0", seed=0, share=0.4, keep=True),
-    "strong": _p(ladder, name="strong", settings=STUDENT, taught=False),
-    "main1": _p(student, name="main1", seed=1, changes={}, keep=True),
-    "small0": _p(student, name="small0", seed=0, changes={}, small=0.5),
-    "distilled": _p(ladder, name="distilled", settings=STUDENT, taught=True),
-    "trial1": _p(trial, seed=1),
-    "early60_1": _p(early, name="early60_1", seed=1, share=0.6, keep=True),
-    "mild": _p(ladder, name="mild", settings=replace(STUDENT, strength=STANDARD), taught=False),
-    "accurate1": _p(student, name="accurate1", seed=0, changes=_KD, epochs=50, lite=True),
-    "late60_0": _p(late, name="late60_0", source="main0", share=0.6, epochs=_FULL),
-    "mixup0": _p(student, name="mixup0", seed=0, changes={"mixup": 0.2}),
-    "small1": _p(student, name="small1", seed=1, changes={}, small=0.5),
-    "early40_1": _p(early, name="early40_1", seed=1, share=0.4),
-    "kd0": _p(student, name="kd0", seed=0, changes=_KD),
-    "late40_0": _p(late, name="late40_0", source="main0", share=0.4, epochs=_FULL),
-    "accurate3_1": _p(student, name="accurate3_1", seed=1, changes=_KD, teachers=_THREE, epochs=50, lite=True),
-    "accurate_dist": _p(student, name="accurate_dist", seed=0, changes={}, teachers=_THREE, epochs=50, lite=True),
-    "small80_0": _p(student, name="small80_0", seed=0, changes={}, small=0.8),
+    "teacher0": partial(teacher, seed=0),
+    "teacher1": partial(teacher, seed=1),
+    "teacher2": partial(teacher, seed=2),
+    "trial0": partial(trial, seed=0),
+    "main0": partial(student, name="main0", seed=0, changes={}, keep=True),
+    "early60_0": partial(pruned, name="early60_0", source="trial0", seed=0, share=0.6, keep=True),
+    "accurate3": partial(
+        student, name="accurate3", seed=0, changes=_KD, teachers=_THREE, epochs=50, lite=True, keep=True
+    ),
+    "early40_0": partial(pruned, name="early40_0", source="trial0", seed=0, share=0.4, keep=True),
+    "strong": partial(ladder, name="strong", settings=STUDENT, taught=False),
+    "main1": partial(student, name="main1", seed=1, changes={}, keep=True),
+    "small0": partial(student, name="small0", seed=0, changes={}, small=0.5),
+    "distilled": partial(ladder, name="distilled", settings=STUDENT, taught=True),
+    "trial1": partial(trial, seed=1),
+    "early60_1": partial(pruned, name="early60_1", source="trial1", seed=1, share=0.6, keep=True),
+    "mild": partial(ladder, name="mild", settings=replace(STUDENT, strength=STANDARD), taught=False),
+    "accurate1": partial(student, name="accurate1", seed=0, changes=_KD, epochs=50, lite=True),
+    "late60_0": partial(pruned, name="late60_0", source="main0", share=0.6),
+    "mixup0": partial(student, name="mixup0", seed=0, changes={"mixup": 0.2}),
+    "small1": partial(student, name="small1", seed=1, changes={}, small=0.5),
+    "early40_1": partial(pruned, name="early40_1", source="trial1", seed=1, share=0.4),
+    "kd0": partial(student, name="kd0", seed=0, changes=_KD),
+    "late40_0": partial(pruned, name="late40_0", source="main0", share=0.4),
+    "accurate3_1": partial(student, name="accurate3_1", seed=1, changes=_KD, teachers=_THREE, epochs=50, lite=True),
+    "accurate_dist": partial(student, name="accurate_dist", seed=0, changes={}, teachers=_THREE, epochs=50, lite=True),
+    "small80_0": partial(student, name="small80_0", seed=0, changes={}, small=0.8),
 }
 """By name, the most wanted first."""

@@ -102,7 +102,8 @@ class Lane:
         self.within = torch.arange(self.settings.batch, device=device)
         self.label_loss = torch.zeros((), device=device)
 
-    def _on_stream(self) -> Any:
+    def on_stream(self) -> Any:
+        """Where the lane's work has to be asked for."""
         return torch.cuda.stream(self.stream) if self.cuda else nullcontext()
 
     def _step(self, size: int) -> None:
@@ -201,10 +202,10 @@ class Lane:
         full = int(self.data.images.shape[1])
         for epoch in range(epochs):
             size = full * 3 // 4 if epoch < small else full
-            with self._on_stream():
+            with self.on_stream():
                 self._fill([factor(epoch * self.steps + step) for step in range(self.steps)])
             for _ in range(self.steps):
-                with self._on_stream():
+                with self.on_stream():
                     self._run(size)
                 yield from self._queued()
             self.epoch += 1
@@ -249,7 +250,7 @@ class Lane:
 
     def judged(self) -> nn.Module:
         """A copy of the averaged network, its BatchNorm measured on training images."""
-        with self._on_stream():
+        with self.on_stream():
             network = copy.deepcopy(self.average).eval()
             generator = torch.Generator(self.device).manual_seed(self.seed)
             order = torch.randperm(len(self.data.train), device=self.device, generator=generator)
@@ -268,7 +269,7 @@ class Lane:
 
     def logits(self, network: nn.Module, rows: Tensor) -> Tensor:
         """float32 [len(rows), C], on the device."""
-        with self._on_stream(), torch.inference_mode():
+        with self.on_stream(), torch.inference_mode():
             return torch.cat(
                 [network(augment.plain(self.data.images[some])) for some in torch.split(rows, 512)]
             ).float()
