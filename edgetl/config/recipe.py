@@ -156,7 +156,7 @@ class Training(Strict):
     """Epochs without a better validation score after which the learning rate comes down to zero, over a fifth of the epochs
     so far, and the training ends, never later than planned; null trains to the planned end."""
     progressive: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """Share of the epochs, from the first, that train on pictures of three quarters of the side (Tan and Le, 2021):
+    """Share of the epochs, from the first, that train on pictures of about three quarters of the side (Tan and Le, 2021):
     quicker; not for networks of a fixed input size. Validation is always at full size."""
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.999
     """Decay of the exponential moving average of the weights, whose BatchNorm is recalibrated; 0 switches it off."""
