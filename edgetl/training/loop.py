@@ -31,13 +31,12 @@ from edgetl.training.batches import TrainingData
 from edgetl.training.checkpoint_schedule import CheckpointSchedule
 from edgetl.training.checkpoints import Checkpoints, Snapshot
 from edgetl.training.diagnostics import naming_memory
-from edgetl.training.inference import predict_logits
 from edgetl.training.job import Distillation, Job
 from edgetl.training.run import Run
 from edgetl.training.sharing import Noting, Sharing
 from edgetl.training.state import Validated
 
-__all__ = ["Distillation", "Fit", "fit", "predict_logits"]
+__all__ = ["Distillation", "Fit", "fit"]
 
 Weights = Mapping[str, Tensor]
 

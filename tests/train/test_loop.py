@@ -14,7 +14,8 @@ from edgetl.config.recipe import Training
 from edgetl.console.progress import Silent
 from edgetl.errors import EnvironmentFault
 from edgetl.models import backbones
-from edgetl.training.loop import Distillation, fit, predict_logits
+from edgetl.training.inference import predict_logits
+from edgetl.training.loop import Distillation, fit
 from edgetl.training.losses.dist import dist
 
 pytestmark = pytest.mark.usefixtures("one_thread")

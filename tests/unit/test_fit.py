@@ -26,7 +26,8 @@ from edgetl.training import loop, run
 from edgetl.training.accelerator import make_accelerator
 from edgetl.training.batches import TrainingData, as_input, epoch_batches, plain_batches
 from edgetl.training.ema import WeightAverage, recalibrate
-from edgetl.training.loop import Distillation, Fit, fit, predict_logits
+from edgetl.training.inference import predict_logits
+from edgetl.training.loop import Distillation, Fit, fit
 from edgetl.training.losses.kd import kd, kd_standardized
 from edgetl.training.mixing import mixed
 from edgetl.training.optimizer import adamw, hold_backbone, set_learning_rate

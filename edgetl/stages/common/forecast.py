@@ -186,18 +186,11 @@ def _job(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -> 
     from edgetl.training.job import Job
 
     network = _untrained(planned.architecture, data)
-    teacher = _teacher(recipe, data) if taught else None
+    teachers = [_untrained(Architecture(teacher.backbone), data) for teacher in recipe.teachers if taught]
+    teacher = trained.together(teachers) if teachers else None
     distillation = trained.distillation(recipe.distil, teacher, weight=1.0)
     seed = slices.training_seed(recipe, planned.settings)
     return Job(network, data, planned.settings, distillation, seed, planned.name)
-
-
-def _teacher(recipe: Recipe, data: TrainingData) -> nn.Module:
-    """As `trained.load_teachers`, untrained."""
-    from edgetl.models.ensemble import AveragedLogits
-
-    networks = [_untrained(Architecture(teacher.backbone), data) for teacher in recipe.teachers]
-    return networks[0] if len(networks) == 1 else AveragedLogits(networks)
 
 
 def _untrained(architecture: Architecture, data: TrainingData) -> nn.Module:

@@ -104,10 +104,12 @@ def load(folder: Path) -> Network:
 def load_teachers(context: Context) -> nn.Module | None:
     """What the student learns from: the recipe's teacher, the average of several, or None."""
     stages = [stage for _, stage in zip(context.recipe.teachers, TEACHERS.values(), strict=False)]
-    networks = [load(context.inputs[stage]) for stage in stages]
-    if not networks:
-        return None
-    return networks[0] if len(networks) == 1 else AveragedLogits(networks)
+    return together([load(context.inputs[stage]) for stage in stages]) if stages else None
+
+
+def together(teachers: Sequence[nn.Module]) -> nn.Module:
+    """A teacher as it is; of several the average of their logits."""
+    return teachers[0] if len(teachers) == 1 else AveragedLogits(teachers)
 
 
 def distillation(settings: Distil, teacher: nn.Module | None, weight: float) -> Distillation | None:
