@@ -26,9 +26,9 @@ from edgetl.data.images import open_images
 from edgetl.data.table import DataTable
 from edgetl.models import backbones
 from edgetl.training.batches import TrainingData
-from edgetl.training.forecast import measured
 from edgetl.training.job import Distillation, Job
 from edgetl.training.losses import DISTIL_LOSSES
+from edgetl.training.pace import measured
 
 RESULT = Path(__file__).parent / "results" / "step_pace.json"
 _STUDENT = ("mobilenetv3_large_100", "coord")

@@ -15,11 +15,11 @@ from tiny_training import SETTINGS, STEPS, same, tiny_data, tiny_network, train
 from torch import nn
 
 from edgetl.models import backbones
-from edgetl.training import forecast
+from edgetl.training import pace as training_pace
 from edgetl.training.batches import TrainingData
-from edgetl.training.forecast import Pace, counted, measured
 from edgetl.training.job import Distillation, Job
 from edgetl.training.losses import DISTIL_LOSSES
+from edgetl.training.pace import Pace, counted, measured
 
 
 def _job(network: nn.Module | None = None, data: TrainingData | None = None, **settings: object) -> Job:
@@ -104,7 +104,7 @@ def test_an_epoch_with_a_frozen_backbone_is_measured_only_where_there_is_no_othe
 
 
 def test_one_of_several_processes_takes_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecast, "launched", lambda: 2)
+    monkeypatch.setattr(training_pace, "launched", lambda: 2)
     student = _Watched(tiny_network())
     pace = measured(_job(student), 1e9, _clock(*[1] * 7, 0, 0.8))
     assert {images for images, learns in student.passes if learns} == {16}

@@ -15,12 +15,12 @@ from edgetl.stages.common import settings as slices
 from edgetl.stages.common import trained
 from edgetl.stages.common.forecast import Cost, sentence, shorter, tell
 from edgetl.stages.common.planned import Architecture, Planned, trainings
-from edgetl.training import forecast as training_forecast
 from edgetl.training import ladder as training_ladder
+from edgetl.training import pace as training_pace
 from edgetl.training.batches import TrainingData
-from edgetl.training.forecast import Pace
 from edgetl.training.job import Job
 from edgetl.training.ladder import Ladder, Rung
+from edgetl.training.pace import Pace
 from edgetl.training.schedules import epochs_needed
 
 _SMALL = "mobilenetv3_small_050"
@@ -140,7 +140,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Job, float]]:
         seen.append((job, budget))
         return Pace(20.0 if job.distillation else 10.0, 1.0, 5 - len(seen))
 
-    monkeypatch.setattr(training_forecast, "measured", measured)
+    monkeypatch.setattr(training_pace, "measured", measured)
     monkeypatch.setattr(trained, "open_table", lambda context: context.inputs["data"])
     monkeypatch.setattr(trained, "open_data", lambda context, table: _DATA)
     monkeypatch.setattr(training_ladder, "ladder", lambda: _LADDER)
@@ -246,10 +246,10 @@ class TestWhatIsSaid:
             return measured
 
         progress = _Progress()
-        monkeypatch.setattr(training_forecast, "measured", raising(EnvironmentFault("out of memory", hint="buy some")))
+        monkeypatch.setattr(training_pace, "measured", raising(EnvironmentFault("out of memory", hint="buy some")))
         tell(_recipe(), Path(), _ALL, progress, begun=False)
         assert (progress.lines, progress.events) == (["no forecast: out of memory"], [])
-        monkeypatch.setattr(training_forecast, "measured", raising(KeyboardInterrupt()))
+        monkeypatch.setattr(training_pace, "measured", raising(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             tell(_recipe(), Path(), _ALL, progress, begun=False)
 

@@ -1,6 +1,6 @@
 """Forecast: how long the trainings of a build will take on this machine, said before the first of them begins.
 
-A few steps of each kind of training that is `planned` are measured (`edgetl.training.forecast`), on networks of the same
+A few steps of each kind of training that is `planned` are measured (`edgetl.training.pace`), on networks of the same
 architecture that are thrown away; the rest is arithmetic.
 """
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgetl.training.batches import TrainingData
-    from edgetl.training.forecast import Pace
     from edgetl.training.job import Job
     from edgetl.training.ladder import Ladder
+    from edgetl.training.pace import Pace
 
 __all__ = ["Cost", "sentence", "shorter", "tell"]
 
@@ -143,7 +143,7 @@ def shorter(costs: Sequence[Cost], recipe: Recipe, table: Ladder | None) -> str 
 def _costs(recipe: Recipe, folder: Path, stages: Collection[str], progress: Progress) -> list[Cost]:
     """What the trainings of these stages take; nothing where that is not worth measuring."""
     from edgetl.stages.common import trained
-    from edgetl.training.forecast import STEPS, measured
+    from edgetl.training.pace import STEPS, measured
 
     # Only its inputs are looked at: nothing is written.
     context = Context(recipe, folder, {"data": folder}, folder, folder, folder, progress)
