@@ -87,10 +87,11 @@ def _trained_to_the_end() -> str:
         cell = result["cells"][name]
         metrics = (cell["test"][metric] for metric in ("balanced_accuracy", "auroc", "auroc.mel"))
         rows.append([about, str(cell["epochs"]), *map(interval, metrics)])
+    test = result["pools"]["test"]
     text = (
-        "HAM10000 at 128 px, 1,265 test images of 952 lesions that no training saw, 95 % intervals over lesions, one "
-        f"training a row, on one {result['card']} with `benchmarks.gpu_study`'s own loop and edgetl's networks, losses, "
-        "schedules and pruning:\n\n"
+        f"HAM10000 at 128 px, {test['images']:,} test images of {test['groups']:,} lesions that no training saw, 95 % "
+        f"intervals over lesions, one training a row, on one {result['card']} with `benchmarks.gpu_study`'s own loop and "
+        "edgetl's networks, losses, schedules and pruning:\n\n"
     )
     return text + table(["", "epochs", "balanced accuracy", "AUROC", "melanoma AUROC"], rows)
 
