@@ -141,14 +141,18 @@ class Run:
         network.eval()
 
     def _check_sizes(self) -> None:
-        """Raise UsageError where a network takes pictures of its own size alone, and the first ones are to be smaller."""
-        size = self.job.size(1, Plan(self.job.epochs))
-        networks = [self.state.network, *([self.job.distillation.teacher] if self.job.distillation else [])]
-        if size is None:
-            return
+        """Raise UsageError where a network takes pictures of another size alone, or where the first ones are smaller."""
+        job = self.job
+        networks = [self.state.network, *([job.distillation.teacher] if job.distillation else [])]
+        height, width = job.data.images.shape[1:3]
+        small = job.size(1, Plan(job.epochs))
         with self.processes.together():
             for network in networks:
-                _check_size(network, *size, self.job.label)
+                hint = "set it to what the network takes, or take another network"
+                _check_size(network, height, width, job.label, "data.image_size", hint)
+                if small is not None:
+                    hint = "set progressive: 0; networks of a fixed input size see one size only"
+                    _check_size(network, *small, job.label, "progressive", hint)
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Scores of the judged network on the validation images."""
@@ -165,15 +169,15 @@ class Run:
         return classify.validation_scores(logits, job.data.labels[job.data.val])
 
 
-def _check_size(network: nn.Module, height: int, width: int, label: str) -> None:
-    """Raise UsageError where the network does not take pictures of this size."""
+def _check_size(network: nn.Module, height: int, width: int, label: str, field: str, hint: str) -> None:
+    """Raise UsageError where the network does not take pictures of this size, which `field` of the recipe asks for."""
     try:
         predict_logits(network, np.zeros((1, height, width, 3), dtype=np.uint8))
     except (AssertionError, RuntimeError, ValueError) as exc:  # timm's transformers assert, layers raise the others
         if out_of_memory(exc):
             raise
         raise UsageError(
-            f"progressive: {height} x {width} pixels are not what a network here takes: {first_line(exc)}",
+            f"{field}: {height} x {width} pixels are not what a network here takes: {first_line(exc)}",
             place=label,
-            hint="set progressive: 0; networks of a fixed input size see one size only",
+            hint=hint,
         ) from exc

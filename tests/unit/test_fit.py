@@ -438,9 +438,9 @@ def test_the_first_epochs_see_smaller_pictures_and_validation_does_not(tmp_path:
     network = _Sizes()
     wanted = _PLAIN.model_copy(update={"epochs": 4, "batch_size": 29, "progressive": 0.5})
     fit(network, _data(), wanted, seed=_SEED, checkpoints=tmp_path, progress=Silent())
-    assert network.seen[0] == (False, 6, 6), "whether it takes them is tried before"
-    assert [side for training, side, _ in network.seen[1:] if training] == [6, 6, 8, 8]
-    assert {sides for training, *sides_ in network.seen[1:] if not training for sides in sides_} == {8}
+    assert network.seen[:2] == [(False, 8, 8), (False, 6, 6)], "whether it takes them is tried before"
+    assert [side for training, side, _ in network.seen[2:] if training] == [6, 6, 8, 8]
+    assert {sides for training, *sides_ in network.seen[2:] if not training for sides in sides_} == {8}
 
 
 def test_a_cooldown_sees_whole_pictures(tmp_path: Path) -> None:
@@ -464,6 +464,17 @@ def test_a_network_of_a_fixed_input_size_is_told_before_it_trains(tmp_path: Path
     assert told.steps == []
     short = wanted.model_copy(update={"epochs": 1})
     fit(network, _data(), short, distillation=taught, seed=_SEED, checkpoints=tmp_path, progress=told)  # none is small
+
+
+@pytest.mark.parametrize("who", ["student", "teacher"])
+def test_a_network_of_another_input_size_is_told_before_it_trains(tmp_path: Path, who: str) -> None:
+    data = _data()
+    larger = dataclasses.replace(data, images=np.zeros((len(data.labels), 16, 16, 3), np.uint8))
+    taught = Distillation(_network(), kd, 0.7, 2.0) if who == "teacher" else None
+    network = _Sizes() if who == "teacher" else _network()
+    with pytest.raises(UsageError, match=r"(?s)data.image_size: 16 x 16 pixels .* or take another network") as caught:
+        fit(network, larger, _PLAIN, distillation=taught, seed=_SEED, checkpoints=tmp_path, progress=Silent())
+    assert caught.value.exit_code == 2
 
 
 class _Broken(nn.Module):

@@ -10,7 +10,7 @@ import pytest
 from fakes.progress import Heard
 
 from edgetl.config.recipe import Recipe, Training
-from edgetl.errors import EnvironmentFault
+from edgetl.errors import EnvironmentFault, UsageError
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common import trained
 from edgetl.stages.common.forecast import Cost, sentence, shorter, tell
@@ -252,6 +252,39 @@ class TestWhatIsSaid:
         monkeypatch.setattr(training_pace, "measured", raising(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             tell(_recipe(), Path(), _ALL, progress, begun=False)
+
+    def test_pictures_that_a_network_does_not_take_end_the_build_before_hours_of_another_training(
+        self, jobs: list[tuple[Job, float]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def measured(job: Job, budget: float) -> Pace:
+            if job.settings.progressive > 0:
+                raise UsageError("progressive: 24 x 24 pixels are not what a network here takes")
+            return Pace(10.0, 1.0, 5)
+
+        monkeypatch.setattr(training_forecast, "measured", measured)
+        with pytest.raises(UsageError, match="progressive"):
+            tell(_recipe(distil={**_RECIPE["distil"], "progressive": 0.5}), Path(), _ALL, _Progress(), begun=False)
+        with pytest.raises(UsageError, match="progressive"):  # though the pruned network is no longer than the student
+            tell(_recipe(prune={**_PRUNE, "progressive": 0.5}), Path(), _ALL, _Progress(), begun=False)
+
+    def test_smaller_pictures_take_at_most_what_whole_ones_take(self, jobs: list[tuple[Job, float]]) -> None:
+        progress = _Progress()
+        distil = {"weights": [0.0], "epochs": 60, "batch_size": 16, "progressive": 0.5}
+        tell(_recipe(teacher=None, distil=distil), Path(), _ALL, progress, begun=False)
+        assert progress.lines[0].startswith("forecast: student (60 epochs) at most 10 min")
+
+    def test_batches_that_are_larger_than_the_data_are_steps_too(self, jobs: list[tuple[Job, float]]) -> None:
+        progress = _Progress()
+        distil = {"weights": [0.0], "epochs": 1000, "batch_size": 512}
+        tell(_recipe(teacher=None, distil=distil), Path(), _ALL, progress, begun=False)
+        assert progress.lines[0].startswith("forecast: student (1000 epochs)")
+
+    def test_no_loss_of_a_random_start_is_told_of_a_student_that_has_seen_pictures(
+        self, jobs: list[tuple[Job, float]]
+    ) -> None:
+        progress = _Progress()
+        tell(_recipe(student={"backbone": _SMALL, "weights": "package"}), Path(), _ALL, progress, begun=False)
+        assert len(progress.lines) == 1
 
 
 class TestJobs:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Progress
-from edgetl.errors import EdgetlError
+from edgetl.errors import EdgetlError, UsageError
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.planned import Architecture, Planned, trainings
 from edgetl.stages.common.stage import Context
+from edgetl.training.schedules import small_epochs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,16 +48,21 @@ class Cost:
     @property
     def at_most(self) -> bool:
         """Whether they may take less time."""
-        return self.planned.at_most or self.planned.settings.patience is not None
+        settings = self.planned.settings
+        return self.planned.at_most or settings.patience is not None or settings.progressive > 0
 
 
 class _Kind(NamedTuple):
-    """What decides how long a step takes: trainings of one kind are measured once."""
+    """What decides how long a step takes: trainings of one kind are measured once.
+
+    grows: whether some of its epochs see smaller pictures, which not every network takes; measured are whole ones.
+    """
 
     architecture: Architecture
     taught: bool
     batch_size: int
     precision: str
+    grows: bool
 
 
 def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress, *, begun: bool) -> None:
@@ -68,11 +74,16 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
         data: the result of the data stage.
         stages: those that have to be computed.
         begun: whether one of them goes on where it was stopped.
+
+    Raises:
+        UsageError: a network does not take the pictures: the stage that trains it, maybe hours later, would raise it too.
     """
     from edgetl.training.ladder import ladder
 
     try:
         costs = _costs(recipe, data, stages, progress)
+    except UsageError:
+        raise
     except EdgetlError as exc:  # of the training, which is going to say more of it
         progress.say(f"no forecast: {exc.message}")
         return
@@ -118,11 +129,12 @@ def sentence(costs: Sequence[Cost], *, begun: bool = False) -> str:
 def shorter(costs: Sequence[Cost], recipe: Recipe, table: Ladder | None) -> str | None:
     """What shorter schedules take, all trainings that are as long as the student's, and what they lost in our study.
 
-    None where there is nothing to say: no table, or a person chose a short schedule.
+    None where there is nothing to say: no table, a person chose a short schedule, or the student starts from weights that
+    have seen pictures; the study's starts from random ones, and loses more.
     """
     as_long = {"distil"} if recipe.prune is None or recipe.prune.epochs else {"distil", "prune"}
     ours, chosen = [cost for cost in costs if cost.planned.stage in as_long], recipe.distil.epochs
-    if not ours or table is None or (chosen is not None and chosen <= _LONG):
+    if not ours or table is None or slices.is_pretrained(recipe) or (chosen is not None and chosen <= _LONG):
         return None
     epochs, seconds = ours[0].planned.epochs, sum(cost.seconds for cost in ours)
     offers = [
@@ -153,7 +165,7 @@ def _costs(recipe: Recipe, folder: Path, stages: Collection[str], progress: Prog
     for one in planned:
         for kind in _kinds(one):
             kinds.setdefault(kind, one)
-    steps = sum(one.count * one.epochs * (len(data.train) // one.settings.batch_size) for one in planned)
+    steps = sum(one.count * one.epochs * _steps_per_epoch(one.settings, data) for one in planned)
     if len(kinds) * STEPS > _SHARE * steps:
         return []
     paces: dict[_Kind, Pace] = {}
@@ -164,11 +176,18 @@ def _costs(recipe: Recipe, folder: Path, stages: Collection[str], progress: Prog
     return [_cost(one, paces) for one in planned]
 
 
+def _steps_per_epoch(settings: Training, data: TrainingData) -> int:
+    from edgetl.training.batches import batch_size_for
+
+    return len(data.train) // batch_size_for(data, settings.batch_size)
+
+
 def _kinds(planned: Planned) -> dict[_Kind, int]:
     """The kinds of these trainings, and how many are of each."""
     settings = planned.settings
+    grows = small_epochs(settings.progressive, planned.epochs) > 0
     return {
-        _Kind(planned.architecture, taught, settings.batch_size, settings.precision): count
+        _Kind(planned.architecture, taught, settings.batch_size, settings.precision, grows): count
         for taught, count in ((False, planned.alone), (True, planned.taught))
         if count
     }
