@@ -65,6 +65,8 @@ def trial(report: Report) -> str:
     if not tried.candidates:
         return ""
     passes = f"{tried.epochs} epoch{'s' * (tried.epochs != 1)}"
+    if not report.shown_recipe.teachers:
+        return f"There is no teacher to weigh. Pruning started from a training of {passes} on labels alone."
     if len(tried.candidates) == 1:
         return (
             f"The weight of the teacher's loss is {tried.chosen_weight:g}: the recipe gives no other one. "

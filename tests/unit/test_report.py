@@ -193,6 +193,14 @@ class TestTrial:
             assert "a training of 1 epoch with it" in text
             assert "So short a trial" not in text
 
+    def test_without_a_teacher_nothing_is_weighed(self, report: Report) -> None:
+        """Though `distil.weights` may well give other candidates, which are not used then."""
+        trial = replace(report.trial, candidates=report.trial.candidates[1:], chosen_weight=0.0)
+        alone = replace(report, recipe={**report.recipe, "teacher": None}, trial=trial)
+        for text in self.said(alone):
+            assert "There is no teacher to weigh. Pruning started from a training of 5 epochs on labels alone." in text
+            assert "the recipe gives no other one" not in text
+
     def test_without_a_trial_nothing_is_said_of_one(self, report: Report) -> None:
         trial = replace(report.trial, candidates=(), epochs=0, rule=None, weights=None)
         page, card = self.said(replace(report, trial=trial))
