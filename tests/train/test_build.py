@@ -369,3 +369,13 @@ def test_a_killed_training_goes_on_after_its_last_epoch(tmp_path: Path) -> None:
     assert "going on after epoch" in done.stderr
     assert "epoch 1/40" not in done.stderr
     assert "nothing to compute" in project.edgetl(*words).stderr
+
+
+def test_a_build_without_targets_measures_nothing_and_says_so(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    words = ("targets=[]", "quantize=null", "export=[onnx]", "teacher=null", "prune.reference=false", "data.images=140")
+    done = project.edgetl("build", project.recipe, *(word for change in words for word in ("--set", change)))
+    assert done.returncode == 0, done.stderr
+    (artifact,) = project.report()["artifacts"]
+    assert artifact["latency"] == []
+    assert "Latency was not measured." in (project.bundle / "MODEL_CARD.md").read_text(encoding="utf-8")

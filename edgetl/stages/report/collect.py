@@ -63,7 +63,7 @@ def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: Stag
             for model in evaluation.models
         ),
         comparisons=evaluation.comparisons,
-        artifacts=tuple(_artifact(*pair, latency.rows[pair[0].artifact.name]) for pair in pairs),
+        artifacts=tuple(_artifact(*pair, latency.rows.get(pair[0].artifact.name, ())) for pair in pairs),
         gates=(_data_gate(data), *evaluation.gates, *(gate for _, verified in pairs for gate in verified.gates)),
         stages=(*_stages(steps), own),
     )
