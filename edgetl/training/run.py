@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 
@@ -32,6 +33,8 @@ from edgetl.training.threads import ThreadCount
 from edgetl.training.validation import validation_logits
 
 RECALIBRATION_IMAGES = 1000
+_REFUSALS = (AssertionError, RuntimeError, ValueError)
+"""What a network raises that does not take pictures of a size: timm's transformers assert, layers raise the others."""
 
 
 class Run:
@@ -148,11 +151,13 @@ class Run:
         small = job.size(1, Plan(job.epochs))
         with self.processes.together():
             for network in networks:
+                # Of whole pictures only timm's word for it counts: any other fault is told where it has always been, in a step.
                 hint = "set it to what the network takes, or take another network"
-                _check_size(network, height, width, job.label, "data.image_size", hint)
+                with contextlib.suppress(RuntimeError, ValueError):
+                    _check_size(network, height, width, job.label, "data.image_size", hint, (AssertionError,))
                 if small is not None:
                     hint = "set progressive: 0; networks of a fixed input size see one size only"
-                    _check_size(network, *small, job.label, "progressive", hint)
+                    _check_size(network, *small, job.label, "progressive", hint, _REFUSALS)
 
     def _validate(self, epoch: int) -> dict[str, float]:
         """Scores of the judged network on the validation images."""
@@ -169,11 +174,19 @@ class Run:
         return classify.validation_scores(logits, job.data.labels[job.data.val])
 
 
-def _check_size(network: nn.Module, height: int, width: int, label: str, field: str, hint: str) -> None:
-    """Raise UsageError where the network does not take pictures of this size, which `field` of the recipe asks for."""
+def _check_size(
+    network: nn.Module,
+    height: int,
+    width: int,
+    label: str,
+    field: str,
+    hint: str,
+    refusals: tuple[type[Exception], ...],
+) -> None:
+    """Raise UsageError where the network refuses pictures of this size, which `field` of the recipe asks for."""
     try:
         predict_logits(network, np.zeros((1, height, width, 3), dtype=np.uint8))
-    except (AssertionError, RuntimeError, ValueError) as exc:  # timm's transformers assert, layers raise the others
+    except refusals as exc:
         if out_of_memory(exc):
             raise
         raise UsageError(

@@ -468,13 +468,15 @@ def test_a_network_of_a_fixed_input_size_is_told_before_it_trains(tmp_path: Path
 
 @pytest.mark.parametrize("who", ["student", "teacher"])
 def test_a_network_of_another_input_size_is_told_before_it_trains(tmp_path: Path, who: str) -> None:
-    data = _data()
-    larger = dataclasses.replace(data, images=np.zeros((len(data.labels), 16, 16, 3), np.uint8))
-    taught = Distillation(_network(), kd, 0.7, 2.0) if who == "teacher" else None
-    network = _Sizes() if who == "teacher" else _network()
-    with pytest.raises(UsageError, match=r"(?s)data.image_size: 16 x 16 pixels .* or take another network") as caught:
-        fit(network, larger, _PLAIN, distillation=taught, seed=_SEED, checkpoints=tmp_path, progress=Silent())
-    assert caught.value.exit_code == 2
+    class Fixed(_Sizes):
+        def forward(self, image: Tensor) -> Tensor:
+            assert image.shape[2] == 16, "Input height (8) doesn't match model (16)."
+            return super().forward(image)
+
+    taught = Distillation(Fixed(), kd, 0.7, 2.0) if who == "teacher" else None
+    network = _Sizes() if who == "teacher" else Fixed()
+    with pytest.raises(UsageError, match=r"(?s)data.image_size: 8 x 8 pixels .* or take another network"):
+        fit(network, _data(), _PLAIN, distillation=taught, seed=_SEED, checkpoints=tmp_path, progress=Silent())
 
 
 class _Broken(nn.Module):
