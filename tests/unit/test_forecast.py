@@ -261,7 +261,7 @@ class TestWhatIsSaid:
                 raise UsageError("progressive: 24 x 24 pixels are not what a network here takes")
             return Pace(10.0, 1.0, 5)
 
-        monkeypatch.setattr(training_forecast, "measured", measured)
+        monkeypatch.setattr(training_pace, "measured", measured)
         with pytest.raises(UsageError, match="progressive"):
             tell(_recipe(distil={**_RECIPE["distil"], "progressive": 0.5}), Path(), _ALL, _Progress(), begun=False)
         with pytest.raises(UsageError, match="progressive"):  # though the pruned network is no longer than the student

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgetl.config.recipe import Recipe
+from edgetl.config.recipe import Recipe, Training
 from edgetl.console.progress import Progress
 from edgetl.errors import EdgetlError, UsageError
 from edgetl.stages.common import settings as slices
