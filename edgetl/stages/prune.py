@@ -41,7 +41,8 @@ def _run(context: Context) -> None:
         PruneResult(training=None, run=None).write(context.folder)
         return
     data = trained.open_data(context, trained.open_table(context))
-    settings = slices.pruned_settings(prune, trained.student_epochs(recipe, data))
+    # The student's epochs are looked at only where they count: the key of a pruning with its own does not know them.
+    settings = slices.pruned_settings(prune, prune.epochs or trained.student_epochs(recipe, data))
     seed = slices.training_seed(recipe, prune)
     network = trained.load(context.inputs["trial"])
     before = trained.cut(network, data, recipe.data.image_size)
