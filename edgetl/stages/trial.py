@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Recipe
-from edgetl.console.progress import Part
+from edgetl.console.progress import Part, Progress
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.files import student_weights
 from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS
@@ -25,7 +25,6 @@ from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
-    from torch import nn
 
     from edgetl.evidence.model_selection import Standing
     from edgetl.results.training import Candidate
@@ -89,8 +88,9 @@ def _try(context: Context, weights: Sequence[float], notes: Sequence[str]) -> No
     for caution in cautions:
         context.progress.warn(f"warning: {caution}")
 
-    def trained_with(index: int, weight: float, network: nn.Module) -> Fit:
-        return fit(
+    networks = [copy.deepcopy(initial) for _ in weights]
+    fits = [
+        fit(
             network,
             data,
             settings,
@@ -100,16 +100,11 @@ def _try(context: Context, weights: Sequence[float], notes: Sequence[str]) -> No
             progress=Part(context.progress, index, len(weights)),
             label=f"trial with teacher's weight {weight:g}",
         )
-
-    networks = [copy.deepcopy(initial) for _ in weights]
-    fits = [trained_with(index, *pair) for index, pair in enumerate(zip(weights, networks, strict=True))]
+        for index, (weight, network) in enumerate(zip(weights, networks, strict=True))
+    ]
     logits = [trained.validation_logits(network, data) for network in networks]
     chosen, standings = choose(logits, data.labels[data.val], table.groups("val"), seed)
-    context.progress.say(
-        f"trial: the teacher's weight is {weights[chosen]:g}, of {', '.join(f'{each:g}' for each in weights)}"
-    )
-    for index, (weight, standing) in enumerate(zip(weights, standings, strict=True)):
-        context.progress.event("candidate", weight=weight, chosen=index == chosen, **asdict(standing))
+    _tell(context.progress, weights, chosen, standings)
     trained.save(networks[chosen], context.folder)
     Choice(weights[chosen]).write(context.folder)
     trial = Trial(
@@ -122,6 +117,12 @@ def _try(context: Context, weights: Sequence[float], notes: Sequence[str]) -> No
         seconds=sum(each.seconds for each in fits),
     )
     TrialResult(trial, runs=tuple(map(trained.run_of, fits))).write(context.folder)
+
+
+def _tell(progress: Progress, weights: Sequence[float], chosen: int, standings: Sequence[Standing]) -> None:
+    progress.say(f"trial: the teacher's weight is {weights[chosen]:g}, of {', '.join(f'{each:g}' for each in weights)}")
+    for index, (weight, standing) in enumerate(zip(weights, standings, strict=True)):
+        progress.event("candidate", weight=weight, chosen=index == chosen, **asdict(standing))
 
 
 def _candidates(
