@@ -264,3 +264,11 @@ def test_epochs_that_were_not_validated_have_no_point_in_the_curves_of_validatio
         curves = training_curves({"teacher": epochs})
     lines = [re.findall(r'<path d="(M [^"]*)" clip', curve)[-1] for curve in curves]
     assert [line.count("\n") for line in lines] == [6, 3, 3], "points of the last line that is drawn, the run's"
+
+
+def test_a_single_candidate_is_no_choice_to_show() -> None:
+    report = make_report()
+    (alone,) = (candidate for candidate in report.trial.candidates if candidate.chosen)
+    single = replace(report, trial=replace(report.trial, candidates=(alone,)))
+    assert "Weight of the teacher" in render(report, make_extras())
+    assert "Weight of the teacher" not in render(single, make_extras())
