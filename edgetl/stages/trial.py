@@ -25,7 +25,6 @@ from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
-
     from edgetl.evidence.model_selection import Standing
     from edgetl.results.training import Candidate
     from edgetl.training.loop import Fit
