@@ -41,6 +41,8 @@ PHANTOM = {"data": {"kind": "skin_phantom", "image_size": 32}}
 NULL_EPOCHS = {"teacher.epochs": None, "distil.epochs": None, "prune.epochs": None}
 """Changes with which the data decide how long everything is trained, as they do by default."""
 
+BY_NAME = {"from": "name", "pattern": "^(.)"}
+
 # Field of the recipe -> what is changed, and the stages that depend on it.
 CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "name": ({"name": "other"}, set()),
@@ -59,6 +61,18 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
             ("split", "split2"),
         )
     },
+    "data.table": ({"data.table": {"folder": "images"}}, ALL),
+    "data.table.folder": ({"data.table.folder": "images"}, ALL),
+    "data.table.ending": ({"data.table.ending": ".png"}, ALL),
+    "data.table.splits": ({"data.table.splits": {"train": "train.csv"}}, ALL),
+    "data.table.join": ({"data.table.join": "more.csv"}, ALL),
+    "data.table.on": ({"data.table.on": "id"}, ALL),
+    "data.table.header": ({"data.table.header": ["path", "label"]}, ALL),
+    "data.table.separator": ({"data.table.separator": ";"}, ALL),
+    "data.level": ({"data": {"kind": "folder", "root": "classes", "level": 2, "image_size": 32}}, ALL),
+    "data.group": ({"data.group": BY_NAME, "data.columns.group": None}, ALL),
+    "data.group.from": ({"data.group": {**BY_NAME, "from": "path"}, "data.columns.group": None}, ALL),
+    "data.group.pattern": ({"data.group": {**BY_NAME, "pattern": "^(..)"}, "data.columns.group": None}, ALL),
     "data.labels": ({"data.labels": {"a": "other"}}, ALL),
     "data.exclude": ({"data.exclude": ["images/23.png"]}, ALL),
     "data.image_size": ({"data.image_size": 40}, ALL),
@@ -67,6 +81,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "data.augment": ({"data.augment": "standard"}, AFTER_TEACH),
     "data.split.val": ({"data.split.val": 0.2}, ALL),
     "data.split.test": ({"data.split.test": 0.2}, ALL),
+    "data.split.prescribed": ({"data.split.prescribed": "ignore"}, ALL),
     "data.split.seed": ({"data.split.seed": 9}, ALL),
     "data.images": ({**PHANTOM, "data.images": 80}, ALL),
     "teacher": ({"teacher": None}, AFTER_TEACH),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgetl.api.boundary import boundary
 from edgetl.api.evaluate import evaluate
 from edgetl.api.paths import AnyPath, bundle_folder
+from edgetl.config.overrides import Overrides
 from edgetl.console.events import Listener, reporting_to
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def bench(
     targets: Sequence[str] = ("local_cpu",),
     data: str | None = None,
     columns: Mapping[str, str] | None = None,
+    overrides: Overrides = (),
     quick: bool = False,
     progress: Listener = None,
 ) -> BenchResult:
@@ -58,6 +60,7 @@ def bench(
         targets: names of targets, or files of them.
         data: KIND:ROOT, to measure accuracy too.
         columns: of a CSV table in `data`, as role -> column.
+        overrides: other fields of its data section.
         quick: some 100 runs each instead of at least 1024 and 60 s.
         progress: what is told how far it is; nobody without it.
 
@@ -84,5 +87,7 @@ def bench(
                 chosen, artifacts, {}, "quick" if quick else "full", reporter.advance
             ).items():
                 rows.setdefault(subject, []).extend(measured)
-        metrics = None if data is None else evaluate(folder, data, columns=columns, progress=reporter)
+        metrics = (
+            None if data is None else evaluate(folder, data, columns=columns, overrides=overrides, progress=reporter)
+        )
     return BenchResult(rows, metrics)

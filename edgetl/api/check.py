@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.api.boundary import boundary
-from edgetl.api.paths import split_data
+from edgetl.api.data_section import data_section
 from edgetl.api.project import store_of
 from edgetl.api.recipes import AnyRecipe, Loaded, Overrides, load_recipe, stand_in_warning
-from edgetl.config.recipe import Split
+from edgetl.config.recipe import Data, Split
 from edgetl.console.capture import captured
 from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress
 from edgetl.data import leaks
-from edgetl.data.source import Source, open_source
+from edgetl.data.source import Source
 from edgetl.data.splits import split
 from edgetl.data.survey import Survey, survey
 from edgetl.errors import DataError, Interrupted, UsageError
@@ -70,8 +70,8 @@ def check(
 
     Args:
         recipe: its names, labels, columns, exclusions and split are checked too. Either this or `data`.
-        overrides: fields of the recipe that get another value.
-        data: KIND:ROOT; only the splits that it prescribes itself are looked at.
+        overrides: fields of the recipe that get another value; of `data` those of its section, as data.table.folder.
+        data: KIND:ROOT.
         columns: of a CSV table in `data`, as role -> column; the others are found by their name.
         progress: what is told how far it is; nobody without it.
 
@@ -82,15 +82,13 @@ def check(
     """
     if (recipe is None) == (data is None):
         raise UsageError("check: expected a recipe, or --data KIND:ROOT", hint="edgetl check --help")
-    if data is not None and overrides:
-        raise UsageError("--set changes fields of a recipe, and --data has none", hint="edgetl check RECIPE --set ...")
     if data is None and columns:
         raise UsageError("--columns is for --data", hint="--set data.columns.label=... changes those of a recipe")
     try:
         with reporting_to(progress) as reporter, captured():  # what libtiff prints is nobody's, and helps nobody
             if recipe is not None:
                 return _of_recipe(load_recipe(recipe, overrides), reporter)
-            return _of_data(*split_data(data or ""), columns or {}, reporter)
+            return _of_data(*data_section(data or "", columns, overrides), reporter)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; a check changes nothing") from exc
 
@@ -107,11 +105,12 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
     return CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems))
 
 
-def _of_data(kind: str, root: Path, columns: Mapping[str, str], progress: Progress) -> CheckResult:
+def _of_data(data: Data, root: Path, progress: Progress) -> CheckResult:
     with tempfile.TemporaryDirectory() as scratch:
-        source = open_source(kind, root, unpack_to=Path(scratch), columns=columns, progress=progress)
+        source = sources.records(data, root, Path.cwd(), unpack_to=Path(scratch), progress=progress)
         surveyed = survey(source, Path(scratch) / sources.INDEX, progress)
-    return CheckResult(surveyed, root, None, tuple(_problems(surveyed)))
+    problems = _problems(surveyed) or _unsplittable(surveyed, source, data.split, data.split.seed or 0)
+    return CheckResult(surveyed, root, None, tuple(problems))
 
 
 def _problems(surveyed: Survey) -> list[str]:

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.api.boundary import boundary
-from edgetl.api.paths import AnyPath, bundle_folder, split_data
+from edgetl.api.data_section import data_section
+from edgetl.api.paths import AnyPath, bundle_folder
+from edgetl.config.overrides import Overrides
+from edgetl.config.recipe import Data
 from edgetl.console.capture import captured
 from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress
@@ -17,7 +20,7 @@ from edgetl.data import leaks
 from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.records import Record, group_of
 from edgetl.data.selection import select
-from edgetl.data.source import Source, open_source
+from edgetl.data.source import Source
 from edgetl.data.unreadable import named_with
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import nearest
@@ -37,6 +40,7 @@ def evaluate(
     data: str,
     *,
     columns: Mapping[str, str] | None = None,
+    overrides: Overrides = (),
     artifact: str | None = None,
     mapping: Mapping[str, str] | None = None,
     progress: Listener = None,
@@ -47,6 +51,7 @@ def evaluate(
         bundle: a bundle's folder.
         data: KIND:ROOT, as in a recipe; all of its splits are used, and one class is enough.
         columns: of a CSV table, as role -> column; the others are found by their name.
+        overrides: other fields of the data section of a recipe for it, as data.table.folder.
         artifact: only this one; all without it.
         mapping: new names of labels, for those of the data set and those of the bundle alike. Labels that get one name
             are merged and their probabilities added, so that {"mel": "malignant", "nv": "benign", ...} holds seven
@@ -62,28 +67,28 @@ def evaluate(
         IntegrityError: the bundle is damaged or has no such artefact.
         DataError: the data set has labels that the bundle, after renaming, does not have, or files that cannot be read.
     """
-    kind, root = split_data(data)
+    section, root = data_section(data, columns, overrides)
     folder = bundle_folder(bundle)
     with reporting_to(progress) as reporter, captured():
-        return _evaluate(folder, kind, root, artifact, mapping or {}, columns or {}, reporter)
+        return _evaluate(folder, section, root, artifact, mapping or {}, reporter)
 
 
 def _evaluate(
     bundle: Path,
-    kind: str,
+    data: Data,
     root: Path,
     artifact: str | None,
     mapping: Mapping[str, str],
-    columns: Mapping[str, str],
     progress: Progress,
 ) -> dict[str, dict[str, Interval]]:
     from edgetl.runtime.sessions import open_artifact
+    from edgetl.stages.common import sources
     from edgetl.stages.common.predict import outputs
 
     manifest = Manifest.load(bundle)
     chosen = [manifest.artifact(artifact)] if artifact else list(manifest.artifacts)
     with tempfile.TemporaryDirectory() as scratch:  # pictures of a .npz are files here until they are evaluated
-        source = open_source(kind, root, unpack_to=Path(scratch), columns=columns, fewest=1)
+        source = sources.records(data, root, Path.cwd(), unpack_to=Path(scratch), fewest=1)
         for caution in source.cautions:
             progress.warn(f"warning: {caution}")
         _require_names(mapping, source, manifest.labels)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgetl.commands.arguments import BundleArgument, JsonOption
+from edgetl.commands.arguments import BundleArgument, JsonOption, SetDataOption
 from edgetl.commands.completion import complete_target
 from edgetl.commands.pairs import ColumnsOption, columns_of
 
@@ -25,6 +25,7 @@ def _bench(
     ] = None,
     data: Annotated[str | None, typer.Option("--data", metavar="KIND:ROOT", help="Measure accuracy there too.")] = None,
     columns: ColumnsOption = None,
+    set_: SetDataOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="About 100 runs each, not 1024 and 60 s.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -34,7 +35,15 @@ def _bench(
 
     chosen = targets or ["local_cpu"]
     with Console() as console:
-        result = bench(bundle, targets=chosen, data=data, columns=columns_of(columns), quick=quick, progress=console)
+        result = bench(
+            bundle,
+            targets=chosen,
+            data=data,
+            columns=columns_of(columns),
+            overrides=set_ or (),
+            quick=quick,
+            progress=console,
+        )
     if as_json:
         print(json.dumps(result.to_json()))
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetl.commands.arguments import ArtifactOption, BundleArgument, JsonOption
+from edgetl.commands.arguments import ArtifactOption, BundleArgument, JsonOption, SetDataOption
 from edgetl.commands.pairs import ColumnsOption, columns_of, pairs
 from edgetl.console.streams import tell
 from edgetl.errors import UnreadableImage
@@ -33,6 +33,7 @@ def _evaluate(
     bundle: BundleArgument,
     data: Annotated[str, typer.Option("--data", metavar="KIND:ROOT", help="A labelled data set.")],
     columns: ColumnsOption = None,
+    set_: SetDataOption = None,
     artifact: ArtifactOption = None,
     map_: Annotated[
         str | None, typer.Option("--map", metavar="LABEL=CLASS,...", help="Rename or merge labels.")
@@ -45,7 +46,15 @@ def _evaluate(
 
     of_table, mapping = columns_of(columns), pairs("--map", map_, _MAP_HINT)
     with Console() as console:
-        results = evaluate(bundle, data, columns=of_table, artifact=artifact, mapping=mapping, progress=console)
+        results = evaluate(
+            bundle,
+            data,
+            columns=of_table,
+            overrides=set_ or (),
+            artifact=artifact,
+            mapping=mapping,
+            progress=console,
+        )
     if as_json:
         rows = {name: {key: value.to_json() for key, value in metrics.items()} for name, metrics in results.items()}
         print(json.dumps(rows))

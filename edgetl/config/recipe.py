@@ -7,6 +7,7 @@ The text under a field is its documentation, wherever that is shown: `edgetl exp
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -45,6 +46,14 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as exc:
+        raise ValueError(f"got {value!r}, which is no regular expression: {exc}") from exc
+    return value
+
+
 class Strict(BaseModel):
     """Frozen, typed, and closed: unknown keys are errors."""
 
@@ -69,21 +78,52 @@ class Split(Strict):
     """Share of the images that nothing is chosen on."""
     seed: Seed | None = None
     """Draws the split; null takes the recipe's seed. Set it to keep one split while the training seed varies."""
+    prescribed: Literal["keep", "ignore"] = "keep"
+    """What becomes of the splits that the source itself prescribes; ignore deals its images anew."""
 
 
 class Columns(Strict):
-    """Which columns of a CSV hold what; null looks for the usual names."""
+    """Which columns of a table hold what; null looks for the usual names."""
 
     path: str | None = None
-    """Path of the picture, relative to the table's folder."""
-    label: str | None = None
-    """Class name."""
+    """Path, file name or id of the picture."""
+    label: str | Annotated[tuple[str, ...], Field(min_length=2)] | None = None
+    """Class name; or a list of columns, one a class, which hold 1 for the class and 0 or nothing for the others."""
     group: str | None = None
     """Lesion, patient or study: what must stay on one side of the split."""
     mask: str | None = None
     """Path of a segmentation mask."""
     split: str | None = None
     """train, val or test, where the source prescribes it."""
+
+
+class Table(Strict):
+    """How tables and their pictures lie, where that cannot be found out."""
+
+    folder: str | None = None
+    """Where the pictures are, from the table's folder on; null looks everywhere below it."""
+    ending: Annotated[str, Field(pattern=r"\.\w+")] | None = None
+    """Ending of the pictures (.png) where several files have a row's id."""
+    splits: dict[Literal["train", "val", "test"], str] = Field(default_factory=dict)
+    """A table for each split, as `train: train.csv`, from root on, which then is their folder."""
+    join: str | None = None
+    """Another table with further columns of the same images, from the first table's folder on."""
+    on: str | None = None
+    """Column by which the rows of the two go together; null takes the picture's, or the only one that both have."""
+    header: tuple[str, ...] = ()
+    """Names of the columns, where the first line of the table is no header."""
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between cells; null looks for commas, tabs, semicolons, bars and blanks."""
+
+
+class Group(Strict):
+    """How the names of images say which of them show one patient, where no column does."""
+
+    source: Literal["name", "path"] = Field("name", alias="from")
+    """name: the file's, without its folders; path: the whole one, below root."""
+    pattern: Annotated[str, AfterValidator(_expression)]
+    """Regular expression that is looked for in it, as in `^(person\\d+)_`; what its parentheses hold is the group, all that
+    it matches without them. An image in which it is not found is a group of its own."""
 
 
 class Data(Strict):
@@ -97,6 +137,12 @@ class Data(Strict):
     """Used when a variable in root is not set; said in every output."""
     columns: Columns | None = None
     """Only for tables."""
+    table: Table | None = None
+    """Only for tables."""
+    level: Annotated[int, Field(ge=1, le=8)] = 1
+    """Only for class folders: how many folders below root, or below a split's folder, the classes are."""
+    group: Group | None = None
+    """Patients by the images' names."""
     labels: dict[str, Annotated[str, AfterValidator(_class_name)] | None] = Field(default_factory=dict)
     """Renames or merges the source's labels, as `source label: class`; null leaves the label's images out. Labels that
     are not named stay."""
@@ -125,8 +171,13 @@ class Data(Strict):
             raise ValueError(f"kind {self.kind} needs a root: {reader.root}")
         elif self.images is not None:
             raise ValueError(f"images is only for kind {_kinds_with('render')}")
-        if self.columns is not None and not reader.columns:
-            raise ValueError(f"columns is only for kind {_kinds_with('columns')}, not {self.kind}")
+        for name in ("columns", "table"):
+            if getattr(self, name) is not None and not reader.columns:
+                raise ValueError(f"{name} is only for kind {_kinds_with('columns')}, not {self.kind}")
+        if self.level != 1 and not reader.levels:
+            raise ValueError(f"level is only for kind {_kinds_with('levels')}, not {self.kind}")
+        if self.group is not None and self.columns is not None and self.columns.group is not None:
+            raise ValueError("group and columns.group both say what the groups are: leave one of them out")
         return self
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 Split = Literal["train", "val", "test"]
@@ -101,7 +102,9 @@ class Reading(NamedTuple):
     """What a reader makes of a root.
 
     records: in any order. cautions: what does not stop a build but its report must say, a sentence each.
+    folder: that the paths are relative to; None where it is the root, or the folder of a root that is a file.
     """
 
     records: list[Record]
     cautions: Sequence[str] = ()
+    folder: Path | None = None

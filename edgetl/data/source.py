@@ -7,12 +7,13 @@ that is left out is never opened.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
 from edgetl.console.progress import Progress, Silent
-from edgetl.data import lint, readers, selection
+from edgetl.data import grouping, lint, readers, selection
+from edgetl.data.layout import AS_USUAL, Layout
 from edgetl.data.readers.walking import is_there
 from edgetl.data.records import Record
 from edgetl.errors import DataError
@@ -41,7 +42,7 @@ def open_source(
     root: Path,
     *,
     unpack_to: Path | None = None,
-    columns: Mapping[str, str] | None = None,
+    layout: Layout = AS_USUAL,
     labels: Mapping[str, str | None] | None = None,
     exclude: Sequence[str] = (),
     fewest: int = 2,
@@ -55,7 +56,7 @@ def open_source(
         root: what the kind takes, or the folder that it was unpacked or rendered into.
         unpack_to: where the pictures of a kind that is unpacked go, once for each content; other kinds leave it alone.
             Needed where `root` may be of such a kind.
-        columns: of a table, as role (path, label, group, mask, split) -> column; the others are found by their name.
+        layout: what the recipe says of how the files lie.
         labels: source's label -> class; None leaves the label's pictures out.
         exclude: patterns of paths below the root.
         fewest: classes that there must be.
@@ -72,19 +73,22 @@ def open_source(
         assert unpack_to is not None, root
         root = import_module(reader.unpack).unpack(root, unpack_to, progress or Silent())
     try:
-        whole = readers.read(kind, root, columns or {}, fewest)
+        whole = readers.read(kind, root, layout, fewest)
     except DataError as exc:
         # Where an archive was unpacked says nothing to whoever has the archive.
         raise DataError(exc.message, place=place if reader.unpack else exc.place, hint=exc.hint) from exc
     kept = selection.select(whole.records, labels or {}, exclude, place, fewest)
-    folder = root.parent if root.is_file() else root
+    folder = whole.folder or (root.parent if root.is_file() else root)
     _require_a_picture(kept.records, folder, place)
-    doubts = [*lint.doubtful_labels(whole.records, labels or {}), *lint.doubtful_groups(kept.records)]
+    records, unnamed = grouping.grouped(kept.records, layout.group, place)
+    if not layout.prescribed:
+        records = [replace(record, split=None) for record in records]
+    doubts = [*unnamed, *lint.doubtful_labels(whole.records, labels or {}), *lint.doubtful_groups(records)]
     # They go into reports, and may name files of any bytes.
     cautions = [
         caution.encode(errors="backslashreplace").decode() for caution in (*whole.cautions, *kept.cautions, *doubts)
     ]
-    return Source(folder, kept.records, tuple(cautions), place)
+    return Source(folder, records, tuple(cautions), place)
 
 
 def _require_a_picture(records: Sequence[Record], folder: Path, place: str) -> None:

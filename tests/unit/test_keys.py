@@ -57,6 +57,9 @@ def _fields(model: type[BaseModel] = Recipe, path: str = "") -> Iterator[str]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tiny_project.write(tmp_path_factory.mktemp("keys"))
     shutil.copytree(project / "data", project / "moved")
+    for label in "ab":
+        for number in range(3):
+            picture(project / "classes" / "set" / label / f"{number}.png", number)
     return project
 
 

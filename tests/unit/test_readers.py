@@ -23,6 +23,7 @@ from PIL import Image
 
 from edgetl.console.progress import Silent
 from edgetl.data import readers
+from edgetl.data.layout import Layout
 from edgetl.data.readers import READERS
 from edgetl.data.readers.folder import SUFFIXES
 from edgetl.data.records import Record
@@ -40,7 +41,7 @@ scans/b 2.png,"melanoma, thin",P2,,,
 
 def read(kind: str, root: Path, columns: Mapping[str, str] | None = None) -> list[Record]:
     """The records of what is read without a caution."""
-    reading = readers.read(kind, root, columns)
+    reading = readers.read(kind, root, Layout(columns=columns or {}))
     assert not reading.cautions
     return reading.records
 
@@ -565,7 +566,7 @@ class TestCsv:
         assert source.records[0].metadata["fold"] == "3"
         assert source.cautions == ("column fold holds no splits (train, val, test) and is taken as metadata",)
         with pytest.raises(DataError, match="fold: got '3'"):
-            open_source("csv", table, columns={"split": "fold"})
+            open_source("csv", table, layout=Layout(columns={"split": "fold"}))
 
     def test_an_unknown_column_of_the_recipe(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"data\.columns\.group: got 'patient'(.|\n)*did you mean 'Patient ID'"):

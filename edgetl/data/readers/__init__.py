@@ -7,11 +7,11 @@ What is odd but bearable it returns as a caution; what is wrong it raises as a `
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from edgetl.data.layout import AS_USUAL, Layout
 from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import did_you_mean
@@ -25,8 +25,8 @@ class Reader:
 
     about: what it is, in a few words.
     root: what data.root names. takes: what that may be.
-    load: MODULE:FUNCTION that reads it, (root) -> Reading, or (root, columns by role) -> Reading where `columns` is set.
-    columns: whether recipes may say which columns hold what.
+    load: MODULE:FUNCTION that reads it, (root) -> Reading, or (root, layout) -> Reading where `columns` or `levels` is set.
+    columns: whether recipes may say which columns hold what. levels: or how deep the classes lie.
     marks: names of files, in lower case, that tell a folder of this kind; endings: of files that are of this kind.
         `edgetl init` goes by them.
     any_angle: whether the pictures have neither an up nor a down: they are then turned and mirrored, unless a recipe says
@@ -45,6 +45,7 @@ class Reader:
     root: str = "a folder"
     takes: tuple[Literal["folder", "file"], ...] = ("folder",)
     columns: bool = False
+    levels: bool = False
     marks: tuple[str, ...] = ()
     endings: tuple[str, ...] = ()
     any_angle: bool = False
@@ -62,6 +63,7 @@ _ENTRIES = (
         about="a folder for each class",
         load=f"{__name__}.folder:read",
         root="a folder with a folder for each class",
+        levels=True,
         advice=f"{__name__}.folder:nested",
     ),
     Reader(
@@ -107,7 +109,7 @@ READERS: dict[str, Reader] = {reader.name: reader for reader in _ENTRIES}
 """By name, as `data.kind` of a recipe takes them; `edgetl init` tries them in this order."""
 
 
-def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest: int = 2) -> Reading:
+def read(kind: str, root: Path, layout: Layout = AS_USUAL, fewest: int = 2) -> Reading:
     """The records under `root`, sorted by image path, as the source has them.
 
     `edgetl.data.source.open_source` does this and what a recipe adds to it; nothing else needs a reader.
@@ -121,14 +123,15 @@ def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest
         DataError: the root is not of its kind, holds nothing that this kind understands, or has too few classes.
     """
     reader = known(kind)
-    if columns and not reader.columns:
+    if layout.columns and not reader.columns:
         tables = [name for name, other in READERS.items() if other.columns]
         raise UsageError(f"columns: only a {' or '.join(tables)} has them, and this is a {kind}")
     if not root.is_dir() and not (root.is_file() and "file" in reader.takes and not reader.unpack):
         got = "a file" if root.exists() else "nothing"
         raise DataError(f"got {got}, expected {reader.root}", place=str(root), hint="correct data.root in the recipe")
     function = pkgutil.resolve_name(reader.load)
-    reading = cast(Reading, function(root, columns or {}) if reader.columns else function(root))
+    takes_layout = reader.columns or reader.levels
+    reading = cast(Reading, function(root, layout) if takes_layout else function(root))
     records = sorted(reading.records, key=lambda record: record.image)
     classes = sorted({record.label for record in records})
     if len(classes) < fewest:
@@ -139,7 +142,7 @@ def read(kind: str, root: Path, columns: Mapping[str, str] | None = None, fewest
             hint=pkgutil.resolve_name(reader.advice)(root) if reader.advice else None,
         )
     _require_text(records, root)
-    return Reading(records, reading.cautions)
+    return Reading(records, reading.cautions, reading.folder)
 
 
 def known(kind: str) -> Reader:

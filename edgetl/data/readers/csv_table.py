@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from edgetl.data.layout import Layout
 from edgetl.data.readers import READERS
 from edgetl.data.readers.columns import header, rows, wrong_rows
 from edgetl.data.readers.walking import inside, is_there
@@ -40,17 +41,18 @@ _NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 
 
-def read(root: Path, columns: Mapping[str, str]) -> Reading:
+def read(root: Path, layout: Layout) -> Reading:
     """Records of every row that is not empty.
 
     Args:
         root: the table, or a folder that holds one table.
-        columns: role (see `ROLES`) -> column, where the usual names do not tell.
+        layout: its columns are role (see `ROLES`) -> column, where the usual names do not tell.
 
     Raises:
         DataError: no table or several, columns that are missing or ambiguous, a row without path or label, a path that
             leaves the table's folder or comes twice, or an unknown split.
     """
+    columns = {role: str(column) for role, column in layout.columns.items()}
     table = _table(root)
     roles = _roles(table, columns)
     cautions: list[str] = []

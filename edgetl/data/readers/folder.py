@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edgetl.data.layout import AS_USUAL, Layout
 from edgetl.data.readers.walking import inside, walk
 from edgetl.data.records import SPLIT_NAMES, Reading, Record, Split
 from edgetl.errors import DataError
@@ -27,7 +28,7 @@ _MASK = re.compile(r"(?P<name>.+)[_-](mask|segmentation)(_\d+)?", re.IGNORECASE)
 _EXAMPLES = 3
 
 
-def read(root: Path) -> Reading:
+def read(root: Path, layout: Layout = AS_USUAL) -> Reading:
     """Records of every picture, at any depth below its class folder; the source knows no groups.
 
     A picture with several masks keeps the first by name. What looks like a picture and is none of a class, or none that

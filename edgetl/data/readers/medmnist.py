@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgetl.data.layout import AS_USUAL
 from edgetl.data.readers import csv_table
 from edgetl.data.records import Reading
 from edgetl.errors import DataError
@@ -23,4 +24,4 @@ def read(root: Path) -> Reading:
         raise DataError(
             "got no unpacked MedMNIST set, expected a .npz", place=str(root), hint="data.root names the .npz itself"
         )
-    return csv_table.read(root / TABLE, {})
+    return csv_table.read(root / TABLE, AS_USUAL)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Data, Recipe
 from edgetl.console.progress import Progress
+from edgetl.data.layout import GroupPattern, Layout
 from edgetl.data.readers import READERS
 from edgetl.data.records import SPLITS
 from edgetl.errors import IntegrityError, RecipeError
@@ -107,18 +108,48 @@ def _rendered(recipe: Recipe, folder: Path, store: Store, progress: Progress) ->
     return folder
 
 
-def records(data: Data, root: Path, project: Path) -> Source:
+def records(
+    data: Data,
+    root: Path,
+    project: Path,
+    *,
+    unpack_to: Path | None = None,
+    fewest: int = 2,
+    progress: Progress | None = None,
+) -> Source:
     """What a recipe's data section makes of the folder or table at `root`, as `root()` gives it.
 
     Args:
         project: where relative paths in the recipe start.
+        unpack_to: where the pictures of a root that is still packed go.
+        fewest: classes that there must be.
     """
     from edgetl.data.source import open_source
 
-    columns = data.columns.model_dump(exclude_none=True) if data.columns else {}
     patterns = exclusions(data, root, project)
     named = data.root if READERS[data.kind].unpack else None  # not by the folder that it was unpacked into
-    return open_source(data.kind, root, columns=columns, labels=data.labels, exclude=patterns, named=named)
+    return open_source(
+        data.kind,
+        root,
+        unpack_to=unpack_to,
+        layout=layout(data),
+        labels=data.labels,
+        exclude=patterns,
+        fewest=fewest,
+        named=named,
+        progress=progress,
+    )
+
+
+def layout(data: Data) -> Layout:
+    """What the data section says of how the files lie."""
+    return Layout(
+        columns=data.columns.model_dump(exclude_none=True) if data.columns else {},
+        **(data.table.model_dump() if data.table else {}),
+        level=data.level,
+        group=GroupPattern(data.group.source, data.group.pattern) if data.group else None,
+        prescribed=data.split.prescribed == "keep",
+    )
 
 
 def exclusions(data: Data, root: Path | None, project: Path) -> tuple[str, ...]:
