@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 Split = Literal["train", "val", "test"]
@@ -103,8 +104,10 @@ class Reading(NamedTuple):
 
     records: in any order. cautions: what does not stop a build but its report must say, a sentence each.
     folder: that the paths are relative to; None where it is the root, or the folder of a root that is a file.
+    unlabelled: image -> where its empty label stands; only a recipe may say what becomes of it.
     """
 
     records: list[Record]
     cautions: Sequence[str] = ()
     folder: Path | None = None
+    unlabelled: Mapping[str, str] = MappingProxyType({})

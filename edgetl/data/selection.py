@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
@@ -12,7 +13,7 @@ from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError
 from edgetl.errors.wording import alike, nearest, some
 
-__all__ = ["read_patterns", "select"]
+__all__ = ["meanings", "read_patterns", "select"]
 
 _WILD = frozenset("*?[")
 _SHOWN = 5
@@ -35,6 +36,30 @@ def read_patterns(path: Path) -> tuple[str, ...]:
     except OSError as exc:
         raise DataError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
     return tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+
+
+def meanings(labels: Mapping[str, str | None], records: Sequence[Record], place: Path | str) -> dict[str, str | None]:
+    """The recipe's labels without patterns: `*Effusion*` stands for every label that holds it and is not named itself.
+
+    The first pattern that fits a label counts. Raises DataError for a pattern that fits none.
+    """
+    patterns = {
+        name: re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL) for name in labels if "*" in name
+    }
+    known = sorted({record.label for record in records})
+    patterns = {name: pattern for name, pattern in patterns.items() if name not in known}
+    exact = {name: new for name, new in labels.items() if name not in patterns}
+    found: dict[str, str | None] = {}
+    idle = set(patterns)
+    for label in known:
+        fitting = [name for name, pattern in patterns.items() if pattern.fullmatch(label)]
+        idle.difference_update(fitting)
+        if fitting and label not in exact:
+            found[label] = labels[fitting[0]]
+    if idle:
+        name = min(idle)
+        raise DataError(f"data.labels: {name!r}: no image has such a label{nearest(name, known)}", place=str(place))
+    return exact | found
 
 
 def select(

@@ -6,7 +6,9 @@ that is left out is never opened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -14,9 +16,11 @@ from pathlib import Path
 from edgetl.console.progress import Progress, Silent
 from edgetl.data import grouping, lint, readers, selection
 from edgetl.data.layout import AS_USUAL, Layout
+from edgetl.data.readers.labels import BAR, parts
 from edgetl.data.readers.walking import is_there
 from edgetl.data.records import Record
 from edgetl.errors import DataError
+from edgetl.errors.wording import quoted, some
 
 __all__ = ["Source", "open_source"]
 
@@ -77,18 +81,60 @@ def open_source(
     except DataError as exc:
         # Where an archive was unpacked says nothing to whoever has the archive.
         raise DataError(exc.message, place=place if reader.unpack else exc.place, hint=exc.hint) from exc
-    kept = selection.select(whole.records, labels or {}, exclude, place, fewest)
+    meant = selection.meanings(labels or {}, whole.records, place)
+    kept = selection.select(whole.records, meant, exclude, place, fewest)
+    if reader.columns:
+        _require_a_label(kept.records, whole.unlabelled, place)
     folder = whole.folder or (root.parent if root.is_file() else root)
     _require_a_picture(kept.records, folder, place)
     records, unnamed = grouping.grouped(kept.records, layout.group, place)
     if not layout.prescribed:
         records = [replace(record, split=None) for record in records]
-    doubts = [*unnamed, *lint.doubtful_labels(whole.records, labels or {}), *lint.doubtful_groups(records)]
+    doubts = [
+        *_left_out(whole.unlabelled, meant),
+        *unnamed,
+        *lint.doubtful_labels(whole.records, meant),
+        *lint.doubtful_groups(records),
+    ]
     # They go into reports, and may name files of any bytes.
     cautions = [
         caution.encode(errors="backslashreplace").decode() for caution in (*whole.cautions, *kept.cautions, *doubts)
     ]
     return Source(folder, records, tuple(cautions), place)
+
+
+def _left_out(unlabelled: Collection[str], labels: Mapping[str, str | None]) -> Iterator[str]:
+    """How many images have no label, where the recipe leaves them out."""
+    if unlabelled and "" in labels and labels[""] is None:
+        yield f"{len(unlabelled)} images without a label are left out, as data.labels says"
+
+
+def _require_a_label(records: Sequence[Record], unlabelled: Mapping[str, str], place: str) -> None:
+    """One label for each image. Raises DataError where there is none, or several."""
+    if lacking := [record.image for record in records if not record.label]:
+        first, *others = (f"{unlabelled[image]}: {image} has no label" for image in lacking)
+        raise DataError(
+            "\n".join(some([first.partition(": ")[2], *others])),
+            place=unlabelled[lacking[0]],
+            hint=f"to leave {len(lacking)} of {len(records)} images out: {_naming({'': None})}",
+        )
+    several = [record for record in records if BAR in record.label]
+    if several:
+        counts = Counter(label for record in records for label in parts(record.label))
+        often = counts.most_common(1)[0][0]
+        raise DataError(
+            f"{len(several)} of {len(records)} images have several labels, such as {several[0].label} of "
+            f"{several[0].image}, and edgetl learns one label per image",
+            place=place,
+            hint=f"to leave them out: {_naming({'*|*': None})}; to ask for one of them: "
+            f"{_naming({f'*{often}*': often, '*': f'no {often}'})}",
+        )
+
+
+def _naming(labels: Mapping[str, str | None]) -> str:
+    """How data.labels is written, in a recipe and beside --data."""
+    written = ", ".join(f"{quoted(name, None)}: {quoted(new, None)}" for name, new in labels.items())
+    return f"data: {{labels: {{{written}}}}}; beside --data: --set {shlex.quote(f'data.labels={{{written}}}')}"
 
 
 def _require_a_picture(records: Sequence[Record], folder: Path, place: str) -> None:

@@ -142,7 +142,7 @@ def read(kind: str, root: Path, layout: Layout = AS_USUAL, fewest: int = 2) -> R
             hint=pkgutil.resolve_name(reader.advice)(root) if reader.advice else None,
         )
     _require_text(records, root)
-    return Reading(records, reading.cautions, reading.folder)
+    return reading._replace(records=records)
 
 
 def known(kind: str) -> Reader:

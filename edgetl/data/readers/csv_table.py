@@ -1,180 +1,282 @@
-"""A table with a row for each picture: its path, its label, and what else is known of it.
+"""Tables with a row for each picture: where it is, its label, and what else is known of it.
 
-Columns are found by their usual names or named by the recipe; those that have no part become metadata.
+One table, one for each split, or one with a second that has more columns of the same pictures. Which column holds what is
+found by `roles`, what a row's picture is by `locating`, what its label is by `labels`; the other columns become metadata.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from edgetl.data.layout import Layout
-from edgetl.data.readers import READERS
-from edgetl.data.readers.columns import header, rows, wrong_rows
+from edgetl.data.readers import READERS, labels, roles
+from edgetl.data.readers.joining import Joined
+from edgetl.data.readers.locating import Elsewhere, Locator, plain
+from edgetl.data.readers.roles import Roles
+from edgetl.data.readers.tables import Columned, Table, wrong_rows
 from edgetl.data.readers.walking import inside, is_there
 from edgetl.data.records import SPLIT_NAMES, Metadata, Reading, Record, SharedMetadata, Split
-from edgetl.errors import DataError, UsageError
-from edgetl.errors.wording import alike, did_you_mean
+from edgetl.errors import DataError
+from edgetl.errors.wording import some
 
-__all__ = ["ROLES", "read"]
+__all__ = ["read"]
 
-ROLES: Mapping[str, tuple[str, ...]] = {
-    "path": (
-        *("path", "image", "images", "file", "filename", "file_name", "filepath", "file_path", "image_path"),
-        *("image_file", "image_filename", "image_name", "img", "img_path", "picture"),
-    ),
-    "label": ("label", "labels", "class", "class_name", "dx", "diagnosis", "target", "category"),
-    "group": (
-        *("group", "group_id", "patient", "patient_id", "patientid", "lesion", "lesion_id", "study", "study_id"),
-        *("subject", "subject_id", "case", "case_id"),
-    ),
-    "mask": ("mask", "mask_path", "mask_file", "segmentation", "segmentation_path"),
-    "split": ("split", "set", "subset", "partition", "fold"),
-}
-"""Names that columns usually have, in lower case with underscores."""
-
-_NEEDED = ("path", "label")
-_NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
-"""How R, pandas and databases write a cell that holds nothing, in lower case."""
-_ABSOLUTE = re.compile(r"/|[A-Za-z]:")
+_BOX = re.compile(r"x|y|w|h|width|height|[xy]_?(min|max|1|2|center)|bbox.*|box.*")
+"""Names of columns, in lower case, that hold a part of a box around a finding."""
+_LOOKED_AT = 20
+"""Records that tell what lies where pictures should."""
 
 
 def read(root: Path, layout: Layout) -> Reading:
-    """Records of every row that is not empty.
+    """Records of every row that is not empty; rows that say the same of one picture are one record.
+
+    A label is empty where the row gives none, and several joined by a bar where it, or several rows, give several.
 
     Args:
-        root: the table, or a folder that holds one table.
-        layout: its columns are role (see `ROLES`) -> column, where the usual names do not tell.
+        root: the table, or a folder that holds one table, or one for each split.
 
     Raises:
-        DataError: no table or several, columns that are missing or ambiguous, a row without path or label, a path that
-            leaves the table's folder or comes twice, or an unknown split.
+        DataError: no table or several, columns that are missing or ambiguous, a row without a path, rows that contradict
+            each other, a path that leaves the folder, two pictures that may be meant, or an unknown split.
     """
-    columns = {role: str(column) for role, column in layout.columns.items()}
-    table = _table(root)
-    roles = _roles(table, columns)
+    tables = _tables(root, layout)
+    top = root if root.is_dir() else root.parent
+    folder = _folder(top, layout)
+    base = top if folder.is_relative_to(top) else folder
+    locator = Locator(base, folder, layout.ending)
     cautions: list[str] = []
-    guessed = None if "split" in columns else roles.get("split")
-    if guessed and not any(row[guessed].lower() in SPLIT_NAMES for _, row in rows(table, ())):
-        cautions.append(f"column {guessed} holds no splits (train, val, test) and is taken as metadata")
-        del roles["split"]
-    records: dict[str, Record] = {}
-    wrong: list[tuple[int, str]] = []
-    further = tuple(name for name in map(str.lower, header(table)[1]) if name and name not in roles.values())
-    metadata = SharedMetadata(further)
-    for line, row in rows(table, ()):
-        try:
-            record = _record(row, roles, metadata(tuple(row[name] for name in further)), table.parent)
-            if record.image in records:
-                raise ValueError(f"{roles['path']}: got {record.image} a second time")
-            records[record.image] = record
-        except ValueError as exc:
-            wrong.append((line, str(exc)))
-    if wrong:
-        raise wrong_rows(table, wrong)
-    return Reading(list(records.values()), cautions)
+    rows = _Rows(locator)
+    for path, split in tables:
+        table = _opened(path, top, layout, cautions)
+        found = roles.find(table, layout.columns, locator.holds)
+        cautions += found.cautions
+        rows.read(table, _without_a_guess(table, found, layout, cautions), split)
+    records = rows.located()
+    if records and not any(is_there(base / record.image) for record in records):
+        raise _nothing_there(root, records, locator)
+    cautions += [*rows.cautions(), *locator.cautions()]
+    unlabelled = {record.image: place for record, place in zip(records, rows.places(), strict=True) if not record.label}
+    return Reading(records, cautions, base, unlabelled)
 
 
-def _table(root: Path) -> Path:
+def _tables(root: Path, layout: Layout) -> list[tuple[Path, Split | None]]:
+    """Each table with the split that it is of."""
+    if layout.splits:
+        if not root.is_dir():
+            raise DataError(
+                "got a file, expected the folder of the tables in data.table.splits",
+                place=str(root),
+                hint="set data.root",
+            )
+        missing = [name for name in layout.splits.values() if not (root / name).is_file()]
+        if missing:
+            there = ", ".join(path.name for path in inside(root)[1]) or "no files"
+            raise DataError(f"data.table.splits: there is no {missing[0]}, only {there}", place=str(root))
+        return [(root / name, split) for split, name in layout.splits.items()]
     if root.is_file():
-        return root
+        return [(root, None)]
     tables = [path for path in inside(root)[1] if path.suffix.lower() in READERS["csv"].endings]
     if len(tables) == 1:
-        return tables[0]
-    got = f"{len(tables)} ({', '.join(path.name for path in tables[:5])})" if tables else "no table"
+        return [(tables[0], None)]
+    if not tables:
+        raise DataError(
+            "got no table, expected one .csv or .tsv", place=str(root), hint="data.root may name the table itself"
+        )
+    names = [path.name for path in tables]
+    choices = [f"data.root: {root / name}" for name in names]
+    splits = {split: path.name for path in tables if (split := SPLIT_NAMES.get(path.stem.lower()))}
+    if len(splits) > 1:
+        written = ", ".join(f"{split}: {name}" for split, name in splits.items())
+        choices.insert(0, f"data: {{table: {{splits: {{{written}}}}}}}")
     raise DataError(
-        f"got {got}, expected one .csv or .tsv" + (" in the folder" if tables else ""),
+        f"got {len(tables)} ({', '.join(some(names, 5))}), expected one .csv or .tsv in the folder",
         place=str(root),
-        hint="data.root may name the table itself",
+        hint="say which: " + "; or ".join(some(choices, 5)),
     )
 
 
-def _roles(table: Path, columns: Mapping[str, str]) -> dict[str, str]:
-    """Role -> lower-case column name."""
-    place, names = header(table)
-    there = f"the columns are {', '.join(name for name in names if name) or 'none'}"
-    roles: dict[str, str] = {}
-    for role, column in columns.items():
-        if role not in ROLES:
-            raise UsageError(
-                f"columns: got {role!r}, expected one of {', '.join(ROLES)}", hint=_naming("label", "COLUMN")
-            )
-        if column.strip().lower() not in (name.lower() for name in names):
-            message = f"data.columns.{role}: got {column!r}; {there}"
-            raise DataError(message, place=place, hint=did_you_mean(column, names))
-        if column.strip().lower() in roles.values():
-            raise DataError(f"data.columns: got {column!r} for two of {', '.join(columns)}; {there}", place=place)
-        roles[role] = column.strip().lower()
-    for role, usual in ROLES.items():
-        if role in roles:
-            continue
-        fitting = [name for name in names if _plain(name) in usual and name.lower() not in roles.values()]
-        if len(fitting) > 1:
-            raise DataError(
-                f"{', '.join(fitting)} may each be the {role}; {there}", place=place, hint=_naming(role, fitting[0])
-            )
-        if fitting:
-            roles[role] = fitting[0].lower()
-        elif role in _NEEDED:
-            near = [name for name in names if alike(_plain(name), usual, least=0.7)]
-            raise DataError(
-                f"no column is the {role}; {there}", place=place, hint=_naming(role, near[0] if near else "COLUMN")
-            )
-    return roles
+def _folder(top: Path, layout: Layout) -> Path:
+    """Where the pictures are. Raises DataError where it is no folder."""
+    if layout.folder is None:
+        return top
+    folder = (top / layout.folder).resolve()
+    if not folder.is_dir():
+        there = ", ".join(path.name for path in inside(top)[0]) or "none"
+        raise DataError(f"data.table.folder: there is no folder {layout.folder}, only {there}", place=str(top))
+    inner = Path(layout.folder)
+    return folder if inner.is_absolute() or ".." in inner.parts else top / inner
 
 
-def _naming(role: str, column: str) -> str:
-    return f"name it in the recipe: data: {{columns: {{{role}: {column}}}}}; beside --data: --columns {role}={column}"
+def _opened(path: Path, top: Path, layout: Layout, cautions: list[str]) -> Columned:
+    table = Table(path, layout.header, layout.separator)
+    if layout.join is None:
+        return table
+    joined = Joined(table, top / layout.join, layout.on, layout.columns)
+    cautions += joined.cautions
+    return joined
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\s\-]+", "_", name.strip().lower())
+def _without_a_guess(table: Columned, found: Roles, layout: Layout, cautions: list[str]) -> Roles:
+    """The roles without a column that is called like one of splits and holds none."""
+    guessed = None if "split" in layout.columns else found.split
+    if not guessed or any(row[guessed].lower() in SPLIT_NAMES for _, row in table.rows()):
+        return found
+    cautions.append(f"column {guessed} holds no splits (train, val, test) and is taken as metadata")
+    return replace(found, split=None)
 
 
-def _record(row: Mapping[str, str], roles: Mapping[str, str], metadata: Metadata, folder: Path) -> Record:
-    """One row. Raises ValueError with "column: what is wrong"."""
-    written = {role: row[column] for role, column in roles.items()}
-    cells = {role: "" if role != "path" and cell.lower() in _NOTHING else cell for role, cell in written.items()}
-    for role in _NEEDED:
-        if not cells[role]:
-            raise ValueError(f"{roles[role]}: got {written[role] or 'nothing'}, expected the picture's {role}")
-    mask = cells.get("mask")
+@dataclass(frozen=True)
+class _Source:
+    """Where rows are from: a table, what its columns hold, how these are spelt, and the split that it is of."""
+
+    path: Path
+    roles: Roles
+    spelt: Mapping[str, str]
+    split: Split | None
+
+
+class _Rows:
+    """The rows of all tables by the path that they name, and what is odd about them as a whole."""
+
+    def __init__(self, locator: Locator) -> None:
+        self._locator = locator
+        self._records: dict[str, Record] = {}
+        self._lines = array("L")  # of the first row of each record, in their order
+        self._source_of = array("B")  # and its table
+        self._sources: list[_Source] = []
+        self._repeated = self._masks = 0
+        self._boxes: list[str] = []
+
+    def read(self, table: Columned, found: Roles, split: Split | None) -> None:
+        """Take a table's rows in. Raises DataError that names every one that is wrong."""
+        spelt = dict(zip(table.names, table.spelt, strict=True))
+        source = _Source(table.path, found, spelt, split)
+        self._sources.append(source)
+        further = tuple(name for name in table.names if name and name not in found.taken)
+        self._boxes += [spelt[name] for name in further if _BOX.fullmatch(name)]
+        metadata = SharedMetadata(further)
+        wrong: list[tuple[int, str]] = []
+        for line, row in table.rows():
+            try:
+                record = _record(row, source, metadata(tuple(row[name] for name in further)))
+                before = self._records.setdefault(record.image, record)
+                if before is record:
+                    self._lines.append(line)
+                    self._source_of.append(len(self._sources) - 1)
+                else:
+                    self._records[record.image] = self._both(before, record)
+            except ValueError as exc:
+                wrong.append((line, str(exc)))
+        if wrong:
+            raise wrong_rows(table.path, wrong)
+
+    def _both(self, before: Record, record: Record) -> Record:
+        """One record of two rows for one picture. Raises ValueError where only one of them can be right."""
+        for what in ("group", "split"):
+            said, says = getattr(before, what) or "nothing", getattr(record, what) or "nothing"
+            if said != says:
+                raise ValueError(f"got {record.image} a second time, with the {what} {says}; before it was {said}")
+        self._repeated += 1
+        self._masks += before.mask != record.mask
+        return replace(before, label=labels.joined((*labels.parts(before.label), *labels.parts(record.label))))
+
+    def located(self) -> list[Record]:
+        """The records with the pictures that are meant. Raises DataError that names every row without a safe answer."""
+        pictures: dict[str, str] = {}
+        records: list[Record] = []
+        wrong: list[tuple[int, str]] = []
+        hints: list[str] = []
+        for line, at, record in zip(self._lines, self._source_of, self._records.values(), strict=True):
+            source = self._sources[at]
+            try:
+                image = _picture(record, source, self._locator)
+                mask = _mask(record, source, self._locator)
+                if (other := pictures.setdefault(image, record.image)) != record.image:
+                    raise ValueError(f"{source.roles.path}: got {record.image}, which is {image} as {other} is")
+            except ValueError as exc:
+                hints += [exc.hint] if isinstance(exc, Elsewhere) and exc.hint else []
+                wrong.append((line, str(exc)))
+            else:
+                unchanged = image == record.image and mask == record.mask
+                records.append(record if unchanged else replace(record, image=image, mask=mask))
+        if wrong:
+            raise wrong_rows(self._sources[0].path, wrong, hints[0] if hints else None)
+        return records
+
+    def places(self) -> Iterator[str]:
+        """PATH:LINE of each record, in their order."""
+        for line, at in zip(self._lines, self._source_of, strict=True):
+            yield f"{self._sources[at].path}:{line}"
+
+    def cautions(self) -> Iterator[str]:
+        """What rows that tell of one picture together had to say."""
+        if self._repeated:
+            boxes = f", a box each ({', '.join(dict.fromkeys(self._boxes))})," if self._boxes else ""
+            yield f"{self._repeated} rows{boxes} tell of a picture that an earlier row told of: each picture counts once"
+        if self._masks:
+            yield f"{self._masks} rows name another mask for a picture than its first row, whose mask is kept"
+
+
+def _record(row: Mapping[str, str], source: _Source, metadata: Metadata) -> Record:
+    """One row, with its paths as they are written. Raises ValueError with "column: what is wrong"."""
+    roles = source.roles
+    if not row[roles.path]:
+        raise ValueError(f"{roles.path}: got nothing, expected the picture's path")
+    try:
+        image = plain(row[roles.path])
+    except ValueError as exc:
+        raise ValueError(f"{roles.path}: {exc}") from exc
+    split = _cell(row, roles.split)
+    if split and split.lower() not in SPLIT_NAMES:
+        raise ValueError(f"{roles.split}: got {split!r}, expected train, val, test or nothing")
+    one = len(roles.label) == 1
     return Record(
-        image=_spelt(_relative(cells["path"], roles["path"]), folder),
-        label=cells["label"],
-        group=cells.get("group") or None,
-        split=_split(cells.get("split", ""), roles),
-        mask=_spelt(_relative(mask, roles["mask"]), folder) if mask else None,
+        image=image,
+        label=labels.label_of(row[roles.label[0]]) if one else labels.marked(row, roles.label, source.spelt),
+        group=_cell(row, roles.group) or None,
+        split=source.split or (SPLIT_NAMES[split.lower()] if split else None),
+        mask=_cell(row, roles.mask) or None,
         metadata=metadata,
     )
 
 
-def _spelt(path: str, folder: Path) -> str:
-    """The path as the disk spells it: archives made on a Mac write é as e and an accent, tables rarely do."""
-    if path.isascii() or is_there(folder / path):
-        return path
-    others = (unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path))
-    return next((other for other in others if is_there(folder / other)), path)
+def _picture(record: Record, source: _Source, locator: Locator) -> str:
+    try:
+        return locator.picture(record.image, source.split)
+    except ValueError as exc:
+        exc.args = (f"{source.roles.path}: {exc}",)
+        raise
 
 
-def _relative(text: str, column: str) -> str:
-    """A path below the table's folder, in its plain spelling; Windows' backslashes are taken for slashes."""
-    path = text.replace("\\", "/")
-    if _ABSOLUTE.match(path):
-        raise ValueError(f"{column}: got the absolute path {text}, expected one relative to the table's folder")
-    parts = PurePosixPath(path)
-    if ".." in parts.parts:
-        raise ValueError(f"{column}: got {text}, which leaves the table's folder")
-    if not parts.name or "\0" in path:
-        raise ValueError(f"{column}: got {text!r}, expected a path")
-    return parts.as_posix()
+def _mask(record: Record, source: _Source, locator: Locator) -> str | None:
+    try:
+        return locator.mask(record.mask) if record.mask else None
+    except ValueError as exc:
+        raise ValueError(f"{source.roles.mask}: {exc}") from exc
 
 
-def _split(text: str, roles: Mapping[str, str]) -> Split | None:
-    if not text:
-        return None
-    if text.lower() not in SPLIT_NAMES:
-        raise ValueError(f"{roles['split']}: got {text!r}, expected train, val, test or nothing")
-    return SPLIT_NAMES[text.lower()]
+def _cell(row: Mapping[str, str], column: str | None) -> str:
+    """The cell; empty without such a column, or where a word stands for nothing."""
+    return labels.without_nothing(row[column]) if column else ""
+
+
+def _nothing_there(root: Path, records: Sequence[Record], locator: Locator) -> DataError:
+    """That the tables' pictures are not there, with what is there instead."""
+    first = records[0].image
+    kind = next((kind for record in records[:_LOOKED_AT] if (kind := locator.unread(record.image))), None)
+    if kind:
+        return DataError(
+            f"the pictures are {kind} files, which are not read, such as that of {first}",
+            place=str(root),
+            hint="export them as PNG of the same names, and keep the table",
+        )
+    return DataError(
+        f"none of {len(records)} pictures is where the data set says, such as {first}",
+        place=str(root),
+        hint="paths in a table are relative to its folder; where the pictures are elsewhere: data: {table: {folder: FOLDER}}; "
+        "beside --data: --set data.table.folder=FOLDER",
+    )

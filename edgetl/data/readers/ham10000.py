@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgetl.data.readers import READERS
-from edgetl.data.readers.columns import rows, wrong_rows
+from edgetl.data.readers.tables import rows, wrong_rows
 from edgetl.data.readers.walking import inside, walk
 from edgetl.data.records import Metadata, Reading, Record
 from edgetl.errors import DataError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgetl.data.readers.columns import rows
+from edgetl.data.readers.tables import rows
 from edgetl.data.records import SPLITS, Reading, Record, SharedMetadata, Split
 from edgetl.errors import DataError
 

@@ -1,0 +1,111 @@
+"""Two tables of the same pictures as one: ground truth and metadata, as ISIC publishes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from edgetl.data.readers.locating import stem_of
+from edgetl.data.readers.roles import USUAL, plain_name
+from edgetl.data.readers.tables import Table
+from edgetl.errors import DataError
+from edgetl.errors.wording import did_you_mean
+
+__all__ = ["Joined"]
+
+
+class Joined:
+    """A table with the further columns of another one; it looks like a `Table`.
+
+    Rows go together where the column that both have is the same, but for the ending of a picture. A row that the other
+    table lacks has nothing in the further columns.
+    """
+
+    def __init__(self, first: Table, second: Path, on: str | None, columns: Mapping[str, str | Sequence[str]]) -> None:
+        """Read the second table.
+
+        Args:
+            on: the column of both; None takes that of the pictures, or the only one that both have.
+            columns: role -> column, as the recipe names them.
+
+        Raises:
+            DataError: no such column, two rows of the second table that contradict each other, or no row in common.
+        """
+        if not second.is_file():
+            raise DataError("does not exist, expected a table", place=str(second), hint="correct data.table.join")
+        other = Table(second)
+        self._first = first
+        self._on = _shared(first, other, on, columns)
+        self._further = [name for name in other.names if name and name not in first.names]
+        self.path, self.place = first.path, first.place
+        spelt = dict(zip(other.names, other.spelt, strict=True))
+        self.spelt = [*first.spelt, *(spelt[name] for name in self._further)]
+        self._rows = _by_key(other, self._on, self._further)
+        self.cautions = list(self._missing(second))
+
+    @property
+    def names(self) -> list[str]:
+        """As those of `Table`."""
+        return [*self._first.names, *self._further]
+
+    def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """As those of `Table`."""
+        nothing = ("",) * len(self._further)
+        for line, row in self._first.rows():
+            further = self._rows.get(stem_of(row[self._on]), nothing)
+            yield line, row | dict(zip(self._further, further, strict=True))
+
+    def require_a_header(self) -> None:
+        """As that of `Table`."""
+        self._first.require_a_header()
+
+    def _missing(self, second: Path) -> Iterator[str]:
+        lacking = rows = 0
+        for _, row in self._first.rows():
+            rows += 1
+            lacking += stem_of(row[self._on]) not in self._rows
+        if rows and lacking == rows:
+            raise DataError(
+                f"no row has a value of {self._on} that is in {self.path.name} too",
+                place=str(second),
+                hint="data.table.on names the column by which rows go together",
+            )
+        if lacking:
+            yield f"{lacking} of {rows} rows have no row in {second.name}: its columns are empty there"
+
+
+def _shared(first: Table, other: Table, on: str | None, columns: Mapping[str, str | Sequence[str]]) -> str:
+    """The column, in lower case, by which rows go together."""
+    both = [name for name in first.names if name and name in other.names]
+    if on is not None:
+        if on.strip().lower() not in both:
+            there = f"both have {', '.join(both) or 'no column of one name'}"
+            raise DataError(f"data.table.on: got {on!r}; {there}", place=first.place, hint=did_you_mean(on, both))
+        return on.strip().lower()
+    path = columns.get("path")
+    pictures = [
+        name
+        for name in both
+        if (path and name == str(path).lower()) or (not path and plain_name(name) in USUAL["path"])
+    ]
+    for fitting in (pictures, both):
+        if len(fitting) == 1:
+            return fitting[0]
+    raise DataError(
+        f"{first.path.name} and {other.path.name} both have {', '.join(both) or 'no column of one name'}, expected one by "
+        "which their rows go together",
+        place=first.place,
+        hint="name it: data: {table: {on: COLUMN}}; beside --data: --set data.table.on=COLUMN",
+    )
+
+
+def _by_key(table: Table, on: str, further: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The further cells of each row by what it goes together by. Raises DataError where two rows say other things."""
+    rows: dict[str, tuple[str, ...]] = {}
+    for line, row in table.rows():
+        cells = tuple(row[name] for name in further)
+        if rows.setdefault(stem_of(row[on]), cells) != cells:
+            raise DataError(
+                f"{on}: got {row[on]} a second time, with other cells than before", place=f"{table.path}:{line}"
+            )
+    return rows

@@ -1,0 +1,272 @@
+"""The picture that a row of a table means, where it holds less, more or something else than the path from its folder on.
+
+Tables name pictures by an id without an ending, by a name that lies in some folder below, with the folders of whoever
+wrote them, or in other letters. A picture is found where its name is the row's and one path is the end of the other:
+`1.png` and `scans/1.png`, `/home/them/scans/1.png` and `scans/1.png`, but never `a/1.png` and `b/1.png`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.walking import is_there, walk
+from edgetl.data.records import SPLIT_NAMES, Split
+from edgetl.errors.wording import some
+
+__all__ = ["Elsewhere", "Locator", "plain", "stem_of"]
+
+_PHOTOGRAPH = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+_UNREAD = {".dcm": "DICOM", ".dicom": "DICOM", ".nii": "NIfTI", ".heic": "HEIC", ".npy": "NumPy", ".mha": "MetaImage"}
+"""Endings of what is called after its id too, and cannot be read."""
+_ALTERED = ("_downsampled",)
+"""What publishers add to some names and not to their tables (ISIC 2019)."""
+_ABSOLUTE = re.compile(r"/|[A-Za-z]:")
+_MASKS = re.compile(r"masks?|segmentations?|(.*[_-](mask|segmentation))(_\d+)?", re.IGNORECASE)
+_SHOWN = 3
+
+
+class Elsewhere(ValueError):
+    """A picture that lies outside of the folder that the table is for.
+
+    hint: the line to write that takes it in, where the path leads to a file; else None.
+    """
+
+    def __init__(self, path: str, folder: Path) -> None:
+        absolute = bool(_ABSOLUTE.match(path))
+        what = f"the absolute path {path}" if absolute else f"{path}, which leaves the table's folder"
+        super().__init__(f"got {what}, and no picture below {folder} is called so")
+        self.hint: str | None = None
+        if is_there(folder / path):
+            wider = os.path.commonpath([folder.resolve(), (folder / path).resolve().parent])
+            said = wider if absolute else os.path.relpath(wider, folder)
+            self.hint = (
+                f"to look from there on: data: {{table: {{folder: {said}}}}}; "
+                f"beside --data: --set data.table.folder={said}"
+            )
+
+
+class Locator:
+    """Pictures below a folder, by what a table says of them.
+
+    It looks at the folder itself first; only when something is not there are all the names below it read, once.
+    """
+
+    def __init__(self, root: Path, folder: Path, ending: str | None = None) -> None:
+        """Look below `folder`, which is below `root` or is it; with this ending, where several files have one id."""
+        self._root, self._folder = root, folder
+        self._prefix = folder.relative_to(root)
+        self._ending = ending.lower() if ending else None
+        self._index: dict[str, list[str]] | None = None
+        self._unread: dict[str, str] = {}
+        self._differences: defaultdict[str, list[str]] = defaultdict(list)
+        self._taken: set[str] = set()
+
+    def picture(self, written: str, split: Split | None = None) -> str:
+        """Path of a row's picture below the root; where none is found, the written one in its plain spelling.
+
+        Args:
+            split: of a table for one split, whose folder goes before others.
+
+        Raises:
+            ValueError: it is no path, several pictures are meant, or none is and the path leaves the folder.
+        """
+        path = plain(written)
+        outside = bool(_ABSOLUTE.match(path)) or ".." in PurePosixPath(path).parts
+        if not outside:
+            for direct in (self._prefix / path, PurePosixPath(path)):
+                if (found := _spelt(direct.as_posix(), self._root)) is not None:
+                    self._taken.add(found)
+                    return found
+        found = self._by_name(path, split)
+        if found is not None:
+            self._taken.add(found)
+            return found
+        if not outside:
+            return (self._prefix / path).as_posix()
+        raise Elsewhere(path, self._folder)
+
+    def mask(self, written: str) -> str:
+        """Path of a mask below the root, as it is written or as the disk spells it. Raises ValueError."""
+        path = plain(written)
+        if _ABSOLUTE.match(path):
+            raise ValueError(f"got the absolute path {written}, expected one relative to the table's folder")
+        if ".." in PurePosixPath(path).parts:
+            raise ValueError(f"got {written}, which leaves the table's folder")
+        return _spelt(path, self._root) or path
+
+    def holds(self, written: str) -> bool:
+        """Whether some picture is called so; for finding out what a column holds."""
+        try:
+            path = plain(written)
+        except ValueError:
+            return False
+        return (not _ABSOLUTE.match(path) and ".." not in path and _is_a_file(self._folder / path)) or bool(
+            self._names().get(_folded(path))
+        )
+
+    def unread(self, written: str) -> str | None:
+        """What a file of this name is that cannot be read, such as DICOM; None where there is none."""
+        self._names()
+        return self._unread.get(_folded(plain(written)))
+
+    def cautions(self) -> Iterator[str]:
+        """How rows and files differ, and which files have no row."""
+        for how, examples in sorted(self._differences.items()):
+            yield f"{len(examples)} rows {how}, such as {examples[0]}"
+        if self._index is not None:
+            paths = (path for paths in self._index.values() for path in paths)
+            left = sorted(path for path in paths if path not in self._taken and not _is_mask(path))
+            if left:
+                folders = Counter(path.rpartition("/")[0] or "." for path in left)
+                where = ", ".join(some([f"{count} in {folder}" for folder, count in folders.most_common()], _SHOWN))
+                yield f"{len(left)} pictures have no row in the table and are left out ({where}), such as {left[0]}"
+
+    def _by_name(self, path: str, split: Split | None) -> str | None:
+        """The picture of this name, wherever it lies below the folder. Raises ValueError where several are meant."""
+        names, folded = self._names(), _folded(path)
+        candidates, altered = names.get(folded, []), ""
+        if not candidates:
+            altered = next((ending for ending in _ALTERED if names.get(folded + ending)), "")
+            candidates = names.get(folded + altered, []) if altered else []
+        fitting = _fitting(path, candidates, self._prefix)
+        chosen = self._narrowed(path, fitting, split)
+        if not chosen:
+            return None
+        if len(chosen) > 1:
+            raise ValueError(
+                f"got {path}, which {' and '.join(some(chosen, _SHOWN))} are called: say which folder or ending is meant"
+            )
+        self._note(path, chosen[0], altered)
+        return chosen[0]
+
+    def _narrowed(self, path: str, candidates: Sequence[str], split: Split | None) -> list[str]:
+        """The candidates that are left by one rule after the other, of which none leaves nothing."""
+        name, ending = PurePosixPath(path).name, _ending(path)
+        rules: list[Callable[[str], bool]] = [
+            lambda other: _is_mask(path) or not _is_mask(other),
+            lambda other: self._ending in (None, _ending(other)),
+            lambda other: not ending or _ending(other) == ending,
+            lambda other: other.rpartition("/")[2] == name or stem_of(other) == stem_of(path),
+            lambda other: split is None or split in map(_split, other.split("/")[:-1]),
+        ]
+        left = list(candidates)
+        for rule in rules:
+            left = [other for other in left if rule(other)] or left
+        if len({other.rpartition("/")[0] for other in left}) == 1 and len(left) > 1:  # copies beside each other
+            photographs = [other for other in left if _ending(other) in _PHOTOGRAPH]
+            left = photographs[:1] or left
+        return left
+
+    def _note(self, written: str, found: str, altered: str) -> None:
+        """Remember in which way a row and its picture differ, unless the row is but an id or a name."""
+        name, there = PurePosixPath(written).name, PurePosixPath(found).name
+        shown = f"{written} for {found}"
+        if altered:
+            self._differences[f"lack the {altered} of their pictures' names"].append(shown)
+        elif _ending(written) and _ending(written) != _ending(found):
+            self._differences["have another ending than their pictures"].append(shown)
+        elif stem_of(written) != stem_of(found) or (_ending(written) and name != there):
+            self._differences["are in other letters (capitals, accents) than their pictures"].append(shown)
+        if "/" in written and not _folded_path(found).endswith(_folded_path(written)):
+            self._differences["begin with folders that are not there"].append(shown)
+
+    def _names(self) -> dict[str, list[str]]:
+        """Folded id -> paths below the root of the pictures that are called so, in order."""
+        if self._index is None:
+            self._index = {}
+            for parent, files in walk(self._root, self._folder):
+                prefix = parent.relative_to(self._root).as_posix()
+                for name in files:
+                    ending = _ending(name)
+                    if ending in SUFFIXES:
+                        path = name if prefix == "." else f"{prefix}/{name}"
+                        self._index.setdefault(_folded(name), []).append(path)
+                    elif ending in _UNREAD:
+                        self._unread.setdefault(_folded(name), _UNREAD[ending])
+        return self._index
+
+
+def stem_of(path: str) -> str:
+    """The name without folders and without the ending of a picture; other points are part of an id, as in a UID."""
+    name = path.rpartition("/")[2]
+    ending = _ending(name)
+    return name[: -len(ending)] if ending else name
+
+
+def _ending(path: str) -> str:
+    """The ending in lower case, where it is one of a picture."""
+    ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a Path for each of 100,000 names takes seconds
+    return ending if ending in SUFFIXES or ending in _UNREAD else ""
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", stem_of(path)).casefold()
+
+
+def _folded_path(path: str) -> str:
+    return "/".join([*_folders(path), _folded(path)])
+
+
+def _is_mask(path: str) -> bool:
+    *folders, _ = path.split("/")
+    return any(_MASKS.fullmatch(part) for part in (*folders, stem_of(path)))
+
+
+def plain(text: str) -> str:
+    """A path with slashes, in its plain spelling: Windows' backslashes are slashes. Raises ValueError where it is none."""
+    path = text.replace("\\", "/")
+    parts = PurePosixPath(path)
+    if not parts.name or "\0" in path:
+        raise ValueError(f"got {text!r}, expected a path")
+    return parts.as_posix()
+
+
+def _is_a_file(path: Path) -> bool:
+    """Also a pipe, of which the decoding tells; an id is often a folder's name too."""
+    return is_there(path) and not path.is_dir()
+
+
+def _spelt(path: str, root: Path) -> str | None:
+    """The path as the disk spells it: archives made on a Mac write é as e and an accent, tables rarely do."""
+    if _is_a_file(root / path):
+        return path
+    if path.isascii():
+        return None
+    others = (unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path))
+    return next((other for other in others if _is_a_file(root / other)), None)
+
+
+def _fitting(path: str, candidates: Sequence[str], prefix: Path) -> list[str]:
+    """The candidates whose folders and the row's agree as far as both go, those that agree furthest."""
+    folders = _folders(path)
+    agreeing: defaultdict[int, list[str]] = defaultdict(list)
+    for candidate in candidates:
+        others = _folders(candidate)
+        inner = others[len(prefix.parts) :]
+        for there in (others, inner):
+            same = _common_end(folders, there)
+            if same == min(len(folders), len(there)):
+                agreeing[same].append(candidate)
+                break
+    return agreeing[max(agreeing)] if agreeing else []
+
+
+def _split(folder: str) -> Split | None:
+    return SPLIT_NAMES.get(folder.lower())
+
+
+def _folders(path: str) -> list[str]:
+    return [part.casefold() for part in path.split("/")[:-1] if part not in ("", "..", ".")]
+
+
+def _common_end(first: Sequence[str], second: Sequence[str]) -> int:
+    count = 0
+    while count < min(len(first), len(second)) and first[-1 - count] == second[-1 - count]:
+        count += 1
+    return count
