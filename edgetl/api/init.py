@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgetl.api.boundary import boundary
+from edgetl.api.data_section import data_section
 from edgetl.api.paths import AnyPath, expanded, write_text
 from edgetl.api.starter import Start, decide, text
+from edgetl.config.overrides import Overrides, parsed
 from edgetl.console.events import Listener, reporting_to
 from edgetl.data.discovery import discover
+from edgetl.data.table_discovery import Asked
 from edgetl.errors import Interrupted, UsageError
+from edgetl.stages.common import sources
 
 __all__ = ["InitResult", "Start", "init"]
 
@@ -30,18 +35,28 @@ class InitResult:
 
 
 @boundary
-def init(data: AnyPath, *, out: AnyPath = "recipe.yaml", force: bool = False, progress: Listener = None) -> InitResult:
+def init(
+    data: AnyPath,
+    *,
+    out: AnyPath = "recipe.yaml",
+    columns: Mapping[str, str] | None = None,
+    overrides: Overrides = (),
+    force: bool = False,
+    progress: Listener = None,
+) -> InitResult:
     """Look at a data set and write a starter recipe for it.
 
     Args:
-        data: a folder of pictures, a .csv or a .npz.
+        data: a folder of pictures, a table or a .npz.
+        columns: role -> column of a table, where several may have one.
+        overrides: fields of the data section that are known beforehand, as data.level.
         out: the recipe to write.
         force: overwrite it.
         progress: what is told how far it is; nobody without it.
 
     Raises:
         UsageError: `out` is there already, or its folder is not.
-        DataError: nothing at `data` can be read, or too little for three splits.
+        DataError: nothing at `data` can be read, several things may be meant, or there is too little for three splits.
     """
     recipe = Path(out)
     if recipe.exists() and not force:
@@ -50,10 +65,20 @@ def init(data: AnyPath, *, out: AnyPath = "recipe.yaml", force: bool = False, pr
         )
     if not recipe.parent.is_dir():
         raise UsageError("is no folder", place=str(recipe.parent), hint="make it, or name another file with --out")
+    asked = _asked(columns or {}, overrides)
     try:
         with reporting_to(progress) as reporter, tempfile.TemporaryDirectory() as scratch:
-            start = decide(discover(expanded(data), Path(scratch), reporter), recipe)
+            start = decide(discover(expanded(data), Path(scratch), reporter, asked), recipe)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; nothing was written") from exc
     write_text(recipe, text(start))
     return InitResult(recipe, start)
+
+
+def _asked(columns: Mapping[str, str], overrides: Overrides) -> Asked:
+    """What the caller says of the data before anyone looks at them."""
+    fields = [change.field for change in parsed(overrides)]
+    kind = "csv" if columns or any(field.startswith(("data.columns", "data.table")) for field in fields) else "folder"
+    section, root = data_section(f"{kind}:data", columns, overrides)
+    patterns = sources.exclusions(section, root, Path.cwd())
+    return Asked(sources.layout(section), section.labels, patterns, "data.level" in fields)

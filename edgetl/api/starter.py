@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class Start:
     size: median (width, height) of the pictures, where known.
     epochs: of the student, as the recipe's default will have it; quick_epochs: for a first look.
     weights: what the teacher starts from.
+    section: further fields of the data section, as they stand in it.
+    notes: what was seen and is no part of the data set, and what was decided about it.
     """
 
     name: str
@@ -61,6 +64,8 @@ class Start:
     epochs: int
     quick_epochs: int
     weights: str
+    section: dict[str, Any]
+    notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The decisions."""
@@ -106,7 +111,34 @@ def decide(discovered: Discovery, out: Path) -> Start:
         epochs=epochs,
         quick_epochs=math.ceil(epochs / 4),
         weights="package" if importlib.util.find_spec(_TEACHER[1]) else "hub",
+        section=_section(discovered, left_out),
+        notes=(*discovered.notes, *discovered.source.cautions),
     )
+
+
+def _section(discovered: Discovery, left_out: Sequence[str]) -> dict[str, Any]:
+    """What the data section says beside kind, root and sizes."""
+    layout = discovered.layout
+    table = {
+        "folder": layout.folder,
+        "ending": layout.ending,
+        "splits": dict(layout.splits),
+        "join": layout.join,
+        "on": layout.on,
+        "header": list(layout.header),
+        "separator": layout.separator,
+    }
+    fields = {
+        "columns": {
+            role: column if isinstance(column, str) else list(column) for role, column in layout.columns.items()
+        },
+        "table": {name: value for name, value in table.items() if value},
+        "level": layout.level if layout.level != 1 else None,
+        "group": {"from": layout.group.source, "pattern": layout.group.pattern} if layout.group else None,
+        "split": None if layout.prescribed else {"prescribed": "ignore"},
+        "labels": {**discovered.labels, **dict.fromkeys(left_out)},
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def _name(root: Path) -> str:
@@ -141,7 +173,8 @@ def text(start: Start) -> str:
         "data:",
         f"  kind: {start.kind}",
         f"  root: {inline(start.root)}",
-        *(f"  # {line}" for line in _counts(start)),
+        *(f"  # {line}" for line in (*_counts(start), *map(_shown_note, start.notes))),
+        *(f"  {name}: {inline(value)}" for name, value in start.section.items() if name != "labels"),
         *_labels(start),
         f"  image_size: {start.image_size}  # {_size_note(start)}",
         f"  resize: {{mode: {start.resize}}}  # {_RESIZES[start.resize]}",
@@ -182,6 +215,11 @@ def _counts(start: Start) -> list[str]:
     return [*lines, "Its own splits are kept."] if start.prescribed else lines
 
 
+def _shown_note(note: str) -> str:
+    line = " ".join(note.split())
+    return line if line.isprintable() and len(line) <= 160 else quoted(line, 160)
+
+
 def _shown(name: str) -> str:
     return name if name.isprintable() and len(name) <= 40 else quoted(name, 40)
 
@@ -189,8 +227,12 @@ def _shown(name: str) -> str:
 def _labels(start: Start) -> list[str]:
     lines = []
     if start.left_out:
-        lines.append("  # Too few groups for training, validation and test; or merge them into another class.")
-        lines.append(f"  labels: {{{', '.join(f'{inline(name)}: null' for name in start.left_out)}}}")
+        names = ", ".join(map(_shown, start.left_out))
+        lines.append(
+            f"  # Too few groups for training, validation and test: {names}; or merge them into another class."
+        )
+    if labels := start.section.get("labels"):
+        lines.append(f"  labels: {inline(labels)}")
     if start.few and 2 * len(start.few) <= len(start.classes):
         rare = ", ".join(f"{inline(name)}: rare" for name in start.few[:6])
         lines.append(f"  # Few groups, wide intervals. To merge: labels: {{{rare}}}")

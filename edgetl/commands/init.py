@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edgetl.commands.arguments import JsonOption
+from edgetl.commands.pairs import ColumnsOption, columns_of
 from edgetl.console.streams import tell
 
 
@@ -18,8 +19,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _init(
-    data: Annotated[Path, typer.Argument(help="Folder of pictures, .csv or .npz.", show_default=False)],
+    data: Annotated[Path, typer.Argument(help="Folder of pictures, a table or a .npz.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Recipe to write.")] = Path("recipe.yaml"),
+    columns: ColumnsOption = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="data.B=C", help="What is known of the data beforehand.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing recipe.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -28,11 +33,13 @@ def _init(
     from edgetl.console.progress import Console
 
     with Console() as console:
-        result = init(data, out=out, force=force, progress=console)
+        result = init(data, out=out, columns=columns_of(columns), overrides=set_ or (), force=force, progress=console)
     if as_json:
         print(json.dumps(result.to_json()))
         return
     print(result.recipe)
+    for note in result.start.notes:
+        tell(f"note: {note}")
     for name in result.start.left_out:
         tell(f"warning: {name} has too few groups for three splits and is left out")
     tell(f"next: edgetl check {result.recipe}")

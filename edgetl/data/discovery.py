@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import warnings
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgetl.console.progress import Progress
+from edgetl.data import table_discovery as tables
+from edgetl.data.layout import AS_USUAL, Layout
 from edgetl.data.readers import READERS
 from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.walking import inside
 from edgetl.data.records import Record
 from edgetl.data.source import Source, open_source
+from edgetl.data.table_discovery import TEXT, WORKBOOKS, Asked
 from edgetl.errors import DataError
 
 __all__ = ["Discovery", "discover"]
 
+GENERIC = re.compile(r"images?|imgs?|pictures?|photos?|jpe?g|png|data", re.IGNORECASE)
+"""Names of folders that say nothing of the pictures in them."""
+_MOST_CLASSES = 100
 _SAMPLE = 200
 """Pictures whose size is looked at, and which only have their header read."""
 _ENTRIES = 10_000
@@ -29,6 +38,8 @@ class Discovery:
     """A data set that can be read.
 
     root: as the recipe should name it: a folder, or the file itself.
+    layout, labels: what the recipe has to say of it.
+    notes: what was seen and is no part of it, and what was decided, a sentence each.
     size: median (width, height) of a sample of its pictures; None when none of them has a readable header.
     """
 
@@ -36,63 +47,132 @@ class Discovery:
     root: Path
     source: Source
     size: tuple[int, int] | None
+    layout: Layout = AS_USUAL
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
-def discover(path: Path, scratch: Path, progress: Progress) -> Discovery:
+def discover(path: Path, scratch: Path, progress: Progress, asked: Asked | None = None) -> Discovery:
     """Find out what lies at `path`.
 
     Args:
         scratch: where the pictures of a .npz are unpacked.
+        asked: what is said of it beforehand, as a recipe would say it.
 
     Raises:
-        DataError: nothing that a recipe could name, with what was seen instead.
+        DataError: nothing that a recipe could name, with what was seen instead; or several things that it could.
     """
+    asked = asked or Asked(AS_USUAL, {})
     if not path.exists():
         raise DataError(f"does not exist, expected {_expected()}", place=str(path))
-    tried: list[DataError] = []
-    for kind, root in _candidates(path):
+    broken: list[str] = []
+    for kind, root in _marked(path):
         try:
-            source = open_source(kind, root, unpack_to=scratch, progress=progress)
+            return _whole(kind, root, scratch, progress, asked)
         except DataError as exc:
-            tried.append(exc)
-            continue
-        return Discovery(kind, root, source, _size(source.root, source.records))
-    if len(tried) == 1:
-        (only,) = tried
-        seen = f"; seen: {_seen(path)}" if path.is_dir() else ""
-        raise DataError(f"{only.message}{seen}", place=only.place, hint=only.hint)
-    hint = "; or ".join(reader.root for reader in READERS.values() if not reader.render)
-    if path.is_file():
+            if root == path:
+                raise
+            broken.append(f"{root.name}: {exc.message}")
+    if path.is_file() and path.suffix.lower() not in (*READERS["csv"].endings, *TEXT, *WORKBOOKS):
+        hint = "; or ".join(reader.root for reader in READERS.values() if not reader.render)
         raise DataError(f"got a {path.suffix or 'file'}, expected {_expected()}", place=str(path), hint=hint)
-    reasons = "".join(f"\n  not {kind}: {exc}" for (kind, _), exc in zip(_candidates(path), tried, strict=True))
-    raise DataError(f"is no data set; seen: {_seen(path)}{reasons}", place=str(path), hint=hint)
+    table, notes = tables.find(path, asked)
+    if table is not None:
+        size = _size(table.source.root, table.source.records)
+        return Discovery("csv", table.root, table.source, size, table.layout, table.labels, (*broken, *table.notes))
+    return _folders(path, asked, [*broken, *notes], scratch, progress)
+
+
+def _marked(path: Path) -> list[tuple[str, Path]]:
+    """The kind that a name tells, the most specific one; none where pictures have to be looked for."""
+    if path.is_file():
+        fitting = [kind for kind, reader in READERS.items() if path.suffix.lower() in reader.endings]
+        return [(kind, path) for kind in fitting if not READERS[kind].columns]
+    _, files = inside(path)
+    names = {file.name.lower() for file in files}
+    if marked := [kind for kind, reader in READERS.items() if names.intersection(reader.marks)]:
+        return [(marked[0], path)]
+    archives = [
+        (kind, file)
+        for kind, reader in READERS.items()
+        if not reader.columns
+        for file in files
+        if file.suffix.lower() in reader.endings
+    ]
+    return archives if len(archives) == 1 else []
+
+
+def _whole(kind: str, root: Path, scratch: Path, progress: Progress, asked: Asked) -> Discovery:
+    """A kind that needs no finding out."""
+    source = open_source(
+        kind,
+        root,
+        unpack_to=scratch,
+        layout=replace(AS_USUAL, group=asked.layout.group, prescribed=asked.layout.prescribed),
+        labels=asked.labels,
+        exclude=asked.exclude,
+        progress=progress,
+    )
+    size = _size(source.root, source.records)
+    return Discovery(kind, root, source, size, asked.layout, asked.labels)
+
+
+def _folders(path: Path, asked: Asked, notes: Sequence[str], scratch: Path, progress: Progress) -> Discovery:
+    """Class folders at `path`, or in the only folder there. Raises DataError, with what is there, where there are none."""
+    try:
+        source = open_source("folder", path, layout=asked.layout, labels=asked.labels, exclude=asked.exclude)
+    except DataError as exc:
+        folders, _ = inside(path)
+        if len(folders) == 1 and inside(folders[0])[0]:
+            with contextlib.suppress(DataError):
+                found = discover(folders[0], scratch, progress, asked)
+                return replace(found, notes=(*notes, f"everything lies in {folders[0].name}", *found.notes))
+        seen = "".join(f"\n  {note}" for note in (f"seen: {_seen(path)}", *notes))
+        named = next((note.partition(":")[0] for note in notes if note.endswith(tables.LEFT_OUT)), None)
+        hint = f"edgetl init {path / named} --columns path=COLUMN,label=COLUMN" if named else ""
+        hints = "; or ".join(filter(None, (exc.hint, hint)))
+        raise DataError(f"{exc.message}{seen}", place=exc.place, hint=hints or None) from exc
+    level = asked.layout.level
+    if not asked.said_level and (deeper := _level(path, source)) != level:
+        level = deeper
+        layout = replace(asked.layout, level=level)
+        source = open_source("folder", path, layout=layout, labels=asked.labels, exclude=asked.exclude)
+    layout = replace(asked.layout, level=level)
+    return Discovery("folder", path, source, _size(source.root, source.records), layout, asked.labels, tuple(notes))
+
+
+def _level(path: Path, source: Source) -> int:
+    """How deep the classes lie: as deep as the folders of pictures, where these are no patients.
+
+    Raises:
+        DataError: it may be either.
+    """
+    below: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for record in source.records:
+        top, *inner, _ = record.image.split("/")[1 if record.split else 0 :]
+        if not inner or GENERIC.fullmatch(inner[0]):
+            return 1
+        below[top][inner[0]] += 1
+    names = [name for inner in below.values() for name in inner]
+    if len(names) == len(below):  # one folder in each: it makes no difference
+        return 1
+    without_numbers = {re.sub(r"\d+", "", name.casefold()) for name in names}
+    if len(without_numbers) == 1 or len(names) > _MOST_CLASSES:
+        return 1  # patient1, patient2: the folders of one class
+    if len(set(names)) == len(without_numbers) == len(names):
+        return 2
+    first = {top: ", ".join(sorted(inner)[:3]) for top, inner in below.items()}
+    shown = "; ".join(f"{top}: {inner}" for top, inner in list(first.items())[:3])
+    raise DataError(
+        f"the classes may be {', '.join(list(below)[:5])}, or the folders in them ({shown})",
+        place=str(path),
+        hint=f"say which: edgetl init {path} --set data.level=1, or --set data.level=2",
+    )
 
 
 def _expected() -> str:
     endings = [ending for reader in READERS.values() for ending in reader.endings]
     return f"a folder or a file {', '.join(endings)}"
-
-
-def _candidates(path: Path) -> list[tuple[str, Path]]:
-    """Kinds that it may be, the most specific one first."""
-    if path.is_file():
-        return [(kind, path) for kind, reader in READERS.items() if path.suffix.lower() in reader.endings]
-    try:
-        inside = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-    except OSError as exc:
-        raise DataError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
-    files = [entry for entry in inside if entry.is_file()]
-    names = {file.name.lower() for file in files}
-    if marked := [kind for kind, reader in READERS.items() if names.intersection(reader.marks)]:
-        return [(kind, path) for kind in marked]
-    candidates, folders = [], []
-    for kind, reader in READERS.items():
-        fitting = [file for file in files if file.suffix.lower() in reader.endings]
-        if len(fitting) == 1:
-            candidates.append((kind, fitting[0]))
-        if not (reader.endings or reader.marks or reader.render):
-            folders.append((kind, path))
-    return [*candidates, *folders]
 
 
 def _seen(folder: Path) -> str:

@@ -105,9 +105,11 @@ class Reading(NamedTuple):
     records: in any order. cautions: what does not stop a build but its report must say, a sentence each.
     folder: that the paths are relative to; None where it is the root, or the folder of a root that is a file.
     unlabelled: image -> where its empty label stands; only a recipe may say what becomes of it.
+    columns: role -> column of a table as it is spelt, or columns for the label.
     """
 
     records: list[Record]
     cautions: Sequence[str] = ()
     folder: Path | None = None
     unlabelled: Mapping[str, str] = MappingProxyType({})
+    columns: Mapping[str, str | Sequence[str]] = MappingProxyType({})

@@ -9,14 +9,14 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
 from edgetl.console.progress import Progress, Silent
 from edgetl.data import grouping, lint, readers, selection
 from edgetl.data.layout import AS_USUAL, Layout
-from edgetl.data.readers.labels import BAR, parts
+from edgetl.data.readers.labels import BAR, NoLabel, SeveralLabels, parts
 from edgetl.data.readers.walking import is_there
 from edgetl.data.records import Record
 from edgetl.errors import DataError
@@ -33,12 +33,14 @@ class Source:
     records: sorted by image path, without what was left out, under their final labels.
     cautions: what is odd but bearable, for console and report.
     place: what errors call it: the folder, table or archive that the user named.
+    columns: role -> column of a table as it is spelt, or columns for the label, however they were found.
     """
 
     root: Path
     records: list[Record]
     cautions: tuple[str, ...] = ()
     place: str = ""
+    columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
 
 def open_source(
@@ -79,8 +81,10 @@ def open_source(
     try:
         whole = readers.read(kind, root, layout, fewest)
     except DataError as exc:
+        if not reader.unpack:
+            raise
         # Where an archive was unpacked says nothing to whoever has the archive.
-        raise DataError(exc.message, place=place if reader.unpack else exc.place, hint=exc.hint) from exc
+        raise DataError(exc.message, place=place, hint=exc.hint) from exc
     meant = selection.meanings(labels or {}, whole.records, place)
     kept = selection.select(whole.records, meant, exclude, place, fewest)
     if reader.columns:
@@ -100,7 +104,7 @@ def open_source(
     cautions = [
         caution.encode(errors="backslashreplace").decode() for caution in (*whole.cautions, *kept.cautions, *doubts)
     ]
-    return Source(folder, records, tuple(cautions), place)
+    return Source(folder, records, tuple(cautions), place, whole.columns)
 
 
 def _left_out(unlabelled: Collection[str], labels: Mapping[str, str | None]) -> Iterator[str]:
@@ -113,7 +117,7 @@ def _require_a_label(records: Sequence[Record], unlabelled: Mapping[str, str], p
     """One label for each image. Raises DataError where there is none, or several."""
     if lacking := [record.image for record in records if not record.label]:
         first, *others = (f"{unlabelled[image]}: {image} has no label" for image in lacking)
-        raise DataError(
+        raise NoLabel(
             "\n".join(some([first.partition(": ")[2], *others])),
             place=unlabelled[lacking[0]],
             hint=f"to leave {len(lacking)} of {len(records)} images out: {_naming({'': None})}",
@@ -122,7 +126,7 @@ def _require_a_label(records: Sequence[Record], unlabelled: Mapping[str, str], p
     if several:
         counts = Counter(label for record in records for label in parts(record.label))
         often = counts.most_common(1)[0][0]
-        raise DataError(
+        raise SeveralLabels(
             f"{len(several)} of {len(records)} images have several labels, such as {several[0].label} of "
             f"{several[0].image}, and edgetl learns one label per image",
             place=place,

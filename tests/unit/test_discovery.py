@@ -53,7 +53,7 @@ def test_a_folder_of_classes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.TSV"])
-def test_one_table_goes_before_class_folders_and_two_do_not(tmp_path: Path, name: str) -> None:
+def test_a_table_that_tells_of_pictures_goes_before_class_folders(tmp_path: Path, name: str) -> None:
     _folder(tmp_path / "set")
     _table(tmp_path / "set" / "x.csv")
     table = tmp_path / "set" / "x.csv"
@@ -61,6 +61,9 @@ def test_one_table_goes_before_class_folders_and_two_do_not(tmp_path: Path, name
     assert (_found(tmp_path / "set").kind, _found(tmp_path / "set").root) == ("csv", table)
     assert (_found(table).kind, _found(table).root) == ("csv", table)
     (tmp_path / "set" / "y.csv").write_text("more", encoding="utf-8")
+    found = _found(tmp_path / "set")
+    assert (found.kind, found.notes) == ("csv", ("y.csv: no column is the path, left out",))
+    table.unlink()
     assert _found(tmp_path / "set").kind == "folder"
 
 
@@ -135,7 +138,7 @@ def test_nothing_is_there(tmp_path: Path) -> None:
         _found(tmp_path / "set")
 
 
-@pytest.mark.parametrize(("name", "got"), [("x.txt", "got a .txt,"), ("x", "got a file,")])
+@pytest.mark.parametrize(("name", "got"), [("x.doc", "got a .doc,"), ("x", "got a file,")])
 def test_another_file_is_none(tmp_path: Path, name: str, got: str) -> None:
     (tmp_path / name).write_text("text", encoding="utf-8")
     with pytest.raises(DataError, match="expected a folder") as caught:
@@ -150,9 +153,9 @@ def test_a_folder_that_is_only_a_folder_says_why_it_is_none(tmp_path: Path) -> N
         (tmp_path / "set" / name).write_text("text", encoding="utf-8")
     with pytest.raises(DataError) as caught:
         _found(tmp_path / "set")
-    assert caught.value.message.endswith("; seen: 2 folders, 2 .txt, 1 .png, 1 no ending, 1 .jpeg; 2 pictures")
+    assert caught.value.message.endswith("\n  seen: 2 folders, 2 .txt, 1 .png, 1 no ending, 1 .jpeg; 2 pictures")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="; seen: nothing; 0 pictures"):
+    with pytest.raises(DataError, match="\n  seen: nothing; 0 pictures"):
         _found(tmp_path / "empty")
 
 
@@ -160,14 +163,13 @@ def test_every_kind_that_was_tried_says_why_it_is_none(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "x.csv").write_text("a,b\n", encoding="utf-8")
     (tmp_path / "set" / "x.npz").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"is no data set; seen: 1 \.\w+, 1 \.\w+; 0 pictures\n") as caught:
+    with pytest.raises(DataError, match=r"\n  seen: 1 \.\w+, 1 \.\w+; 0 pictures\n") as caught:
         _found(tmp_path / "set")
-    reasons = caught.value.message.splitlines()[1:]
-    assert [line.split(":")[0].strip() for line in reasons if line.startswith("  not ")] == [
-        "not csv",
-        "not medmnist",
-        "not folder",
-    ]
+    said = caught.value.message.splitlines()
+    assert said[0] == "got no folders, expected one for each of at least two classes"
+    assert said[2].startswith("  x.npz: is no .npz or is damaged")
+    assert said[3] == "  x.csv: no column is the path, left out"
+    assert "x.csv --columns path=COLUMN,label=COLUMN" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(("limit", "counted"), [(3, "3 .b"), (2, "3 .b"), (1, "2 .a")])

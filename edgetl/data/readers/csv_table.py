@@ -60,7 +60,7 @@ def read(root: Path, layout: Layout) -> Reading:
         raise _nothing_there(root, records, locator)
     cautions += [*rows.cautions(), *locator.cautions()]
     unlabelled = {record.image: place for record, place in zip(records, rows.places(), strict=True) if not record.label}
-    return Reading(records, cautions, base, unlabelled)
+    return Reading(records, cautions, base, unlabelled, rows.columns())
 
 
 def _tables(root: Path, layout: Layout) -> list[tuple[Path, Split | None]]:
@@ -206,6 +206,14 @@ class _Rows:
         if wrong:
             raise wrong_rows(self._sources[0].path, wrong, hints[0] if hints else None)
         return records
+
+    def columns(self) -> dict[str, str | list[str]]:
+        """Role -> column, as the first table spells them."""
+        roles, spelt = self._sources[0].roles, self._sources[0].spelt
+        single = {"path": roles.path, "group": roles.group, "mask": roles.mask, "split": roles.split}
+        columns: dict[str, str | list[str]] = {role: spelt[column] for role, column in single.items() if column}
+        classes = [spelt[column] for column in roles.label]
+        return columns | {"label": classes if len(classes) > 1 else classes[0]}
 
     def places(self) -> Iterator[str]:
         """PATH:LINE of each record, in their order."""

@@ -9,7 +9,30 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["BAR", "NOTHING", "UNCERTAIN", "is_flag", "joined", "label_of", "marked", "parts", "without_nothing"]
+from edgetl.errors import DataError
+
+__all__ = [
+    "BAR",
+    "NOTHING",
+    "UNCERTAIN",
+    "NoLabel",
+    "SeveralLabels",
+    "is_flag",
+    "joined",
+    "label_of",
+    "marked",
+    "parts",
+    "without_nothing",
+]
+
+
+class NoLabel(DataError):
+    """Images have no label, and nothing says what becomes of them."""
+
+
+class SeveralLabels(DataError):
+    """Images have several labels, and nothing says what becomes of them."""
+
 
 BAR = "|"
 NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})

@@ -14,7 +14,7 @@ from edgetl.data.readers.tables import Columned
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import alike, did_you_mean, quoted
 
-__all__ = ["USUAL", "Roles", "find", "plain_name"]
+__all__ = ["USUAL", "NoColumn", "Roles", "find", "plain_name"]
 
 USUAL: Mapping[str, tuple[str, ...]] = {
     "path": (
@@ -53,6 +53,10 @@ _MOST = 0.9
 """Share of them that has to be a picture's name in the column of paths."""
 _MOST_CLASSES = 50
 _SHOWN = 5
+
+
+class NoColumn(DataError):
+    """A table has no column of a role that it needs."""
 
 
 @dataclass(frozen=True)
@@ -180,9 +184,10 @@ class _Search:
             return tuple(free)
         if several:
             spelt = ", ".join(map(self._spelt, free))
-            raise self._error(
+            raise labels.SeveralLabels(
                 f"no column is the label; {several} of {rows} rows have 1 in several of the columns {spelt}: these are "
                 "several labels per image, and edgetl learns one label per image",
+                place=self._table.place,
                 hint=f"to ask for one of them: {_naming('label', self._spelt(free[0]))}",
             )
         return ()
@@ -226,7 +231,7 @@ class _Search:
             ]
             near = near or few
             message += "".join(f"\n  {name}: {self._values(name)}" for name in few[:_SHOWN])
-        return self._error(message, _naming(role, near[0] if near else "COLUMN"))
+        return NoColumn(message, place=self._table.place, hint=_naming(role, near[0] if near else "COLUMN"))
 
     def _values(self, name: str) -> str:
         counts = self._counts(name)

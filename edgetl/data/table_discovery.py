@@ -1,0 +1,235 @@
+"""Which tables in a folder tell of its pictures, and what a recipe has to say of them.
+
+A table is read as a recipe that names nothing would read it. One that lacks a column of pictures or of labels tells of
+nothing by itself: it may hold further columns of another table's pictures, and is named. Everything else that stops a table
+is said, because pictures in folders beside it are hardly its classes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgetl.data.layout import Layout
+from edgetl.data.readers import READERS, labels
+from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.roles import USUAL, NoColumn, plain_name
+from edgetl.data.readers.tables import Table
+from edgetl.data.readers.walking import inside
+from edgetl.data.records import SPLIT_NAMES, Split
+from edgetl.data.source import Source, open_source
+from edgetl.errors import DataError
+from edgetl.errors.wording import quoted, some
+
+__all__ = ["LEFT_OUT", "TEXT", "WORKBOOKS", "Asked", "FoundTable", "find", "tables_in"]
+
+TEXT, WORKBOOKS = (".txt", ".lst"), (".xlsx", ".xls", ".ods")
+LEFT_OUT = ", left out"
+"""How a note about a table ends that tells of no pictures."""
+_COVIDX = ("patientid", "path", "label", "source")
+"""Columns of the lists without a header of COVIDx (Wang, Lin and Wong, "COVID-Net", Scientific Reports 2020)."""
+_YES, _NO = ("1", "1.0"), ("0", "0.0")
+_MOST = 20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What whoever asks for a recipe says of the data beforehand."""
+
+    layout: Layout
+    labels: Mapping[str, str | None]
+    exclude: Sequence[str] = ()
+    said_level: bool = False
+
+
+@dataclass(frozen=True)
+class FoundTable:
+    """A table, or one for each split, that can be read.
+
+    root: as the recipe should name it. layout, labels: what the recipe has to say.
+    notes: what became of the tables that were seen, a sentence each.
+    """
+
+    root: Path
+    layout: Layout
+    labels: Mapping[str, str | None]
+    source: Source
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A table, what had to be said to read it, and what came of it."""
+
+    path: Path
+    layout: Layout
+    labels: Mapping[str, str | None]
+    source: Source | None = None
+    error: DataError | None = None
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """Tables right in a folder, and where there are none, in the folders in it."""
+    folders, files = inside(folder)
+    for place in (files, [path for inner in folders[:_MOST] for path in inside(inner)[1]]):
+        if tables := [path for path in place if _is_table(path)]:
+            return tables[:_MOST]
+    return []
+
+
+def find(path: Path, asked: Asked) -> tuple[FoundTable | None, tuple[str, ...]]:
+    """The table at `path`, or those in it that tell of its pictures; and a sentence about each that does not.
+
+    Raises:
+        DataError: several tables tell of pictures, or one that does cannot be used as it is.
+    """
+    root = path.parent if path.is_file() else path
+    tables = [path] if path.is_file() else tables_in(path)
+    tried = [_try(table, root, asked) for table in tables]
+    useless = {one.path: _reason(one.error) for one in tried if isinstance(one.error, NoColumn)}
+    notes = [f"{name.name}: {why}{LEFT_OUT}" for name, why in useless.items()]
+    notes += [f"{name.name}: a workbook, not read; export it as CSV" for name in _workbooks(path)]
+    for one in tried:
+        if one.error is not None and (one.path not in useless or path.is_file()):
+            raise DataError(_with_notes(one.error.message, notes), place=one.error.place, hint=one.error.hint)
+    usable = [one for one in tried if one.source is not None]
+    if not usable:
+        return None, tuple(notes)
+    if len(usable) > 1:
+        return _of_splits(root, usable, asked, notes), tuple(notes)
+    return _joined(usable[0], list(useless), asked, notes), tuple(notes)
+
+
+def _is_table(path: Path) -> bool:
+    """Whether it is one by its ending; a text file where it has columns, or names pictures."""
+    ending = path.suffix.lower()
+    if ending in READERS["csv"].endings:
+        return True
+    if ending not in TEXT:
+        return False
+    try:
+        names = Table(path).spelt
+    except DataError:
+        return False
+    return len(names) > 1 and any(
+        Path(name).suffix.lower() in SUFFIXES or plain_name(name) in USUAL["path"] for name in names
+    )
+
+
+def _workbooks(path: Path) -> list[Path]:
+    return [] if path.is_file() else [file for file in inside(path)[1] if file.suffix.lower() in WORKBOOKS]
+
+
+def _try(table: Path, root: Path, asked: Asked) -> _Tried:
+    """Read a table, and say what has to be said for it: names of columns, the folder of pictures, labels that are none."""
+    layout = asked.layout
+    if table.parent != root and layout.folder is None:
+        layout = replace(layout, folder="..")
+    if not layout.header and _is_covidx(table):
+        layout = replace(layout, header=_COVIDX)
+    said = dict(asked.labels)
+    for _ in range(2):
+        try:
+            return _Tried(table, layout, said, _open(table, layout, said, asked))
+        except labels.NoLabel as exc:
+            if "" in said:
+                return _Tried(table, layout, said, error=exc)
+            said[""] = None
+        except DataError as exc:
+            return _Tried(table, layout, said, error=exc)
+    raise AssertionError(table)
+
+
+def _open(root: Path, layout: Layout, said: Mapping[str, str | None], asked: Asked) -> Source:
+    return open_source("csv", root, layout=layout, labels=said, exclude=asked.exclude)
+
+
+def _is_covidx(table: Path) -> bool:
+    try:
+        names = Table(table).spelt
+    except DataError:
+        return False
+    of_a_split = table.suffix.lower() in TEXT and _split(table) is not None
+    return of_a_split and len(names) == len(_COVIDX) and Path(names[1]).suffix.lower() in SUFFIXES
+
+
+def _of_splits(root: Path, usable: Sequence[_Tried], asked: Asked, notes: Sequence[str]) -> FoundTable:
+    """The tables as one for each split. Raises DataError where they are not."""
+    splits = {split: one for one in usable if (split := _split(one.path))}
+    headers = {tuple(Table(one.path, one.layout.header).names) for one in usable}
+    if len(splits) < len(usable) or len(headers) > 1:
+        lines = [f"{one.path.name}: {_classes(one.source)}" for one in usable if one.source]
+        raise DataError(
+            _with_notes(f"got {len(usable)} tables that tell of pictures: {'; '.join(lines)}", notes),
+            place=str(root),
+            hint="name the one that is meant: " + " or ".join(f"edgetl init {one.path}" for one in usable[:3]),
+        )
+    said = {name: new for one in usable for name, new in one.labels.items()}
+    layout = replace(
+        usable[0].layout,
+        splits={split: one.path.relative_to(root).as_posix() for split, one in splits.items()},
+        folder=None,
+    )
+    return _finished(root, layout, said, asked, notes)
+
+
+def _joined(one: _Tried, others: Sequence[Path], asked: Asked, notes: list[str]) -> FoundTable:
+    """The table, with one that has the groups of its pictures where it has none itself."""
+    assert one.source is not None
+    if "group" not in one.source.columns and one.layout.join is None:
+        for other in others:
+            if not any(plain_name(name) in USUAL["group"] for name in Table(other).spelt):
+                continue
+            layout = replace(one.layout, join=_from(other, one.path.parent))
+            try:
+                found = _finished(one.path, layout, one.labels, asked, notes)
+            except DataError:
+                continue
+            if "group" in found.source.columns:
+                kept = [note for note in notes if not note.startswith(f"{other.name}:")]
+                return replace(found, notes=(f"{other.name}: joined, as it has {found.source.columns['group']}", *kept))
+    return _finished(one.path, one.layout, one.labels, asked, notes)
+
+
+def _from(other: Path, folder: Path) -> str:
+    return (
+        other.relative_to(folder).as_posix()
+        if other.is_relative_to(folder)
+        else f"../{other.relative_to(folder.parent)}"
+    )
+
+
+def _finished(
+    root: Path, layout: Layout, said: Mapping[str, str | None], asked: Asked, notes: Sequence[str]
+) -> FoundTable:
+    """The table with its columns named, and the words of one that only says yes or no of a finding."""
+    source = _open(root, layout, said, asked)
+    finding = source.columns["label"]
+    if isinstance(finding, str) and not asked.labels and plain_name(finding) not in USUAL["label"]:
+        answers = {record.label for record in source.records}
+        if answers & {*_YES} and answers & {*_NO} and answers <= {*_YES, *_NO, "-1", "-1.0"}:
+            words = {**dict.fromkeys(_YES, finding), **dict.fromkeys(_NO, f"no {finding}"), "-1": None, "-1.0": None}
+            said = {**said, **{answer: words[answer] for answer in sorted(answers)}}
+            source = _open(root, layout, said, asked)
+    return FoundTable(root, replace(layout, columns=source.columns), said, source, tuple(notes))
+
+
+def _split(table: Path) -> Split | None:
+    """The split that a table's name says: train.csv, ISIC2018_Task3_Validation_GroundTruth.csv."""
+    words = [SPLIT_NAMES[word] for word in re.split("[^a-z]+", table.stem.lower()) if word in SPLIT_NAMES]
+    return words[0] if len(words) == 1 else None
+
+
+def _classes(source: Source) -> str:
+    names = sorted({record.label for record in source.records})
+    return f"{len(source.records)} images of {', '.join(some([quoted(name, 30) for name in names], 5))}"
+
+
+def _reason(error: DataError) -> str:
+    return error.message.partition(";")[0]
+
+
+def _with_notes(message: str, notes: Sequence[str]) -> str:
+    return "\n  ".join([message, *notes])
