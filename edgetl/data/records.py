@@ -99,17 +99,24 @@ def group_of(record: Record) -> str:
     return record.image if record.group is None else record.group
 
 
+class Doubt(NamedTuple):
+    """place: PATH:LINE of a row. said: what is wrong with its label, if nobody says otherwise."""
+
+    place: str
+    said: str
+
+
 class Reading(NamedTuple):
     """What a reader makes of a root.
 
     records: in any order. cautions: what does not stop a build but its report must say, a sentence each.
     folder: that the paths are relative to; None where it is the root, or the folder of a root that is a file.
-    unlabelled: image -> where its empty label stands; only a recipe may say what becomes of it.
+    doubts: image -> what is doubtful about its label, which is empty or several; only a recipe may say what becomes of it.
     columns: role -> column of a table as it is spelt, or columns for the label.
     """
 
     records: list[Record]
     cautions: Sequence[str] = ()
     folder: Path | None = None
-    unlabelled: Mapping[str, str] = MappingProxyType({})
+    doubts: Mapping[str, Doubt] = MappingProxyType({})
     columns: Mapping[str, str | Sequence[str]] = MappingProxyType({})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +18,7 @@ from edgetl.data import grouping, lint, readers, selection
 from edgetl.data.layout import AS_USUAL, Layout
 from edgetl.data.readers.labels import BAR, NoLabel, SeveralLabels, parts
 from edgetl.data.readers.walking import is_there
-from edgetl.data.records import Record
+from edgetl.data.records import Doubt, Record
 from edgetl.errors import DataError
 from edgetl.errors.wording import quoted, some
 
@@ -88,14 +88,14 @@ def open_source(
     meant = selection.meanings(labels or {}, whole.records, place)
     kept = selection.select(whole.records, meant, exclude, place, fewest)
     if reader.columns:
-        _require_a_label(kept.records, whole.unlabelled, place)
+        _require_a_label(kept.records, whole.doubts, place)
     folder = whole.folder or (root.parent if root.is_file() else root)
     _require_a_picture(kept.records, folder, place)
     records, unnamed = grouping.grouped(kept.records, layout.group, place)
     if not layout.prescribed:
         records = [replace(record, split=None) for record in records]
     doubts = [
-        *_left_out(whole.unlabelled, meant),
+        *_left_out(whole.records, meant),
         *unnamed,
         *lint.doubtful_labels(whole.records, meant),
         *lint.doubtful_groups(records),
@@ -107,32 +107,46 @@ def open_source(
     return Source(folder, records, tuple(cautions), place, whole.columns)
 
 
-def _left_out(unlabelled: Collection[str], labels: Mapping[str, str | None]) -> Iterator[str]:
+def _left_out(records: Sequence[Record], labels: Mapping[str, str | None]) -> Iterator[str]:
     """How many images have no label, where the recipe leaves them out."""
-    if unlabelled and "" in labels and labels[""] is None:
-        yield f"{len(unlabelled)} images without a label are left out, as data.labels says"
+    count = sum(not record.label for record in records)
+    if count and "" in labels and labels[""] is None:
+        yield f"{count} images without a label are left out, as data.labels says"
 
 
-def _require_a_label(records: Sequence[Record], unlabelled: Mapping[str, str], place: str) -> None:
+def _require_a_label(records: Sequence[Record], doubts: Mapping[str, Doubt], place: str) -> None:
     """One label for each image. Raises DataError where there is none, or several."""
     if lacking := [record.image for record in records if not record.label]:
-        first, *others = (f"{unlabelled[image]}: {image} has no label" for image in lacking)
-        raise NoLabel(
-            "\n".join(some([first.partition(": ")[2], *others])),
-            place=unlabelled[lacking[0]],
-            hint=f"to leave {len(lacking)} of {len(records)} images out: {_naming({'': None})}",
-        )
+        message, where = _said([doubts[image] for image in lacking])
+        hint = f"to leave {len(lacking)} of {len(records)} images out: {_naming({'': None})}"
+        raise NoLabel(message, place=where, hint=hint)
     several = [record for record in records if BAR in record.label]
-    if several:
-        counts = Counter(label for record in records for label in parts(record.label))
-        often = counts.most_common(1)[0][0]
-        raise SeveralLabels(
-            f"{len(several)} of {len(records)} images have several labels, such as {several[0].label} of "
-            f"{several[0].image}, and edgetl learns one label per image",
-            place=place,
-            hint=f"to leave them out: {_naming({'*|*': None})}; to ask for one of them: "
-            f"{_naming({f'*{often}*': often, '*': f'no {often}'})}",
-        )
+    if not several:
+        return
+    counts = Counter(label for record in records for label in parts(record.label))
+    often = counts.most_common(1)[0][0]
+    message, where = (
+        (
+            f"{len(several)} of {len(records)} images have several labels, such as {several[0].label} of {several[0].image}, "
+            "and edgetl learns one label per image"
+        ),
+        place,
+    )
+    if contradicted := [doubts[record.image] for record in several if record.image in doubts]:
+        said, where = _said(contradicted)
+        message = f"{said}\n{message}"
+    raise SeveralLabels(
+        message,
+        place=where,
+        hint=f"to leave them out: {_naming({'*|*': None})}; to ask for one of them: "
+        f"{_naming({f'*{often}*': often, '*': f'no {often}'})}",
+    )
+
+
+def _said(doubts: Sequence[Doubt]) -> tuple[str, str]:
+    """All of them in one message, and the place of the first."""
+    first, *others = doubts
+    return "\n".join(some([first.said, *(f"{doubt.place}: {doubt.said}" for doubt in others)])), first.place
 
 
 def _naming(labels: Mapping[str, str | None]) -> str:

@@ -598,7 +598,7 @@ class TestCsv:
         first, _ = read("csv", make_csv(tmp_path, text))
         assert (first.mask, first.group, first.split, dict(first.metadata)) == (None, None, None, {"note": word})
         edit(tmp_path / "scans.csv", "scans/a.png,x", f"scans/a.png,{word}")
-        with pytest.raises(DataError, match=r":2: scans/a\.png has no label"):
+        with pytest.raises(DataError, match=f":2: label: got {word}, expected the picture's label"):
             open_source("csv", tmp_path / "scans.csv")
 
     @pytest.mark.parametrize(("disk", "table"), [("NFD", "NFC"), ("NFC", "NFD")])

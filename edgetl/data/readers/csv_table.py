@@ -19,7 +19,7 @@ from edgetl.data.readers.locating import Elsewhere, Locator, plain
 from edgetl.data.readers.roles import Roles
 from edgetl.data.readers.tables import Columned, Table, wrong_rows
 from edgetl.data.readers.walking import inside, is_there
-from edgetl.data.records import SPLIT_NAMES, Metadata, Reading, Record, SharedMetadata, Split
+from edgetl.data.records import SPLIT_NAMES, Doubt, Metadata, Reading, Record, SharedMetadata, Split
 from edgetl.errors import DataError
 from edgetl.errors.wording import some
 
@@ -47,7 +47,7 @@ def read(root: Path, layout: Layout) -> Reading:
     top = root if root.is_dir() else root.parent
     folder = _folder(top, layout)
     base = top if folder.is_relative_to(top) else folder
-    locator = Locator(base, folder, layout.ending)
+    locator = Locator(base, folder, layout.ending, named=layout.folder is not None)
     cautions: list[str] = []
     rows = _Rows(locator)
     for path, split in tables:
@@ -59,8 +59,7 @@ def read(root: Path, layout: Layout) -> Reading:
     if records and not any(is_there(base / record.image) for record in records):
         raise _nothing_there(root, records, locator)
     cautions += [*rows.cautions(), *locator.cautions()]
-    unlabelled = {record.image: place for record, place in zip(records, rows.places(), strict=True) if not record.label}
-    return Reading(records, cautions, base, unlabelled, rows.columns())
+    return Reading(records, cautions, base, rows.doubtful(records), rows.columns())
 
 
 def _tables(root: Path, layout: Layout) -> list[tuple[Path, Split | None]]:
@@ -148,6 +147,7 @@ class _Rows:
         self._lines = array("L")  # of the first row of each record, in their order
         self._source_of = array("B")  # and its table
         self._sources: list[_Source] = []
+        self._doubts: dict[str, Doubt] = {}
         self._repeated = self._masks = 0
         self._boxes: list[str] = []
 
@@ -169,6 +169,7 @@ class _Rows:
                     self._source_of.append(len(self._sources) - 1)
                 else:
                     self._records[record.image] = self._both(before, record)
+                self._doubt(f"{table.path}:{line}", row, source, before, record)
             except ValueError as exc:
                 wrong.append((line, str(exc)))
         if wrong:
@@ -183,6 +184,23 @@ class _Rows:
         self._repeated += 1
         self._masks += before.mask != record.mask
         return replace(before, label=labels.joined((*labels.parts(before.label), *labels.parts(record.label))))
+
+    def _doubt(self, place: str, row: Mapping[str, str], source: _Source, before: Record, record: Record) -> None:
+        """Remember where a label is empty, or contradicts an earlier one: only the recipe may say what becomes of it."""
+        columns = ", ".join(source.roles.label[:3])
+        if not record.label:
+            got = row[source.roles.label[0]] if len(source.roles.label) == 1 else ""
+            said = f"{columns}: got {got or 'nothing'}, expected the picture's label"
+        elif before.label != record.label:
+            said = f"{columns}: got {record.image} a second time, as {record.label}; before it was {before.label or 'nothing'}"
+        else:
+            return
+        self._doubts.setdefault(record.image, Doubt(place, said))
+
+    def doubtful(self, records: Sequence[Record]) -> dict[str, Doubt]:
+        """The doubts about labels by the images of the records, which are in the order of the rows."""
+        written = zip(self._records, records, strict=True)
+        return {record.image: self._doubts[path] for path, record in written if path in self._doubts}
 
     def located(self) -> list[Record]:
         """The records with the pictures that are meant. Raises DataError that names every row without a safe answer."""
@@ -214,11 +232,6 @@ class _Rows:
         columns: dict[str, str | list[str]] = {role: spelt[column] for role, column in single.items() if column}
         classes = [spelt[column] for column in roles.label]
         return columns | {"label": classes if len(classes) > 1 else classes[0]}
-
-    def places(self) -> Iterator[str]:
-        """PATH:LINE of each record, in their order."""
-        for line, at in zip(self._lines, self._source_of, strict=True):
-            yield f"{self._sources[at].path}:{line}"
 
     def cautions(self) -> Iterator[str]:
         """What rows that tell of one picture together had to say."""

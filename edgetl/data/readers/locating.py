@@ -2,7 +2,8 @@
 
 Tables name pictures by an id without an ending, by a name that lies in some folder below, with the folders of whoever
 wrote them, or in other letters. A picture is found where its name is the row's and one path is the end of the other:
-`1.png` and `scans/1.png`, `/home/them/scans/1.png` and `scans/1.png`, but never `a/1.png` and `b/1.png`.
+`1.png` and `scans/1.png`, `/home/them/scans/1.png` and `scans/1.png`, but never `a/1.png` and `b/1.png`, nor `a/1.png` and
+`1.png` unless the recipe names the folder that this lies in.
 """
 
 from __future__ import annotations
@@ -57,9 +58,14 @@ class Locator:
     It looks at the folder itself first; only when something is not there are all the names below it read, once.
     """
 
-    def __init__(self, root: Path, folder: Path, ending: str | None = None) -> None:
-        """Look below `folder`, which is below `root` or is it; with this ending, where several files have one id."""
-        self._root, self._folder = root, folder
+    def __init__(self, root: Path, folder: Path, ending: str | None = None, named: bool = False) -> None:
+        """Look below `folder`, which is below `root` or is it.
+
+        Args:
+            ending: of the file that is meant where several have one id.
+            named: whether the recipe names the folder.
+        """
+        self._root, self._folder, self._named = root, folder, named
         self._prefix = folder.relative_to(root)
         self._ending = ending.lower() if ending else None
         self._index: dict[str, list[str]] | None = None
@@ -134,7 +140,7 @@ class Locator:
         if not candidates:
             altered = next((ending for ending in _ALTERED if names.get(folded + ending)), "")
             candidates = names.get(folded + altered, []) if altered else []
-        fitting = _fitting(path, candidates, self._prefix)
+        fitting = _fitting(path, candidates, self._prefix, self._named)
         chosen = self._narrowed(path, fitting, split)
         if not chosen:
             return None
@@ -242,8 +248,11 @@ def _spelt(path: str, root: Path) -> str | None:
     return next((other for other in others if _is_a_file(root / other)), None)
 
 
-def _fitting(path: str, candidates: Sequence[str], prefix: Path) -> list[str]:
-    """The candidates whose folders and the row's agree as far as both go, those that agree furthest."""
+def _fitting(path: str, candidates: Sequence[str], prefix: Path, trusted: bool) -> list[str]:
+    """The candidates whose folders and the row's agree as far as both go, those that agree furthest.
+
+    trusted: a candidate without a folder may agree too, as the recipe named its folder.
+    """
     folders = _folders(path)
     agreeing: defaultdict[int, list[str]] = defaultdict(list)
     for candidate in candidates:
@@ -251,7 +260,7 @@ def _fitting(path: str, candidates: Sequence[str], prefix: Path) -> list[str]:
         inner = others[len(prefix.parts) :]
         for there in (others, inner):
             same = _common_end(folders, there)
-            if same == min(len(folders), len(there)):
+            if same == min(len(folders), len(there)) and (same or not folders or trusted):
                 agreeing[same].append(candidate)
                 break
     return agreeing[max(agreeing)] if agreeing else []
