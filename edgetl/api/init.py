@@ -10,13 +10,13 @@ from typing import Any
 
 from edgetl.api.boundary import boundary
 from edgetl.api.data_section import data_section
-from edgetl.api.paths import AnyPath, expanded, write_text
+from edgetl.api.paths import AnyPath, expanded, require_writable, write_text
 from edgetl.api.starter import Start, decide, text
 from edgetl.config.overrides import Overrides, parsed
 from edgetl.console.events import Listener, reporting_to
 from edgetl.data.discovery import discover
 from edgetl.data.table_discovery import Asked
-from edgetl.errors import Interrupted, UsageError
+from edgetl.errors import Interrupted
 from edgetl.stages.common import sources
 
 __all__ = ["InitResult", "Start", "init"]
@@ -56,15 +56,11 @@ def init(
 
     Raises:
         UsageError: `out` is there already, or its folder is not.
+        EnvironmentFault: nothing can be written there.
         DataError: nothing at `data` can be read, several things may be meant, or there is too little for three splits.
     """
     recipe = Path(out)
-    if recipe.exists() and not force:
-        raise UsageError(
-            "is there already", place=str(recipe), hint="name another file with --out, or overwrite it with --force"
-        )
-    if not recipe.parent.is_dir():
-        raise UsageError("is no folder", place=str(recipe.parent), hint="make it, or name another file with --out")
+    require_writable(recipe, force=force)
     asked = _asked(columns or {}, overrides)
     try:
         with reporting_to(progress) as reporter, tempfile.TemporaryDirectory() as scratch:

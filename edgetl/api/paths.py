@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import TypeAlias
 
 from edgetl.errors import EnvironmentFault, UsageError
 from edgetl.files import write_whole
 
-__all__ = ["AnyPath", "bundle_folder", "expanded", "split_data", "write_text"]
+__all__ = ["AnyPath", "bundle_folder", "expanded", "require_writable", "split_data", "write_text"]
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
@@ -38,11 +39,35 @@ def bundle_folder(bundle: AnyPath) -> Path:
     return folder
 
 
-def write_text(path: Path, text: str) -> None:
+def require_writable(path: Path, *, force: bool, option: str = "--out") -> None:
+    """Refuse before the work what could not be written after it; `option` names the file, --force overwrites one.
+
+    Raises:
+        UsageError: it is there already, or its folder is not.
+        EnvironmentFault: nothing can be written into its folder.
+    """
+    another = f"name another file with {option}"
+    if path.exists() and not force:
+        raise UsageError("is there already", place=str(path), hint=f"{another}, or overwrite it with --force")
+    if path.exists() and not path.is_file():
+        raise UsageError("is no file, and is not overwritten", place=str(path), hint=another)
+    if not path.parent.is_dir():
+        raise UsageError("is no folder", place=str(path.parent), hint=f"make it, or {another}")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as exc:
+        raise _cannot_be_written(path, exc, option) from exc
+
+
+def write_text(path: Path, text: str | bytes, option: str = "--out") -> None:
     """All of the file or nothing of it. Raises EnvironmentFault."""
     try:
         write_whole(path, text)
     except OSError as exc:
-        raise EnvironmentFault(
-            f"cannot be written: {exc.strerror}", place=str(path), hint="name another file with --out"
-        ) from exc
+        raise _cannot_be_written(path, exc, option) from exc
+
+
+def _cannot_be_written(path: Path, exc: OSError, option: str) -> EnvironmentFault:
+    return EnvironmentFault(
+        f"cannot be written: {exc.strerror}", place=str(path), hint=f"name another file with {option}"
+    )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +13,7 @@ import typer
 
 from edgetl.commands.arguments import ArtifactOption, BundleArgument, JsonOption, SetDataOption
 from edgetl.commands.pairs import ColumnsOption, columns_of, pairs
-from edgetl.console.streams import tell
+from edgetl.console.streams import exact_names, tell
 from edgetl.errors import UnreadableImage
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ _MAP_HINT = (
     "for example --map mel=malignant,nv=benign,other=; nothing behind the = leaves images out; a name with a comma "
     """stands in double quotes: --map '"melanoma, thin"=mel'"""
 )
+_MANY = 20  # pictures for which a person would look for signs of life
 
 
 def register(app: typer.Typer) -> None:
@@ -81,25 +85,56 @@ def _verify(bundle: BundleArgument, as_json: JsonOption = False) -> None:
 
 def _predict(
     bundle: BundleArgument,
-    files: Annotated[list[Path], typer.Argument(help="Pictures.", show_default=False)],
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures; folders of pictures; patterns in quotes, such as 'scans/**/*.png'; @list.txt, a file with a "
+            "path a line (@- is stdin).",
+            show_default=False,
+        ),
+    ],
     artifact: ArtifactOption = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a table, a row a picture.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing table.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Label pictures: the most probable label, its probability, and the operating points that are reached."""
     from edgetl.api.bundle import open_bundle
-    from edgetl.api.predict import collected, predictions
+    from edgetl.api.pictures import endings, find_pictures
+    from edgetl.api.predict import collected, predictions, table_place
+    from edgetl.console.progress import Console, Silent
 
+    if csv:
+        table_place(csv, force=force)
     opened = open_bundle(bundle, artifact=artifact)
-    result = collected(_shown(prediction, as_json) for prediction in predictions(opened, files))
+    pictures = find_pictures(what)
+    if pictures.left_out:
+        total = sum(pictures.left_out.values())
+        tell(f"warning: left out {total} that do not end as pictures do: {endings(pictures.left_out)}")
+    exact_names()
+    with ExitStack() as stack:
+        bar = stack.enter_context(Console()) if _bar_fits(len(pictures.files), as_json) else None
+        results = predictions(opened, pictures, bar or Silent())
+        shown = (_shown(result, as_json, bar.warn if bar else tell) for result in results)
+        result = collected(opened, pictures, shown)
+    if csv:
+        result.write_csv(csv, force=force)
     if as_json:
         print(json.dumps([prediction.to_json() for prediction in result.predictions]))
     result.raise_on_problems()
 
 
-def _shown(result: Prediction | UnreadableImage, as_json: bool) -> Prediction | UnreadableImage:
+def _bar_fits(count: int, as_json: bool) -> bool:
+    """Whether somebody sees stderr while nothing else says how far it is: lines on the same terminal would."""
+    return count >= _MANY and sys.stderr.isatty() and (as_json or not sys.stdout.isatty())
+
+
+def _shown(
+    result: Prediction | UnreadableImage, as_json: bool, complain: Callable[[str], None]
+) -> Prediction | UnreadableImage:
     """Print one picture's result as soon as it is there; JSON comes at the end, in one piece."""
     if isinstance(result, UnreadableImage):
-        tell(f"error: {result}")
+        complain(f"error: {result}")
     elif not as_json:
         print(_line(result))
     return result

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 
-__all__ = ["open_closed", "tell"]
+__all__ = ["exact_names", "open_closed", "tell"]
 
 
 def open_closed() -> None:
@@ -27,6 +28,12 @@ def tell(text: str) -> None:
     except (OSError, ValueError):
         with contextlib.suppress(OSError, ValueError):
             _to_nothing(sys.stderr.fileno())  # Python tries again at its end, and exits with 120 when that fails
+
+
+def exact_names() -> None:
+    """Let stdout take file names that are no text (POSIX), as the bytes that they are."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
 
 
 def _to_nothing(descriptor: int) -> None:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from edgetl.errors import DataError
 
-__all__ = ["inside", "is_there", "walk"]
+__all__ = ["inside", "is_data", "is_there", "walk"]
 
 
 def walk(root: Path, folder: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -23,7 +23,7 @@ def walk(root: Path, folder: Path) -> Iterator[tuple[Path, list[str]]]:
     seen = {_identity(above) for above in (folder, root, *root.resolve().parents)}
     for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         entered = []
-        for name in sorted(filter(_is_data, folders)):
+        for name in sorted(filter(is_data, folders)):
             place = _identity(Path(parent, name))
             if place not in seen:
                 seen.add(place)
@@ -39,7 +39,7 @@ def inside(folder: Path) -> tuple[list[Path], list[Path]]:
         DataError: it cannot be read.
     """
     try:
-        entries = sorted(path for path in folder.iterdir() if _is_data(path.name))
+        entries = sorted(path for path in folder.iterdir() if is_data(path.name))
         folders = [path for path in entries if path.is_dir()]
     except OSError as exc:
         _refuse(exc)
@@ -54,7 +54,7 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def _is_data(name: str) -> bool:
+def is_data(name: str) -> bool:
     """Systems keep folders of their own: hidden ones, a Mac's __MACOSX in archives, a Synology's thumbnails (@eaDir)."""
     return not name.startswith((".", "@")) and name != "__MACOSX"
 
