@@ -145,7 +145,11 @@ def _matching(pattern: str) -> list[Path]:
     else:
         files = [path for match in _globbed(asked) for path in (_below(match) if _is_folder(match) else [match])]
     if not files:
-        raise UsageError("nothing matches the pattern", place=pattern)
+        raise UsageError(
+            "nothing matches the pattern",
+            place=pattern,
+            hint="* stands for any part of a name, ** for folders at any depth; capital letters are others than small ones",
+        )
     return sorted(files)
 
 

@@ -110,7 +110,8 @@ def _predict(
     pictures = find_pictures(what)
     if pictures.left_out:
         total = sum(pictures.left_out.values())
-        tell(f"warning: left out {total} that do not end as pictures do: {endings(pictures.left_out)}")
+        files = "file" if total == 1 else "files"
+        tell(f"warning: {total} {files} left out, which by their ending are no pictures: {endings(pictures.left_out)}")
     exact_names()
     with ExitStack() as stack:
         bar = stack.enter_context(Console()) if _bar_fits(len(pictures.files), as_json) else None
