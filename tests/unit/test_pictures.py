@@ -166,9 +166,6 @@ def test_each_place_counts_once_in_the_order_of_naming(tmp_path: Path) -> None:
 
 
 def test_what_is_named_itself_is_tried() -> None:
-    assert found(["texts/1.txt", "nowhere.png", "x" * 300, Path("y" * 300)]) == [
-        "texts/1.txt",
-        "nowhere.png",
-        "x" * 300,
-        "y" * 300,
-    ]
+    names = ["texts/1.txt", "nowhere.png", "x" * 300]  # the last is too long for a file system
+    assert found(names) == names
+    assert found([*map(Path, names)]) == names
