@@ -10,7 +10,6 @@ import codecs
 import functools
 import glob
 import os
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,7 +121,8 @@ def _listed(name: str) -> list[str]:
 
 def _content(name: str) -> bytes:
     if name == _STDIN:
-        return sys.stdin.buffer.read()
+        with os.fdopen(0, "rb", closefd=False) as stdin:
+            return stdin.read()
     try:
         return _at_home(name.removeprefix(_LIST)).read_bytes()
     except OSError as exc:

@@ -71,7 +71,13 @@ class PredictResult:
 
 @boundary
 def predict(
-    bundle: AnyPath, files: AnyPath | Iterable[AnyPath], *, artifact: str | None = None, progress: Listener = None
+    bundle: AnyPath,
+    files: AnyPath | Iterable[AnyPath],
+    *,
+    artifact: str | None = None,
+    csv: AnyPath | None = None,
+    force: bool = False,
+    progress: Listener = None,
 ) -> PredictResult:
     """Label pictures: the most probable label, the probability of each, and the operating points that are reached.
 
@@ -81,18 +87,26 @@ def predict(
             "scans/**/*.png", or "@list.txt" for a file with a path a line. What is named twice is predicted once; a
             broken picture costs its own result, not those of the others.
         artifact: with this one; the first whose runtime is installed without it.
+        csv: where the result is written as a table, whole and at the end, as `PredictResult.write_csv` does.
+        force: overwrite it.
         progress: what is told how far it is; nobody without it.
 
     Raises:
-        UsageError: there is no bundle, or no such list, or nothing matches a pattern.
+        UsageError: there is no bundle, or no such list, or nothing matches a pattern, or `csv` is there already.
+        EnvironmentFault: `csv` cannot be written.
         DataError: a folder holds no pictures.
         IntegrityError: the bundle is damaged, or has no such artefact.
         MissingRuntime: the artefact's runtime, or every one, is not installed.
     """
+    if csv is not None:
+        table_place(csv, force=force)
     opened = open_bundle(bundle, artifact=artifact)
     pictures = find_pictures(files)
     with reporting_to(progress) as reporter:
-        return collected(opened, pictures, predictions(opened, pictures, reporter))
+        result = collected(opened, pictures, predictions(opened, pictures, reporter))
+    if csv is not None:
+        result.write_csv(csv, force=force)
+    return result
 
 
 def predictions(bundle: Bundle, pictures: Pictures, progress: Progress) -> Iterator[Prediction | UnreadableImage]:

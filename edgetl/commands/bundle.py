@@ -85,9 +85,10 @@ def _verify(bundle: BundleArgument, as_json: JsonOption = False) -> None:
 
 def _predict(
     bundle: BundleArgument,
-    what: Annotated[
+    files: Annotated[
         list[str],
         typer.Argument(
+            metavar="WHAT",
             help="Pictures; folders of pictures; patterns in quotes, such as 'scans/**/*.png'; @list.txt, a file with a "
             "path a line (@- is stdin).",
             show_default=False,
@@ -107,11 +108,11 @@ def _predict(
     if csv:
         table_place(csv, force=force)
     opened = open_bundle(bundle, artifact=artifact)
-    pictures = find_pictures(what)
+    pictures = find_pictures(files)
     if pictures.left_out:
         total = sum(pictures.left_out.values())
-        files = "file" if total == 1 else "files"
-        tell(f"warning: {total} {files} left out, which by their ending are no pictures: {endings(pictures.left_out)}")
+        noun = "file" if total == 1 else "files"
+        tell(f"warning: {total} {noun} left out, which by their ending are no pictures: {endings(pictures.left_out)}")
     exact_names()
     with ExitStack() as stack:
         bar = stack.enter_context(Console()) if _bar_fits(len(pictures.files), as_json) else None

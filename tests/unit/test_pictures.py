@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import contextlib
 import os
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -31,6 +31,17 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).touch()
     Path("empty").mkdir()
+
+
+@contextlib.contextmanager
+def _as_stdin(file: IO[bytes]) -> Iterator[None]:
+    before = os.dup(0)
+    os.dup2(file.fileno(), 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
 
 
 def found(what: AnyPath | Sequence[AnyPath]) -> list[str]:
@@ -100,7 +111,7 @@ def test_loops_of_links_end() -> None:
 
 @pytest.mark.parametrize("byte_order_mark", ["", "\ufeff"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_list_has_a_path_a_line(byte_order_mark: str, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_has_a_path_a_line(byte_order_mark: str, end: str) -> None:
     Path("#7.png").touch()
     Path(" spaced .png ").touch()
     lines = ["scans/b.png", "", "  # a comment", "#7.png", " spaced .png ", "  ./nowhere.png  ", "scans", "odd/[1].png"]
@@ -108,8 +119,8 @@ def test_a_list_has_a_path_a_line(byte_order_mark: str, end: str, monkeypatch: p
     Path("list.txt").write_bytes(content)
     expected = ["scans/b.png", "#7.png", " spaced .png ", "./nowhere.png", *EVERY[:3], "odd/[1].png"]
     assert found("@list.txt") == found("@~/list.txt") == expected
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    assert found(["@-"]) == expected
+    with Path("list.txt").open("rb") as file, _as_stdin(file):
+        assert found(["@-"]) == expected
 
 
 def test_names_that_are_no_text_can_be_listed() -> None:

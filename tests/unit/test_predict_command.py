@@ -185,6 +185,10 @@ def test_python_takes_the_same_and_gives_the_table(run: Run) -> None:
     assert edgetl.predict("bundle", "d/**/*.png").to_csv() == result.to_csv()
     assert result.write_csv("out.csv") == Path("out.csv")
     assert Path("out.csv").read_bytes() == result.to_csv().encode()
+    again = edgetl.predict("bundle", Path("d"), csv="again.csv")
+    assert (again.to_csv(), Path("again.csv").read_bytes()) == (result.to_csv(), Path("out.csv").read_bytes())
+    with pytest.raises(UsageError, match="is there already"):
+        edgetl.predict("nowhere", "d", csv="out.csv")
     with pytest.raises(UsageError, match="is there already"):
         result.write_csv("out.csv")
     with pytest.raises(EnvironmentFault, match="cannot be written"):
