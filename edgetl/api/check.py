@@ -22,6 +22,7 @@ from edgetl.console.capture import captured
 from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress
 from edgetl.data import leaks
+from edgetl.data.grouping import Proposal, propose
 from edgetl.data.source import Source
 from edgetl.data.splits import split
 from edgetl.data.survey import Survey, survey
@@ -29,7 +30,7 @@ from edgetl.errors import DataError, Interrupted, UsageError
 from edgetl.stages.common import preflight, sources
 from edgetl.stages.common.settings import split_seed
 
-__all__ = ["CheckResult", "Survey", "check"]
+__all__ = ["CheckResult", "Proposal", "Survey", "check"]
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,23 @@ class CheckResult:
     root: what the user named, or where its stand-in was rendered.
     stand_in: name of the synthetic data set that was looked at instead of the real one, or None.
     problems: what would stop a build, each as one line.
+    proposal: how names seem to say which images show one patient, where nothing else does.
     """
 
     survey: Survey
     root: Path
     stand_in: str | None
     problems: tuple[str, ...]
+    proposal: Proposal | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The survey's, and the problems."""
-        return {**self.survey.to_json(), "stand_in": self.stand_in, "problems": list(self.problems)}
+        """The survey's, the problems and the proposal."""
+        return {
+            **self.survey.to_json(),
+            "stand_in": self.stand_in,
+            "problems": list(self.problems),
+            "proposal": self.proposal.to_json() if self.proposal else None,
+        }
 
     def raise_on_problems(self) -> None:
         """Raise the DataError with which a build would stop, if one would."""
@@ -102,7 +110,7 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
     source = sources.records(recipe.data, root, loaded.project)
     surveyed = survey(source, store.root / sources.INDEX, progress)
     problems = _problems(surveyed) or _unsplittable(surveyed, source, recipe.data.split, split_seed(recipe))
-    return CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems))
+    return CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems), propose(source.records))
 
 
 def _of_data(data: Data, root: Path, progress: Progress) -> CheckResult:
@@ -110,7 +118,7 @@ def _of_data(data: Data, root: Path, progress: Progress) -> CheckResult:
         source = sources.records(data, root, Path.cwd(), unpack_to=Path(scratch), progress=progress)
         surveyed = survey(source, Path(scratch) / sources.INDEX, progress)
     problems = _problems(surveyed) or _unsplittable(surveyed, source, data.split, data.split.seed or 0)
-    return CheckResult(surveyed, root, None, tuple(problems))
+    return CheckResult(surveyed, root, None, tuple(problems), propose(source.records))
 
 
 def _problems(surveyed: Survey) -> list[str]:

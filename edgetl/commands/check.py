@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +13,10 @@ import typer
 from edgetl.commands.arguments import JsonOption, SetOption
 from edgetl.commands.completion import complete_recipe
 from edgetl.commands.pairs import ColumnsOption, columns_of
+from edgetl.errors.wording import quoted
 
 if TYPE_CHECKING:
-    from edgetl.api.check import Survey
+    from edgetl.api.check import CheckResult, Proposal, Survey
 
 _SHOWN = 10
 
@@ -39,12 +41,13 @@ def _check(
 
     with Console() as console:
         result = check(recipe, overrides=set_ or (), data=data, columns=columns_of(columns), progress=console)
-    print(json.dumps(result.to_json()) if as_json else "\n".join(_lines(result.survey)))
+    print(json.dumps(result.to_json()) if as_json else "\n".join(_lines(result)))
     result.raise_on_problems()
 
 
-def _lines(survey: Survey) -> Iterator[str]:
+def _lines(result: CheckResult) -> Iterator[str]:
     """The result for a person."""
+    survey = result.survey
     known = f"{survey.groups} groups" if survey.has_groups else "groups unknown"
     yield f"{survey.images} images, {known}, {len(survey.classes)} classes"
     width = max(map(len, survey.classes))
@@ -61,6 +64,19 @@ def _lines(survey: Survey) -> Iterator[str]:
             "warning: nothing says which images show the same lesion or patient: they may be in training and test, and "
             "every metric is then optimistic"
         )
+    if result.proposal:
+        yield _proposed(result.proposal)
+
+
+def _proposed(proposal: Proposal) -> str:
+    name, images = proposal.example
+    torn = f", {proposal.torn} of them in several prescribed splits" if proposal.torn else ""
+    field = f"{{from: {proposal.rule.source}, pattern: {quoted(proposal.rule.pattern, None)}}}"
+    return (
+        f"  names look as if they did: {proposal.images} images of {proposal.groups} groups{torn}, such as {name!r}: "
+        f"{', '.join(images)}; if that is so: data: {{group: {field}}}; beside --data: "
+        f"--set {shlex.quote(f'data.group={field}')}"
+    )
 
 
 def _unreadable(survey: Survey) -> Iterator[str]:

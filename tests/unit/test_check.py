@@ -107,11 +107,11 @@ def test_columns_of_a_table_without_a_recipe(
     for number in range(6):
         _put(tmp_path / f"{number}.png", picture(number))
     rows = "".join(f"{number}.png,{'ab'[number % 2]},P{number}\n" for number in range(6))
-    (tmp_path / "t.csv").write_text(f"bild,finding,patient\n{rows}")
+    (tmp_path / "t.csv").write_text(f"bild,befund,patient\n{rows}")
     code, _, err = _check(monkeypatch, capsys, "--data", f"csv:{tmp_path}/t.csv")
     assert code == 2
-    assert "--columns path=COLUMN" in err
-    code, found, _ = _check(monkeypatch, capsys, "--data", f"csv:{tmp_path}", "--columns", "label=finding, path=bild,")
+    assert "--columns label=befund" in err
+    code, found, _ = _check(monkeypatch, capsys, "--data", f"csv:{tmp_path}", "--columns", "label=befund, path=bild,")
     assert (code, found["classes"], found["groups"]) == (0, {"a": 3, "b": 3}, 6)
     for words, said in (
         (("r.yaml", "--columns", "label=finding"), "--columns is for --data"),
