@@ -108,7 +108,7 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
     preflight.check(loaded)
     root = sources.root(loaded, store, progress)
     source = sources.records(recipe.data, root, loaded.project)
-    surveyed = survey(source, store.root / sources.INDEX, progress)
+    surveyed = survey(source, store.root / sources.INDEX, progress, recipe.data.bits)
     problems = _problems(surveyed) or _unsplittable(surveyed, source, recipe.data.split, split_seed(recipe))
     return CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems), propose(source.records))
 

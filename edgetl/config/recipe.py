@@ -152,6 +152,9 @@ class Data(Strict):
     """Height and width of the network's input, in pixels."""
     resize: Resize = Resize()
     """How a picture becomes the input size."""
+    bits: Annotated[int, Field(ge=8, le=16)] | None = None
+    """Bits that unsigned 16-bit grey uses: white is 2**bits - 1, and a picture with a larger value is refused. null takes the
+    fewest that hold the largest value of all pictures. Other pictures say what their white is."""
     augment: Literal["strong", "standard", "light", "none"] | None = None
     """Random changes while training. standard: any angle and mirror image, for pictures without an up or a down; strong:
     the same with crops, down to 0.6 of the width, and more colour, for long trainings; light: a few degrees, for

@@ -24,7 +24,12 @@ _PIXELS = 50_000_000
 
 
 def each_picture(
-    root: Path, images: Sequence[str], work: Callable[[int], None], unreadable: Mapping[str, str], progress: Progress
+    root: Path,
+    images: Sequence[str],
+    work: Callable[[int], None],
+    unreadable: Mapping[str, str],
+    progress: Progress,
+    label: str = "images",
 ) -> list[tuple[int, str]]:
     """Decode and use every picture; the numbers of those where that cannot be done, with the reason.
 
@@ -32,6 +37,7 @@ def each_picture(
         images: paths below the root.
         work: called with the number of each picture, in several threads.
         unreadable: pictures that are known to be, with the reason: they are not tried.
+        label: what progress calls it.
     """
     room = _Room()
 
@@ -54,7 +60,7 @@ def each_picture(
             numbers = range(start, min(start + _AHEAD, len(images)))
             reasons = zip(numbers, pool.map(attempt, numbers), strict=True)
             failures += [(number, reason) for number, reason in reasons if reason is not None]
-            progress.advance("images", numbers.stop, len(images))
+            progress.advance(label, numbers.stop, len(images))
     return failures
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgetl.console.progress import Progress
-from edgetl.data import leaks
+from edgetl.data import leaks, pixel_types
 from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.near_duplicates import SIDE, duplicates, thumbnail
 from edgetl.data.parallel import each_picture
@@ -74,11 +74,12 @@ class Survey:
         }
 
 
-def survey(source: Source, index_path: Path, progress: Progress) -> Survey:
+def survey(source: Source, index_path: Path, progress: Progress, bits: int | None = None) -> Survey:
     """Hash and decode every picture of a data set, and look for leaks.
 
     Args:
         index_path: where hashes are kept between calls, an SQLite file.
+        bits: that unsigned 16-bit grey uses; None measures.
 
     Raises:
         EnvironmentFault: the index, or the disk of the temporary folder, cannot be used.
@@ -87,11 +88,12 @@ def survey(source: Source, index_path: Path, progress: Progress) -> Survey:
     named = (path for record in records for path in (record.image, record.mask) if path)
     digests, unreadable = Fingerprints(index_path).look(source.root, named)
     images = [record.image for record in records]
+    types = pixel_types.look(source.root, images, unreadable, progress, bits)
     with tempfile.TemporaryFile() as scratch:
         thumbnails = _Thumbnails(scratch.fileno())
 
         def look(row: int) -> None:
-            thumbnails.keep(row, thumbnail(decode(source.root / images[row])))
+            thumbnails.keep(row, thumbnail(decode(source.root / images[row], types.bits)))
 
         failures = each_picture(source.root, images, look, unreadable, progress)
         unreadable |= {images[row]: reason for row, reason in failures}
@@ -111,7 +113,7 @@ def survey(source: Source, index_path: Path, progress: Progress) -> Survey:
         splits={name: count for name in SPLITS if (count := sum(record.split == name for record in records))},
         unreadable=tuple(Unreadable(image, reason) for image, reason in sorted(unreadable.items())),
         leaks=leaks.find(records, digests, near),
-        cautions=source.cautions,
+        cautions=(*source.cautions, *types.cautions()),
     )
 
 

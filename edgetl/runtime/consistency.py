@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import labels as label_files
 from .backends import BACKENDS
+from .pixels import FEWEST_BITS, MOST_BITS
 
 if TYPE_CHECKING:
     from .manifest import Artifact, Golden, Manifest
@@ -47,6 +48,10 @@ def _ends(manifest: Manifest) -> None:
     height, width = manifest.preprocessing.resize.height, manifest.preprocessing.resize.width
     if height < 1 or width < 1 or manifest.preprocessing.inside_graph.divisor == 0:
         raise ValueError("preprocessing: height and width must be positive, divisor not zero")
+    if not FEWEST_BITS <= manifest.preprocessing.bits <= MOST_BITS:
+        raise ValueError(
+            f"preprocessing.bits: got {manifest.preprocessing.bits}, expected {FEWEST_BITS} to {MOST_BITS}"
+        )
     (image,), (probabilities,) = manifest.inputs, manifest.outputs
     if (image.dtype, image.layout, image.shape) != ("uint8", "NHWC", (1, height, width, 3)):
         raise ValueError(f"inputs[0]: expected uint8 NHWC [1, {height}, {width}, 3], the size that preprocessing makes")

@@ -6,10 +6,14 @@ What is done to the pixels is exactly this, so that another language can do the 
 1. The orientation (EXIF tag 274; XMP `tiff:Orientation` where there is no EXIF) is applied. A damaged EXIF block or a
    value outside 1..8 counts as upright, as every viewer shows it. Colour profiles and gamma are not applied.
 2. Grey is repeated into the three channels, palettes are looked up, CMYK becomes RGB as Pillow converts it.
-3. Alpha is dropped: the stored colour counts, whatever is behind it.
-4. Unsigned 16-bit grey is scaled to 8 bits as round(value * 255 / 65535), a TIFF's 12-bit grey as
-   round(value * 255 / 4095). In a TIFF whose photometric interpretation (tag 262) is 0, white is zero, so grey of every
-   depth is inverted. 16-bit colour keeps its high byte.
+3. Transparent pixels are seen on black: value = round(colour * alpha / 255). Alpha may be a channel, that of a palette's
+   entry, or 0 of a PNG's key colour (tRNS) and 255 of all others; colour that was stored multiplied by it is used as it
+   is. 16-bit colour has no key colour. Where alpha is 255 nothing changes.
+4. Unsigned 16-bit grey is scaled to 8 bits as round(value * 255 / (2**bits - 1)), where `bits`, from 8 to 16, is the
+   network's (`Preprocessing.bits`); a picture with a larger value is refused. What says itself what its white is, a
+   TIFF's 12-bit grey (tag 258) and a PPM whose largest value is not 65535, is scaled by that.
+5. In a TIFF whose photometric interpretation (tag 262) is 0, white is zero, so grey of every depth is inverted. 16-bit
+   colour, and grey with alpha, keeps its high byte.
 
 Integers of 32 bits, signed ones and floats have no fixed range from black to white, so such pictures are refused.
 
@@ -24,22 +28,22 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from .containers import container
 from .errors import MissingRuntime, UnreadableImage
 from .jpeg import lacks_data
+from .pixels import MOST_BITS, Facts, Layout, Pixels, facts, layout, to_rgb
 from .png import lacks_rows
 
 if TYPE_CHECKING:
     from PIL import Image
 
-Pixels = npt.NDArray[np.uint8]
+Found = TypeVar("Found")
 
 # Pillow warns of damaged metadata, which counts as none, and of pictures beyond a limit that is not ours. Set once and
 # not around each picture: `warnings.catch_warnings` changes what all threads see.
@@ -72,33 +76,42 @@ _DAMAGED = (
     struct.error,
     zlib.error,
 )
-_EIGHT_BIT = frozenset({"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
-_BAND = 2**20  # pixels that are converted at once
-
-# TIFF 6.0
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
-_WHITE_IS_ZERO, _SIGNED = 0, 2
 
 
-def decode(source: Path | str | bytes) -> Pixels:
+def decode(source: Path | str | bytes, bits: int = MOST_BITS) -> Pixels:
     """The pixels of one picture.
 
     Args:
         source: a path, or the bytes of the file.
+        bits: that unsigned 16-bit grey uses, from 8 to 16: white is 2**bits - 1.
 
     Returns:
         uint8 [H, W, 3], RGB, upright, C-contiguous.
 
     Raises:
         UnreadableImage: missing, empty, damaged, truncated, animated or multi-page, of an unknown kind, of a pixel type
-            without a fixed range, or larger than `MAX_PIXELS`, `MAX_SIDE` or `MAX_BYTES`.
+            without a fixed range, of 16-bit grey beyond `bits`, or larger than `MAX_PIXELS`, `MAX_SIDE` or `MAX_BYTES`.
         MissingRuntime: Pillow is not installed.
     """
-    place = "image" if isinstance(source, bytes) else str(source)
+    place = _place(source)
+    return _loaded(source, lambda image, how: _upright(to_rgb(image, how, bits, place), _orientation(image)))
+
+
+def examine(source: Path | str | bytes) -> Facts:
+    """What a picture holds that needs a word, opened as `decode` does. Raises what that raises, but for its pixel type."""
+    return _loaded(source, facts)
+
+
+def _loaded(source: Path | str | bytes, use: Callable[[Image.Image, Layout], Found]) -> Found:
+    """What `use` makes of a complete, safe picture; what it raises itself on a damaged one is an UnreadableImage too."""
     content = source if isinstance(source, bytes) else _read(Path(source))
     if not content:
-        raise UnreadableImage("the file is empty (0 bytes), expected a picture", place=place)
-    return _decode(content, place)
+        raise UnreadableImage("the file is empty (0 bytes), expected a picture", place=_place(source))
+    return _decode(content, _place(source), use)
+
+
+def _place(source: Path | str | bytes) -> str:
+    return "image" if isinstance(source, bytes) else str(source)
 
 
 def _read(path: Path) -> bytes:
@@ -116,7 +129,7 @@ def _read(path: Path) -> bytes:
     )
 
 
-def _decode(content: bytes, place: str) -> Pixels:
+def _decode(content: bytes, place: str, use: Callable[[Image.Image, Layout], Found]) -> Found:
     try:
         from PIL import Image, ImageFile, UnidentifiedImageError
     except ImportError as exc:
@@ -134,16 +147,18 @@ def _decode(content: bytes, place: str) -> Pixels:
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             _refuse_unsafe(image, place)
+            how = layout(image)
             image.load()
             _refuse_incomplete(image, content, place)
-            return _upright(_to_rgb(image, place), _orientation(image))
+            return use(image, how)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise UnreadableImage(_too_large(), place=place) from exc
     except UnidentifiedImageError as exc:
+        known = container(content)
         raise UnreadableImage(
-            "is not a picture that can be read, or its header is damaged",
+            known.what if known else "is not a picture that can be read, or its header is damaged",
             place=place,
-            hint=f"readable kinds: {', '.join(FORMATS)}",
+            hint=known.hint if known else f"readable kinds: {', '.join(FORMATS)}",
         ) from exc
     except _DAMAGED as exc:
         raise UnreadableImage(f"is damaged or truncated: {exc}", place=place) from exc
@@ -182,52 +197,6 @@ def _refuse_incomplete(image: Image.Image, content: bytes, place: str) -> None:
         incomplete = lacks_rows(content, not np.asarray(image.crop((0, height - 1, width, height))).any())
     if incomplete:
         raise UnreadableImage("is truncated: its data ends before the picture does", place=place)
-
-
-def _to_rgb(image: Image.Image, place: str) -> Pixels:
-    """In bands: at once, Pillow's conversions would need twice the memory."""
-    convert = _conversion(image)
-    if convert is None:
-        raise UnreadableImage(
-            f"has pixels of type {image.mode!r}, which have no fixed range from black to white, expected 8 or 16 unsigned bits",
-            place=place,
-            hint="apply a window and save 8-bit pixels",
-        )
-    width, height = image.size
-    pixels = np.empty((height, width, 3), np.uint8)
-    rows = _BAND // width  # at least 16, as MAX_SIDE is not longer
-    for top in range(0, height, rows):
-        pixels[top : top + rows] = convert(image.crop((0, top, width, min(top + rows, height))))
-    return pixels
-
-
-def _conversion(image: Image.Image) -> Callable[[Image.Image], Pixels] | None:
-    """What makes RGB [H, W, 3], or grey [H, W, 1], of the picture's pixels; None where they have no fixed range."""
-    tags: Any = getattr(image, "tag_v2", {})  # of a TIFF
-    if _SIGNED in tags.get(_SAMPLE_FORMAT, ()):
-        return None
-    if image.mode in _EIGHT_BIT:
-        return _eight_bits
-    # A PPM, or a PNG in older Pillow: 16 bits that Pillow keeps in 32. In a TIFF they are 32.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format != "TIFF"):
-        levels = _levels(tags.get(_BITS_PER_SAMPLE, (16,))[0])
-        if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:  # which Pillow minds in 8 bits only
-            levels = levels[::-1]
-        return lambda band: np.asarray(levels[np.asarray(band)][:, :, None])
-    return None
-
-
-def _eight_bits(image: Image.Image) -> Pixels:
-    if image.mode in {"La", "RGBa"}:  # premultiplied, and without a direct way to RGB
-        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-@lru_cache
-def _levels(bits: int) -> Pixels:
-    """uint8 [2**bits]: what becomes of each value."""
-    most = 2**bits - 1
-    return np.asarray((np.arange(most + 1) * 255 + most // 2) // most, dtype=np.uint8)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from .decoding import decode
 from .errors import UnreadableImage
+from .pixels import MOST_BITS
 from .resizing import Resize, resize
 
 __all__ = ["DIVISOR", "OFFSET", "InsideGraph", "Preprocessing", "Resize", "decode", "preprocess", "resize"]
@@ -39,12 +40,14 @@ class Preprocessing:
     inside_graph: done by the artefact.
     color: order of the channels.
     orientation: "exif" turns the picture upright first.
+    bits: that unsigned 16-bit grey uses, from 8 to 16: white is 2**bits - 1, and a larger value is refused.
     """
 
     resize: Resize
     inside_graph: InsideGraph = InsideGraph()
     color: Literal["RGB"] = "RGB"
     orientation: Literal["exif"] = "exif"
+    bits: int = MOST_BITS
 
 
 def preprocess(
@@ -63,7 +66,7 @@ def preprocess(
         UnreadableImage: the picture cannot be decoded completely and safely, or the array is none.
         MissingRuntime: Pillow is not installed.
     """
-    pixels = _checked(source) if isinstance(source, np.ndarray) else decode(source)
+    pixels = _checked(source) if isinstance(source, np.ndarray) else decode(source, preprocessing.bits)
     return resize(pixels, preprocessing.resize)
 
 

@@ -51,7 +51,7 @@ def stage(backend: str) -> Stage:
     reads = (*needs.originals("val"), f"export.{backend}", f"quantize.{backend}")
     return Stage(
         f"calibrate.{backend}",
-        2,
+        3,
         reads,
         settings,
         (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *BACKENDS[backend].tools),
@@ -71,13 +71,13 @@ def _calibrated(
     from edgetl.results.artifacts import CalibratedArtifact
     from edgetl.runtime.manifest import Artifact
     from edgetl.stages.common.predict import open_file, outputs
-    from edgetl.stages.common.settings import preprocessing_of
+    from edgetl.stages.common.settings import preprocessing_after
 
     path = models / f"{backend}-{precision}{BACKENDS[backend].suffix}"
     options = dict(BACKENDS[backend].runtime_options.get(precision, {}))
     labels = table.labels("val")
     advance = functools.partial(context.progress.advance, f"calibrate {path.stem}")
-    preprocessing = preprocessing_of(context.recipe.data)
+    preprocessing = preprocessing_after(context.recipe.data, context.inputs["data"])
     session = {path.stem: open_file(backend, path, options)}
     digests = originals.read(context.inputs["data"], "val")
     records = table.of("val")

@@ -1,8 +1,9 @@
 """data: labelled pictures become a split table and decoded pixels, a folder for each split.
 
 Result: for each of train, val and test `SPLIT/records.json` (its records with their rows), `SPLIT/pixels.npy` (uint8
-[n, H, W, 3], in row order) and `SPLIT/originals.json` (sha256 of its files); and `summary.json` (what the report says about
-the data). So a stage that does not look at the test split does not depend on it.
+[n, H, W, 3], in row order) and `SPLIT/originals.json` (sha256 of its files); `depth.json` (how deep 16-bit grey is, of all
+splits); and `summary.json` (what the report says about the data). So a stage that does not look at the test split depends on
+nothing of it but that number.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from edgetl.data.unreadable import named_with
 from edgetl.errors import DataError
 from edgetl.files import sweep
 from edgetl.results.data import DataSummary, Sample, Splits, SplitSummary
+from edgetl.results.depth import Depth
 from edgetl.stages.common import sources
 from edgetl.stages.common.files import excluded
 from edgetl.stages.common.settings import preprocessing_of, split_seed
@@ -39,17 +41,25 @@ def _settings(recipe: Recipe) -> Any:
 
 
 def _run(context: Context) -> None:
-    from edgetl.data.images import cache, divide  # numpy, at run time: listing the stages stays cheap
+    from edgetl.data import pixel_types  # numpy, at run time: listing the stages stays cheap
+    from edgetl.data.images import cache, divide
 
     sweep(context.scratch)
     whole = context.scratch / "pixels.npy"
     source, digests, unreadable, masks = _source(context)
     merged = leaks.merge_identical(source.records, digests)
     table = _table(context.recipe, source, merged)
-    cautions = [*source.cautions, *_group_cautions(source.records), *_leak_cautions(leaks.find(table.records, digests))]
+    images = [record.image for record in table.records]
+    types = pixel_types.look(source.root, images, unreadable, context.progress, context.recipe.data.bits)
+    cautions = [
+        *source.cautions,
+        *_group_cautions(source.records),
+        *_leak_cautions(leaks.find(table.records, digests)),
+        *types.cautions(),
+    ]
     for caution in cautions:
         context.progress.warn(f"warning: {caution}")
-    preprocessing = preprocessing_of(context.recipe.data)
+    preprocessing = preprocessing_of(context.recipe.data, types.bits)
     with named_with(masks, "masks", source.root):
         cache(table, context.data_root, preprocessing, whole, context.progress, unreadable)
     near = grouping.find(whole, merged, digests, context.progress)
@@ -63,6 +73,7 @@ def _run(context: Context) -> None:
     table.save(context.folder)
     divide(whole, table, context.folder)
     originals.write(context.folder, source.root, table, _index(context))
+    Depth(types.bits).write(context.folder)
     _summary(table, leaked, cautions).write(context.folder)
 
 
@@ -161,5 +172,5 @@ def _samples(table: DataTable) -> Iterator[Sample]:
 
 
 STAGE = Stage(
-    name="data", version=5, needs=(SOURCE,), settings=_settings, tools=("numpy", "pillow"), run=_run, files=excluded
+    name="data", version=6, needs=(SOURCE,), settings=_settings, tools=("numpy", "pillow"), run=_run, files=excluded
 )

@@ -56,15 +56,16 @@ def _logits(context: Context, table: DataTable, folders: dict[str, Path]) -> dic
     from edgetl.data import originals
     from edgetl.data.decode import batches
     from edgetl.models import spec
-    from edgetl.stages.common.settings import preprocessing_of
+    from edgetl.stages.common.settings import preprocessing_after
     from edgetl.training.inference import predict_logits
 
     loaded: dict[str, nn.Module] = {name: spec.load(folder).eval() for name, folder in folders.items()}
     logits: dict[str, list[npt.NDArray[np.float32]]] = {}
     digests = originals.read(context.inputs["data"], "val", "test")
+    preprocessing = preprocessing_after(context.recipe.data, context.inputs["data"])
     for split in ("val", "test"):
         records = table.of(split)
-        for start, images in batches(context.data_root, records, preprocessing_of(context.recipe.data), digests):
+        for start, images in batches(context.data_root, records, preprocessing, digests):
             for name, network in loaded.items():
                 logits.setdefault(f"{name}_{split}", []).append(predict_logits(network, images))
             context.progress.advance(f"evaluate on {split}", start + len(images), len(records))
@@ -154,7 +155,7 @@ def _write_golden(context: Context) -> None:
 
     from edgetl.data import phantom
     from edgetl.runtime.preprocessing import preprocess
-    from edgetl.stages.common.settings import preprocessing_of
+    from edgetl.stages.common.settings import preprocessing_after
 
     rendered = context.scratch / "golden"
     phantom.render(rendered, GOLDEN_IMAGES, 2 * context.recipe.data.image_size, _GOLDEN_SEED)
@@ -164,7 +165,8 @@ def _write_golden(context: Context) -> None:
     for number, picture in enumerate(pictures):
         _write_cut(picture, number, golden / picture.name)
     written = [golden / picture.name for picture in pictures]
-    tensors = [preprocess(picture, preprocessing_of(context.recipe.data)) for picture in written]
+    preprocessing = preprocessing_after(context.recipe.data, context.inputs["data"])
+    tensors = [preprocess(picture, preprocessing) for picture in written]
     np.save(golden / "tensors.npy", np.stack(tensors))
 
 
@@ -182,4 +184,4 @@ _NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, *SHIPPED)
 
 _TOOLS = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *_PHANTOM.tools, "timm", "torch", "torch-pruning")
 
-STAGE = Stage("evaluate", 4, _NEEDS, _settings, _TOOLS, _run)
+STAGE = Stage("evaluate", 5, _NEEDS, _settings, _TOOLS, _run)

@@ -36,7 +36,7 @@ def stage(backend: str) -> Stage:
         from edgetl.data.table import DataTable
         from edgetl.results.artifacts import Calibration, Verification
         from edgetl.stages.common.predict import open_file, outputs
-        from edgetl.stages.common.settings import preprocessing_of
+        from edgetl.stages.common.settings import preprocessing_after
         from edgetl.store.arrays import write_arrays
 
         table = DataTable.load(context.inputs["data"], ("test",))
@@ -47,7 +47,7 @@ def stage(backend: str) -> Stage:
             for artifact in (each.artifact for each in calibrated)
         }
         advance = functools.partial(context.progress.advance, f"verify {backend}")
-        preprocessing = preprocessing_of(context.recipe.data)
+        preprocessing = preprocessing_after(context.recipe.data, context.inputs["data"])
         digests = originals.read(context.inputs["data"], "test")
         probabilities = outputs(sessions, context.data_root, table.of("test"), preprocessing, advance, digests)
         verified = [_verified(context, table, each, probabilities) for each in calibrated]
@@ -65,7 +65,7 @@ def stage(backend: str) -> Stage:
 
     reads = (*needs.originals("test"), "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
     tools = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *BACKENDS[backend].tools)
-    return Stage(f"verify.{backend}", 3, reads, settings, tools, run, lambda recipe: backend in recipe.export)
+    return Stage(f"verify.{backend}", 4, reads, settings, tools, run, lambda recipe: backend in recipe.export)
 
 
 def _verified(

@@ -13,8 +13,9 @@ def decoded(*splits: Split) -> tuple[str, ...]:
 
 
 def originals(*splits: Split) -> tuple[str, ...]:
-    """Records of some splits and what their original files hold, for a stage that decodes those."""
-    return tuple(f"data/{split}/{file}" for split in splits for file in ("records.json", "originals.json"))
+    """Records of some splits and what their original files hold, for a stage that decodes those as training saw them."""
+    of_splits = tuple(f"data/{split}/{file}" for split in splits for file in ("records.json", "originals.json"))
+    return (*of_splits, "data/depth.json")
 
 
 TRAINING_DATA = decoded("train", "val")

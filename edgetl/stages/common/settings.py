@@ -31,11 +31,23 @@ def augmentation(data: Data) -> Literal["strong", "standard", "light", "none"]:
     return data.augment or ("standard" if READERS[data.kind].any_angle else "light")
 
 
-def preprocessing_of(data: Data) -> Preprocessing:
-    """What stands between a picture file and the input of every artefact of a recipe."""
+def preprocessing_of(data: Data, bits: int) -> Preprocessing:
+    """What stands between a picture file and the input of every artefact of a recipe.
+
+    Args:
+        bits: that unsigned 16-bit grey uses, of which the data stage decides.
+    """
     from edgetl.runtime.preprocessing import Preprocessing, Resize  # numpy, which keys can do without
 
-    return Preprocessing(Resize(data.resize.mode, data.resize.kernel, data.image_size, data.image_size))
+    resize = Resize(data.resize.mode, data.resize.kernel, data.image_size, data.image_size)
+    return Preprocessing(resize, bits=bits)
+
+
+def preprocessing_after(data: Data, folder: Path) -> Preprocessing:
+    """As `preprocessing_of`, with what the data stage decided; `folder` is its result."""
+    from edgetl.results.depth import Depth
+
+    return preprocessing_of(data, Depth.read(folder).bits)
 
 
 def candidate_weights(recipe: Recipe) -> list[float]:

@@ -21,7 +21,7 @@ from edgetl.results.report import Report
 from edgetl.runtime import labels as label_files
 from edgetl.runtime import manifest as manifests
 from edgetl.runtime.manifest import Golden, Manifest, OperatingPoint, TensorSpec
-from edgetl.stages.common.settings import preprocessing_of
+from edgetl.stages.common.settings import preprocessing_after
 from edgetl.stages.common.tools import tool_versions
 
 # How far another processor may be off: fp32 sums in another order give 1e-6; int8 kernels round ties in their own way, and
@@ -55,7 +55,7 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Report, bundle: P
         labels=labels,
         inputs=(TensorSpec(contract.INPUT, (1, size, size, 3), "uint8", "NHWC", "one RGB picture, preprocessed"),),
         outputs=(TensorSpec(contract.OUTPUT, (1, len(labels)), "float32", "NC", "probability of each label; sum 1"),),
-        preprocessing=preprocessing_of(loaded.recipe.data),
+        preprocessing=preprocessing_after(loaded.recipe.data, folders["data"]),
         artifacts=tuple(each.artifact for each in calibrated),
         operating_points=tuple(
             OperatingPoint(each.artifact.name, label, _SENSITIVITY, threshold)
