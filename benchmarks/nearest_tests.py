@@ -18,7 +18,7 @@ _THROUGH: dict[str, tuple[str, ...]] = {
     "edgetl/data/table.py": ("tests/unit/test_images.py",),
     "edgetl/runtime/bundle_files.py": ("tests/unit/test_bundle.py",),
     "edgetl/runtime/consistency.py": ("tests/unit/test_manifest.py",),
-    "edgetl/runtime/decoding.py": ("tests/unit/test_preprocessing.py",),
+    "edgetl/runtime/decoding.py": ("tests/unit/test_preprocessing.py", "tests/unit/test_pixels.py"),
     "edgetl/runtime/jpeg.py": ("tests/unit/test_preprocessing.py",),
     "edgetl/runtime/labels.py": ("tests/unit/test_bundle.py",),
     "edgetl/runtime/manifest.py": ("tests/unit/test_manifest.py", "tests/unit/test_bundle.py"),

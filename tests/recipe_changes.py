@@ -78,6 +78,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "data.image_size": ({"data.image_size": 40}, ALL),
     "data.resize.mode": ({"data.resize.mode": "pad"}, ALL),
     "data.resize.kernel": ({"data.resize.kernel": "bicubic"}, ALL),
+    "data.bits": ({"data.bits": 12}, ALL),
     "data.augment": ({"data.augment": "standard"}, AFTER_TEACH),
     "data.split.val": ({"data.split.val": 0.2}, ALL),
     "data.split.test": ({"data.split.test": 0.2}, ALL),

@@ -24,6 +24,7 @@ from edgetl.data.table import DataTable
 from edgetl.errors import DataError, RecipeError
 from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess
 from edgetl.stages.common import sources
+from edgetl.stages.common.settings import preprocessing_after
 from edgetl.stages.common.stage import Context
 from edgetl.stages.data import STAGE
 from edgetl.store import Store
@@ -65,7 +66,7 @@ def test_table_images_and_summary_agree(tmp_path: Path) -> None:
     folder, summary, _ = run(root, tmp_path)
     written = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*"))
     parts = ("originals.json", "pixels.npy", "records.json")
-    assert written == ["summary.json", *(f"{split}/{part}" for split in sorted(SPLITS) for part in parts)]
+    assert written == ["depth.json", "summary.json", *(f"{split}/{part}" for split in sorted(SPLITS) for part in parts)]
     table, images = opened(folder)
     how = Preprocessing(Resize("crop", "bilinear", height=32, width=32))
     for row in (0, 7, 23):
@@ -299,8 +300,64 @@ def test_missing_masks_and_broken_pictures_are_named_at_once(tmp_path: Path) -> 
     with pytest.raises(DataError, match=rf"data: {masks}"):
         run(root, tmp_path)
     (root / "benign" / "1.png").write_bytes(b"oops")
-    with pytest.raises(DataError, match=rf"1 images cannot be read:\n  benign/1\.png: is not(.|\n)*\n{masks}"):
+    with pytest.raises(DataError, match=rf"1 images cannot be read:\n  benign/1\.png: is text(.|\n)*\n{masks}"):
         run(root, tmp_path)
+
+
+def _deep(root: Path, largest: int = 4080) -> Path:
+    for index in range(24):
+        path = root / ("benign", "malignant")[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(index).integers(0, largest + 1, (40, 48), dtype=np.uint16)
+        values[0, 0] = largest
+        Image.fromarray(values).save(path)
+    return root
+
+
+def test_grey_that_uses_twelve_of_sixteen_bits(tmp_path: Path) -> None:
+    root = _deep(tmp_path / "data")
+    folder, summary, said = run(root, tmp_path)
+    caution = "24 pictures have 16-bit grey, of which 12 bits are used (largest value 4080): white is taken as 4095"
+    assert [warning for warning in summary["warnings"] if warning.startswith(caution)]
+    assert [line for line in said if line.startswith(f"warning: {caution}")]
+    table, images = opened(folder)
+    how = preprocessing_after(
+        Recipe.model_validate({"name": "x", "data": {"root": "x", "image_size": 32}}).data, folder
+    )
+    assert how.bits == 12
+    np.testing.assert_array_equal(images[5], preprocess(root / table.records[5].image, how))
+    assert max(images[row].max() for row in range(24)) > 200
+    folder, summary, _ = run(root, tmp_path, bits=16)
+    assert json.loads((folder / "depth.json").read_text()) == {"schema": 1, "bits": 16}
+    assert not any("16-bit" in warning for warning in summary["warnings"])
+    assert max(opened(folder)[1][row].max() for row in range(24)) < 16
+
+
+def test_grey_beyond_the_bits_of_the_recipe_is_named_and_not_clipped(tmp_path: Path) -> None:
+    root = _deep(tmp_path / "data")
+    with pytest.raises(
+        DataError, match=r"24 images cannot be read:\n  benign/0\.png: .* up to 4080, expected at most 2047"
+    ):
+        run(root, tmp_path, bits=11)
+
+
+def test_a_brighter_test_picture_is_another_depth(tmp_path: Path) -> None:
+    root = _deep(tmp_path / "data")
+    folder, _, _ = run(root, tmp_path)
+    brighter = root / DataTable.load(folder).of("test")[0].image
+    Image.fromarray(np.full((40, 48), 5000, np.uint16)).save(brighter)
+    folder, _, _ = run(root, tmp_path)
+    assert json.loads((folder / "depth.json").read_text())["bits"] == 13
+
+
+def test_transparent_pictures_are_said(tmp_path: Path) -> None:
+    root = two_classes(tmp_path / "data")
+    for number in range(3):
+        Image.new("RGBA", (40, 48), (200, 100, 50 + number, 0)).save(root / "benign" / f"{number}.png")
+    folder, summary, _ = run(root, tmp_path)
+    assert "3 pictures have transparent pixels, which become black" in summary["warnings"]
+    table, images = opened(folder)
+    assert not images[[record.image for record in table.records].index("benign/1.png")].any()
 
 
 def test_the_key_ignores_where_the_data_lies(tmp_path: Path) -> None:

@@ -108,8 +108,13 @@ def _broken_files() -> Iterable[Case]:
         ("png_of_ten_rows", "a/x.png", _png(40, 40, zlib.compress(bytes(10 * 121))), "truncated"),
         ("png_too_long", "a/x.png", _png(20_000_000, 1, zlib.compress(b"")), "65,535 pixels"),
         ("zero_bytes", "a/x.png", b"", "0 bytes"),
-        ("html_as_jpeg", "a/x.jpg", b"<!DOCTYPE html><title>404 Not Found</title>" * 9, "is not a picture"),
-        ("text_as_png", "a/x.png", "keine Bilddatei\n".encode("utf-16"), "is not a picture"),
+        (
+            "html_as_jpeg",
+            "a/x.jpg",
+            b"<!DOCTYPE html><title>404 Not Found</title>" * 9,
+            "is a web page (HTML), not a picture",
+        ),
+        ("text_as_png", "a/x.png", "keine Bilddatei\n".encode("utf-16"), "is text, not a picture"),
         ("animated_gif", "a/x.gif", _frames("GIF"), "2 frames"),
         ("animated_webp", "a/x.webp", _frames("WEBP"), "2 frames"),
         ("animated_png", "a/x.png", _frames("PNG"), "2 frames"),
@@ -178,7 +183,7 @@ def _folders() -> Iterable[Case]:
     yield Case("class_of_two", "folder", few, True, "rare has 2 groups")
     yield Case("class_missing_in_test", "folder", no_test_class, True, "c has 1 groups")
     yield Case("one_empty_class", "folder", empty_class, False, "c: holds no pictures")
-    yield Case("broken_jfif", "folder", _with("a/x.jfif", b"oops"), True, "is not a picture", "a/x.jfif")
+    yield Case("broken_jfif", "folder", _with("a/x.jfif", b"oops"), True, "is text, not a picture", "a/x.jfif")
     yield Case("phone_picture", "folder", _with("a/x.HEIC", b"ftypheic"), False, "1 .heic (a/x.HEIC)")
     yield Case("dicom_without_ending", "folder", _with("a/IM0001", b"DICM"), False, "1 without an ending (a/IM0001)")
     yield Case("loose_picture", "folder", _with("loose.png", picture(900)), False, "1 in no class (loose.png)")
@@ -233,8 +238,8 @@ def _names() -> Iterable[Case]:
     yield Case(
         "mask_of_zero_bytes", "folder", _with("a/0_mask.png", b""), True, "a/0_mask.png: the file is empty (0 bytes)"
     )
-    yield Case("mask_and_picture_broken", "folder", no_mask, True, "b/x.png: is not a picture", "a/0_mask.png: cannot")
-    yield Case("broken_uppercase", "folder", _with("a/X.PNG", b"oops"), True, "is not a picture", "a/X.PNG")
+    yield Case("mask_and_picture_broken", "folder", no_mask, True, "b/x.png: is text", "a/0_mask.png: cannot")
+    yield Case("broken_uppercase", "folder", _with("a/X.PNG", b"oops"), True, "is text, not a picture", "a/X.PNG")
     if os.geteuid() != 0:  # root reads everything
         yield Case("folder_closed", "folder", closed_folder, True, "Permission denied", "a/deep")
         yield Case("permission_denied", "folder", closed, True, "Permission denied", "a/x.png")

@@ -65,10 +65,10 @@ def test_everything_is_found_in_one_go(
 def test_a_picture_that_memory_does_not_hold_is_unreadable(
     leaky: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def decode(path: Path) -> Any:
+    def decode(path: Path, bits: int) -> Any:
         if path.name == "page.jpg":
             raise MemoryError
-        return preprocessing.decode(path)
+        return preprocessing.decode(path, bits)
 
     monkeypatch.setattr("edgetl.data.survey.decode", decode)
     code, found, _ = _check(monkeypatch, capsys, "--data", f"folder:{leaky}")

@@ -73,6 +73,7 @@ def test_the_contract_names_its_fields() -> None:
     assert content["preprocessing"] == {
         "color": "RGB",
         "orientation": "exif",
+        "bits": 16,
         "resize": {"mode": "crop", "kernel": "bilinear", "height": 64, "width": 64},
         "inside_graph": {"offset": 128, "divisor": 128},
     }
@@ -84,11 +85,12 @@ def test_what_may_be_left_out_has_the_plain_meaning() -> None:
     for key in ("companions", "temperature", "runtime_options"):
         del content["artifacts"][0][key]
     del content["operating_points"][0]["split"], content["task"], content["preprocessing"]["inside_graph"]
-    del content["files"][WEIGHTS]
+    del content["files"][WEIGHTS], content["preprocessing"]["bits"]
     read = Manifest.from_json(content)
     artifact = read.artifacts[0]
     assert (artifact.companions, artifact.temperature, artifact.runtime_options) == ((), 1.0, {})
     assert (read.operating_points[0].split, read.task) == ("val", "classify")
+    assert read.preprocessing.bits == 16
     assert read.preprocessing.inside_graph == InsideGraph(offset=128, divisor=128)
 
 
@@ -147,6 +149,9 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "no height": (sized(height=0), "height and width must be positive"),
     "no width": (sized(width=0), "height and width must be positive"),
     "no divisor": (put("preprocessing", "inside_graph", "divisor", value=0), "divisor not zero"),
+    "too few bits": (put("preprocessing", "bits", value=7), r"preprocessing\.bits: got 7, expected 8 to 16"),
+    "too many bits": (put("preprocessing", "bits", value=17), r"preprocessing\.bits: got 17, expected 8 to 16"),
+    "half a bit": (put("preprocessing", "bits", value=12.5), r"preprocessing\.bits: got 12\.5, expected int"),
     "two inputs": (lambda content: content["inputs"].append(content["inputs"][0]), "has one of each"),
     "no output": (put("outputs", value=[]), "has one of each"),
     "two outputs": (lambda content: content["outputs"].append(content["outputs"][0]), "has one of each"),
@@ -221,6 +226,8 @@ def test_damage_is_named(change: Callable[[dict[str, Any]], None], message: str)
 ALLOWED: dict[str, Callable[[dict[str, Any]], None]] = {
     "one pixel": sized(height=1, width=1),
     "negative divisor": put("preprocessing", "inside_graph", "divisor", value=-1),
+    "fewest bits": put("preprocessing", "bits", value=8),
+    "most bits": put("preprocessing", "bits", value=16),
     "divisor of one": put("preprocessing", "inside_graph", "divisor", value=1),
     "no threshold at all": put("operating_points", 0, "threshold", value=0),
     "highest threshold": put("operating_points", 0, "threshold", value=1),

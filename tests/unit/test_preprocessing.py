@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
-from edgetl.runtime import decoding, preprocessing
+from edgetl.runtime import decoding, pixels, preprocessing
 from edgetl.runtime.errors import MissingRuntime, UnreadableImage
 from edgetl.runtime.jpeg import _FILLER, lacks_data
 from edgetl.runtime.png import _size
@@ -217,15 +217,6 @@ class TestDecode:
         image = Image.fromarray(smooth(16, 20)).convert(mode)
         np.testing.assert_array_equal(decode(encoded(image, "PNG")), np.asarray(image.convert("RGB")))
 
-    def test_alpha_is_dropped_and_the_stored_colour_counts(self) -> None:
-        image = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
-        assert (decode(encoded(image, "PNG")) == (10, 20, 30)).all()
-
-    def test_a_transparent_palette_entry_keeps_its_colour(self) -> None:
-        image = Image.new("P", (4, 4), 1)
-        image.putpalette([0, 0, 0, 90, 80, 70])
-        assert (decode(encoded(image, "PNG", transparency=1)) == (90, 80, 70)).all()
-
     def test_cmyk(self) -> None:
         image = Image.fromarray(smooth(16, 16)).convert("CMYK")
         content = encoded(image, "JPEG", quality=95)
@@ -244,7 +235,7 @@ class TestDecode:
         content = encoded(Image.fromarray(values), kind)
         whole = decode(content)
         np.testing.assert_array_equal(whole[:, :, 1], np.floor(values * (255 / 65535) + 0.5))
-        monkeypatch.setattr(decoding, "_BAND", 100)
+        monkeypatch.setattr(pixels, "_BAND", 100)
         np.testing.assert_array_equal(decode(content), whole)
 
     def test_twelve_bit_grey_is_scaled_by_its_own_range(self) -> None:

@@ -176,7 +176,9 @@ class TestEvaluate:
         (tmp_path / "a" / "gone.png").symlink_to("nowhere")
         (tmp_path / "b" / "broken.png").write_bytes(b"oops")
         os.mkfifo(tmp_path / "b" / "pipe.png")
-        with pytest.raises(DataError, match=r"broken\.png: is not(.|\n)*gone\.png: cannot(.|\n)*pipe\.png: .* no file"):
+        with pytest.raises(
+            DataError, match=r"broken\.png: is text(.|\n)*gone\.png: cannot(.|\n)*pipe\.png: .* no file"
+        ):
             self.evaluate(tmp_path)
         (tmp_path / "b" / "broken.png").unlink()
         with pytest.raises(DataError, match=r"2 files cannot be read:\n  a/gone\.png"):

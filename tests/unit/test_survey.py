@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pytest
 from malformed_data import picture
+from PIL import Image
 
 from edgetl.console.progress import Silent
 from edgetl.data.records import Record
@@ -62,3 +65,27 @@ def test_what_cannot_be_read_is_named_and_is_like_nothing(tmp_path: Path) -> Non
     assert all(isinstance(unreadable, Unreadable) and unreadable.reason for unreadable in found.unreadable)
     assert found.leaks.identical == ()
     assert [near.images for near in found.leaks.near] == [("1.png", "4.png")]
+
+
+def _deep(root: Path, largest: tuple[int, ...]) -> Source:
+    for number, value in enumerate(largest):
+        values = np.random.default_rng(number).integers(0, value, (40, 40), dtype=np.uint16)
+        values[-1, -1] = value
+        Image.fromarray(values).save(root / f"{number}.png")
+    return Source(root, [Record(f"{number}.png", "nv") for number in range(len(largest))], (), str(root))
+
+
+def test_bits_of_deep_grey_are_measured_and_thumbnails_see_them(tmp_path: Path) -> None:
+    """In 16 bits each of them would be black, and like all others."""
+    found = survey(_deep(tmp_path, (255, 250, 254)), tmp_path / "index.sqlite", Silent())
+    assert len(found.cautions) == 1
+    assert "3 pictures have 16-bit grey, of which 8 bits are used (largest value 255)" in found.cautions[0]
+    assert (found.unreadable, found.leaks.near) == ((), ())
+
+
+@pytest.mark.parametrize(("bits", "unreadable"), [(16, []), (13, []), (12, ["1.png"]), (8, ["0.png", "1.png"])])
+def test_pictures_beyond_the_bits_of_a_recipe_are_unreadable(tmp_path: Path, bits: int, unreadable: list[str]) -> None:
+    found = survey(_deep(tmp_path, (4095, 5000)), tmp_path / "index.sqlite", Silent(), bits)
+    assert [one.image for one in found.unreadable] == unreadable
+    assert not unreadable or "values up to" in found.unreadable[0].reason
+    assert found.cautions == ()
