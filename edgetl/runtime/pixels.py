@@ -159,7 +159,7 @@ def _opaque(band: Image.Image) -> Pixels:
 def _over_black(band: Image.Image, how: Layout) -> Pixels:
     if band.mode in _MULTIPLIED:
         return np.asarray(band)[:, :, :-1]
-    if band.mode in {"P", "PA"}:
+    if band.mode == "P":
         band = band.convert("RGBA")
     alpha = _alpha(band, how)
     colour = np.asarray(band)[:, :, :-1] if band.mode in {"LA", "RGBA"} else _opaque(band)

@@ -68,7 +68,7 @@ class TestBits:
     @given(BITS, st.data(), st.sampled_from(["PNG", "TIFF", "PPM"]))
     def test_white_is_the_largest_value_of_so_many_bits(self, bits: int, data: st.DataObject, kind: str) -> None:
         most = 2**bits - 1
-        values = data.draw(st.lists(st.integers(0, most), min_size=1, max_size=20)) + [most]
+        values = [*data.draw(st.lists(st.integers(0, most), min_size=1, max_size=20)), most]
         got = decode(grey16(values, kind), bits)
         expected = np.floor(np.array(values) * 255 / most + 0.5)
         np.testing.assert_array_equal(got, np.repeat(expected[None, :, None], 3, axis=2))
