@@ -147,6 +147,8 @@ def _contract(report: Report) -> list[str]:
         "",
         f"- Input: one RGB image, uint8, shape `[1, {side}, {side}, 3]` (NHWC), values 0 to 255 as decoded. Turn it "
         "by its EXIF orientation first. No mean, no standard deviation: `(x - 128) / 128` is inside the graph.",
+        "- Transparent pixels are put on black. Unsigned 16-bit grey becomes `round(value * 255 / (2**bits - 1))`, with the "
+        "`preprocessing.bits` of `bundle.json`.",
         f"- Resize: {modes[resize.mode]}; antialiased {resize.kernel}. Another resize changes the labels of "
         "about one image in ten: use `edgetl.runtime.preprocessing`, or compare yours with `golden/`.",
         f"- Output: probabilities, float32, shape `[1, {len(labels)}]`, in the order of `labels.txt`: "
