@@ -41,7 +41,7 @@ PHANTOM = {"data": {"kind": "skin_phantom", "image_size": 32}}
 NULL_EPOCHS = {"teacher.epochs": None, "distil.epochs": None, "prune.epochs": None}
 """Changes with which the data decide how long everything is trained, as they do by default."""
 
-COLUMNS = ("image", "label", "patient", "mask", "split")
+HEADER = [name + more for more in ("", "2") for name in ("image", "label", "patient", "mask", "notes")]
 BY_NAME = {"from": "name", "pattern": "^(.)"}
 
 # Field of the recipe -> what is changed, and the stages that depend on it.
@@ -68,7 +68,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "data.table.splits": ({"data.root": "data", "data.table.splits": {"train": "table.csv"}}, ALL),
     "data.table.join": ({"data.table.join": "more.csv"}, ALL),
     "data.table.on": ({"data.table.on": "id"}, ALL),
-    "data.table.header": ({"data.table.header": [role + more for more in ("", "2") for role in COLUMNS]}, ALL),
+    "data.table.header": ({"data.table.header": HEADER, "data.columns.split": None}, ALL),
     "data.table.separator": ({"data.table.separator": ","}, ALL),
     "data.level": ({"data": {"kind": "folder", "root": "classes", "level": 2, "image_size": 32}}, ALL),
     "data.group": ({"data.group": BY_NAME, "data.columns.group": None}, ALL),
