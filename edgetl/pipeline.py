@@ -22,6 +22,7 @@ from edgetl.runtime.backends import BACKENDS
 from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, trial, verify
 from edgetl.stages.common import environment, files, forecast, preflight, sources
 from edgetl.stages.common.stage import SOURCE, Context, Stage, Step
+from edgetl.stages.rehearsal import remembered
 from edgetl.stages.report import report
 from edgetl.store import DamagedEntry, Dependencies, Entry, Store, writing
 from edgetl.training import distributed
@@ -91,10 +92,10 @@ def _computed(
     """All stages computed and the run folder up to date; starts over where a stored result turns out to be damaged."""
     done: set[str] = set()
     replaced: set[str] = set()
-    forecast_due = True
+    beginning = True
 
     def compute(stage: Stage, parts: Dependencies, inputs: dict[str, Entry]) -> tuple[Entry, bool]:
-        nonlocal forecast_due
+        nonlocal beginning
         for need in stage.reads(loaded.recipe):
             name, _, path = need.partition("/")
             if name in inputs:
@@ -103,11 +104,9 @@ def _computed(
             entry = None if fresh and parts.key not in done else store.find(parts.key, stage.name)
             if entry is not None:  # another build was quicker, or this one did it before it started over
                 return entry, parts.key not in done
-            if stage.trains and forecast_due:
-                forecast_due = False
-                _forecast(
-                    loaded, store, stages, inputs, progress, begun=not fresh and store.begun(parts.key), fresh=fresh
-                )
+            if stage.trains and beginning:
+                beginning = False
+                _begin(loaded, store, stages, inputs, progress, begun=not fresh and store.begun(parts.key), fresh=fresh)
             progress.event("stage", name=stage.name, key=parts.key)
             number, of = stages.index(stage) + 1, len(stages) + with_report
             with progress.stage(stage.name, number, of), store.draft(parts, anew=fresh) as draft:
@@ -139,7 +138,7 @@ def _computed(
             store.set_aside(damage, progress.warn)
 
 
-def _forecast(
+def _begin(
     loaded: Loaded,
     store: Store,
     stages: list[Stage],
@@ -149,10 +148,12 @@ def _forecast(
     begun: bool,
     fresh: bool,
 ) -> None:
-    """Before the first stage that trains: say how long the trainings that are not cached will take."""
+    """Before the first stage that trains: rehearse, and say how long the trainings that are not cached will take."""
+    folder = inputs[data.STAGE.name].folder
+    rehearsal = remembered.rehearsed(loaded.recipe, folder, store, progress) if remembered.is_due() else None
     steps = _walk(loaded, store, stages, None, fresh=fresh)
     missing = {step.stage.name for step in steps if step.stage.trains and not step.cached}
-    forecast.tell(loaded.recipe, inputs[data.STAGE.name].folder, missing, progress, begun=begun)
+    forecast.tell(loaded.recipe, folder, missing, progress, begun=begun, rehearsal=rehearsal)
 
 
 def follow(loaded: Loaded) -> NoReturn:

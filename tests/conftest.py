@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ.setdefault("EDGETL_REHEARSAL", "off")  # half a minute for each of hundreds of tiny builds
+
 settings.register_profile("edgetl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edgetl")
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
+from edgetl.config.recipe import Training
 from edgetl.training.accelerator import make_accelerator
 from edgetl.training.allocator import keep_freed_memory
-from edgetl.training.batches import Batch, Prefetched, epoch_batches
+from edgetl.training.batches import Batch, Prefetched, TrainingData, batch_size_for, epoch_batches
 from edgetl.training.distributed import Processes, launched
 from edgetl.training.inference import predict_logits
 from edgetl.training.job import Job
@@ -35,14 +36,21 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Pace:
-    """epoch_seconds: with the validation. step_seconds: the median of `steps` steps, with their waits for images."""
+    """step_seconds: the median of `steps` steps, with their waits for images. image_seconds: of one in the validation."""
 
-    epoch_seconds: float
     step_seconds: float
+    image_seconds: float
     steps: int
 
+    def epoch_seconds(self, data: TrainingData, settings: Training) -> float:
+        """Of a training with these settings: steps, the pass that measures the average's BatchNorm, and the validation."""
+        steps = len(data.train) // batch_size_for(data, settings.batch_size)
+        recalibrated = min(RECALIBRATION_IMAGES, len(data.train)) if settings.ema > 0 else 0
+        images = recalibrated + math.ceil(len(data.val) / launched())
+        return steps * self.step_seconds + images * self.image_seconds
 
-def measured(job: Job, budget: float, clock: Clock = time.perf_counter) -> Pace:
+
+def measured(job: Job, budget: float, clock: Clock = time.perf_counter, least: int = 1) -> Pace:
     """The pace of a job, measured on its network, which is of no use afterwards.
 
     Random numbers, thread counts and files are left as they are found. Among several processes only the one that calls this
@@ -52,6 +60,7 @@ def measured(job: Job, budget: float, clock: Clock = time.perf_counter) -> Pace:
         job: with a network of its own; nothing is learned from it.
         budget: seconds after which no further step is begun.
         clock: seconds.
+        least: steps that are taken whatever they cost.
 
     Raises:
         EdgetlError: what the training would raise too.
@@ -62,11 +71,11 @@ def measured(job: Job, budget: float, clock: Clock = time.perf_counter) -> Pace:
     with torch.random.fork_rng(devices=cuda):
         run = Run(job, accelerator, Processes())
         with Sharing(run.state.threads.count):
-            steps = counted(_timed_steps(run, budget, clock))
+            steps = counted(_timed_steps(run, budget, clock, least))
             image = _image_seconds(run, clock)
     accelerator.free_memory()
     step = statistics.median(steps)
-    return Pace(_epoch_seconds(job, step, image), step, len(steps))
+    return Pace(step, image, len(steps))
 
 
 def counted(steps: Sequence[float]) -> Sequence[float]:
@@ -74,13 +83,7 @@ def counted(steps: Sequence[float]) -> Sequence[float]:
     return steps[min(_WARM, len(steps) - 1) :]
 
 
-def _epoch_seconds(job: Job, step: float, image: float) -> float:
-    """Steps, the pass that measures the average's BatchNorm, and the validation."""
-    recalibrated = min(RECALIBRATION_IMAGES, len(job.data.train)) if job.settings.ema > 0 else 0
-    return job.batches * step + (recalibrated + math.ceil(len(job.data.val) / launched())) * image
-
-
-def _timed_steps(run: Run, budget: float, clock: Clock) -> list[float]:
+def _timed_steps(run: Run, budget: float, clock: Clock, least: int) -> list[float]:
     """Seconds of each step, from one to the next: the wait for the images is part of it."""
     job = run.job
     epoch = min(job.settings.freeze_epochs + 1, job.epochs)  # a frozen backbone is quicker
@@ -94,7 +97,7 @@ def _timed_steps(run: Run, budget: float, clock: Clock) -> list[float]:
             now = clock()
             taken.append(now - before)
             before = now
-            if len(taken) == STEPS or now - began > budget:
+            if len(taken) >= STEPS or (now - began > budget and len(taken) >= least):
                 break
     return taken
 

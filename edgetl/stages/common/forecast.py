@@ -1,7 +1,7 @@
 """Forecast: how long the trainings of a build will take on this machine, said before the first of them begins.
 
 A few steps of each kind of training that is `planned` are measured (`edgetl.training.pace`), on networks of the same
-architecture that are thrown away; the rest is arithmetic.
+architecture that are thrown away, mostly by the rehearsal; the rest is arithmetic.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from edgetl.training.schedules import small_epochs
 if TYPE_CHECKING:
     from torch import nn
 
+    from edgetl.results.rehearsal import Rehearsal
     from edgetl.training.batches import TrainingData
     from edgetl.training.job import Job
     from edgetl.training.ladder import Ladder
     from edgetl.training.pace import Pace
 
-__all__ = ["Cost", "sentence", "shorter", "tell"]
+__all__ = ["Cost", "Kind", "job_of", "kinds_of", "sentence", "shorter", "tell"]
 
 _BUDGET = 60.0
 """Seconds for the steps of all kinds together; each kind has one, however long it takes."""
@@ -52,7 +53,7 @@ class Cost:
         return self.planned.at_most or settings.patience is not None or settings.progressive > 0
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """What decides how long a step takes: trainings of one kind are measured once.
 
     grows: whether some of its epochs see smaller pictures, which not every network takes; measured are whole ones.
@@ -65,7 +66,15 @@ class _Kind(NamedTuple):
     grows: bool
 
 
-def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress, *, begun: bool) -> None:
+def tell(
+    recipe: Recipe,
+    data: Path,
+    stages: Collection[str],
+    progress: Progress,
+    *,
+    begun: bool,
+    rehearsal: Rehearsal | None = None,
+) -> None:
     """Say how long the trainings of these stages will take, and what a shorter schedule of the student would cost.
 
     Nothing is said where measuring would take long beside what it forecasts.
@@ -74,6 +83,7 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
         data: the result of the data stage.
         stages: those that have to be computed.
         begun: whether one of them goes on where it was stopped.
+        rehearsal: what was measured already; None measures now.
 
     Raises:
         UsageError: a network does not take the pictures: the stage that trains it, maybe hours later, would raise it too.
@@ -81,7 +91,7 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
     from edgetl.training.ladder import ladder
 
     try:
-        costs = _costs(recipe, data, stages, progress)
+        costs = _costs(recipe, data, stages, progress, rehearsal)
     except UsageError:
         raise
     except EdgetlError as exc:  # of the training, which is going to say more of it
@@ -89,12 +99,14 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
         return
     if not costs:
         return
-    progress.say(sentence(costs, begun=begun))
+    memory = largest(rehearsal)
+    progress.say(sentence(costs, begun=begun, memory=memory))
     if hint := shorter(costs, recipe, ladder()):
         progress.say(hint)
     progress.event(
         "forecast",
         seconds=sum(cost.seconds for cost in costs),
+        peak_mb=memory,
         trainings=[
             {
                 "stage": cost.planned.stage,
@@ -110,7 +122,13 @@ def tell(recipe: Recipe, data: Path, stages: Collection[str], progress: Progress
     )
 
 
-def sentence(costs: Sequence[Cost], *, begun: bool = False) -> str:
+def largest(rehearsal: Rehearsal | None) -> float | None:
+    """The most memory that a training took in the rehearsal, in MB; None where nobody measured it."""
+    peaks = [training.peak_mb for training in rehearsal.trainings if training.peak_mb] if rehearsal else []
+    return max(peaks, default=None)
+
+
+def sentence(costs: Sequence[Cost], *, begun: bool = False, memory: float | None = None) -> str:
     """For example `forecast: teacher (25 epochs) 31 min; student (100 epochs) at most 1 h 5 min; in all about ...`."""
     parts = []
     for cost in costs:
@@ -123,7 +141,8 @@ def sentence(costs: Sequence[Cost], *, begun: bool = False) -> str:
     how = f"median of {steps} steps each" if steps > 1 else "one step each"
     total = _duration(sum(cost.seconds for cost in costs))
     less = "; what was trained before the stop comes off that" if begun else ""
-    return f"forecast: {'; '.join(parts)}; in all about {total} of training on this machine ({how}){less}"
+    held = f", in up to {memory / 1000:.1f} GB of memory" if memory else ""
+    return f"forecast: {'; '.join(parts)}; in all about {total} of training on this machine{held} ({how}){less}"
 
 
 def shorter(costs: Sequence[Cost], recipe: Recipe, table: Ladder | None) -> str | None:
@@ -152,8 +171,10 @@ def shorter(costs: Sequence[Cost], recipe: Recipe, table: Ladder | None) -> str 
     )
 
 
-def _costs(recipe: Recipe, folder: Path, stages: Collection[str], progress: Progress) -> list[Cost]:
-    """What the trainings of these stages take; nothing where that is not worth measuring."""
+def _costs(
+    recipe: Recipe, folder: Path, stages: Collection[str], progress: Progress, rehearsal: Rehearsal | None
+) -> list[Cost]:
+    """What the trainings of these stages take; nothing where that is neither known nor worth measuring."""
     from edgetl.stages.common import trained
     from edgetl.training.pace import STEPS, measured
 
@@ -161,19 +182,21 @@ def _costs(recipe: Recipe, folder: Path, stages: Collection[str], progress: Prog
     context = Context(recipe, folder, {"data": folder}, folder, folder, folder, progress)
     data = trained.open_data(context, trained.open_table(context))
     planned = [one for one in trainings(recipe, data) if one.stage in stages]
-    kinds: dict[_Kind, Planned] = {}
+    kinds: dict[Kind, Planned] = {}
     for one in planned:
-        for kind in _kinds(one):
+        for kind in kinds_of(one):
             kinds.setdefault(kind, one)
+    paces = _rehearsed(rehearsal) if rehearsal else {}
+    if paces.keys() >= kinds.keys():
+        return [_cost(one, paces, data) for one in planned]
     steps = sum(one.count * one.epochs * _steps_per_epoch(one.settings, data) for one in planned)
     if len(kinds) * STEPS > _SHARE * steps:
         return []
-    paces: dict[_Kind, Pace] = {}
     for index, (kind, one) in enumerate(kinds.items()):
         progress.advance("forecast: a few steps of each training", index, len(kinds))
-        paces[kind] = measured(_job(recipe, data, one, kind.taught), _BUDGET / len(kinds))
+        paces[kind] = measured(job_of(recipe, data, one, kind.taught), _BUDGET / len(kinds))
     progress.advance("forecast: a few steps of each training", len(kinds), len(kinds))
-    return [_cost(one, paces) for one in planned]
+    return [_cost(one, paces, data) for one in planned]
 
 
 def _steps_per_epoch(settings: Training, data: TrainingData) -> int:
@@ -182,24 +205,37 @@ def _steps_per_epoch(settings: Training, data: TrainingData) -> int:
     return len(data.train) // batch_size_for(data, settings.batch_size)
 
 
-def _kinds(planned: Planned) -> dict[_Kind, int]:
+def kinds_of(planned: Planned) -> dict[Kind, int]:
     """The kinds of these trainings, and how many are of each."""
     settings = planned.settings
     grows = small_epochs(settings.progressive, planned.epochs) > 0
     return {
-        _Kind(planned.architecture, taught, settings.batch_size, settings.precision, grows): count
+        Kind(planned.architecture, taught, settings.batch_size, settings.precision, grows): count
         for taught, count in ((False, planned.alone), (True, planned.taught))
         if count
     }
 
 
-def _cost(planned: Planned, paces: Mapping[_Kind, Pace]) -> Cost:
-    kinds = _kinds(planned)
-    seconds = sum(count * planned.epochs * paces[kind].epoch_seconds for kind, count in kinds.items())
+def _rehearsed(rehearsal: Rehearsal) -> dict[Kind, Pace]:
+    """What the rehearsal measured, by the kind of training."""
+    from edgetl.training.pace import Pace
+
+    paces = {}
+    for one in rehearsal.trainings:
+        architecture = Architecture(one.backbone, one.attention, one.activation)
+        kind = Kind(architecture, one.taught, one.batch_size, one.precision, one.grows)
+        paces[kind] = Pace(one.step_seconds, one.image_seconds, one.steps)
+    return paces
+
+
+def _cost(planned: Planned, paces: Mapping[Kind, Pace], data: TrainingData) -> Cost:
+    kinds = kinds_of(planned)
+    epochs = {kind: planned.epochs * paces[kind].epoch_seconds(data, planned.settings) for kind in kinds}
+    seconds = sum(count * epochs[kind] for kind, count in kinds.items())
     return Cost(planned, seconds, min(paces[kind].steps for kind in kinds))
 
 
-def _job(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -> Job:
+def job_of(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -> Job:
     """A training like the planned one, of untrained networks: how long they compute does not depend on their weights."""
     from edgetl.stages.common import trained
     from edgetl.training.job import Job

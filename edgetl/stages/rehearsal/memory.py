@@ -1,0 +1,42 @@
+"""Largest memory of a part of a process, of its own and of the accelerator."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from edgetl.runtime.memory import peak_rss_mb
+
+__all__ = ["Peak", "forget_the_peak"]
+
+_PEAK_ALONE = "5"
+"""Linux, proc(5): written to clear_refs, the largest resident memory begins anew at what is held now."""
+
+
+class Peak:
+    """process_mb, device_mb: of the block, in MB (10**6 bytes); None where the system does not tell."""
+
+    process_mb: float | None = None
+    device_mb: float | None = None
+
+
+@contextlib.contextmanager
+def forget_the_peak() -> Iterator[Peak]:
+    """Measure the block: what came before it is given back where that is possible, and forgotten."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # no glibc
+        ctypes.CDLL(None).malloc_trim(0)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text(_PEAK_ALONE)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    peak = Peak()
+    yield peak
+    peak.process_mb = peak_rss_mb()
+    if torch.cuda.is_available():
+        peak.device_mb = torch.cuda.max_memory_allocated() / 1e6

@@ -1,0 +1,69 @@
+"""An untrained network prepared so that what is computed with it means something.
+
+A fresh network says the same of every picture: its BatchNorms have seen none, residual branches begin at zero, and its head
+near zero. A comparison of two runtimes would then pass whatever they compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from edgetl.models.architecture import Network
+from edgetl.training.ema import recalibrate
+
+__all__ = ["spread"]
+
+_NEARLY_ZERO = 1e-2
+"""Below it all weights of a norm, or of a layer's scale, are where a residual branch is meant to begin."""
+_OPEN = 0.5
+_SPREAD = 2.0
+"""Standard deviation of logits over images: probabilities are then neither equal nor certain."""
+
+
+@torch.no_grad()
+def spread(network: Network, batches: Sequence[Tensor]) -> None:
+    """Open the branches, measure BatchNorm on the images, and rescale the head, in place; leaves it in eval mode.
+
+    Args:
+        batches: float [B, 3, H, W] in [-1, 1), of one size, B >= 2.
+    """
+    for parameter in _closed(network):
+        parameter.fill_(_OPEN)
+    recalibrate(network, batches)
+    network.eval()
+    logits = torch.cat([network(batch) for batch in batches])
+    deviation = float(logits.std(dim=0).mean())
+    if not deviation > 0:
+        return
+    scale = _SPREAD / deviation
+    for head in network.classifiers:
+        for layer in _last_layers(head):
+            layer.weight.mul_(scale)
+            if layer.bias is not None:
+                layer.bias.mul_(scale)
+    logits = torch.cat([network(batch) for batch in batches])
+    for head in network.classifiers:
+        for layer in _last_layers(head):
+            if layer.bias is not None:
+                layer.bias.sub_(logits.mean(dim=0))
+
+
+def _closed(network: nn.Module) -> list[nn.Parameter]:
+    """Weights of norms and scales of layers that begin at zero, or nearly."""
+    norms = [module.weight for module in network.modules() if isinstance(module, _BatchNorm) and module.affine]
+    scales = [
+        parameter
+        for name, parameter in network.named_parameters()
+        if "gamma" in name.rpartition(".")[2] or "scale" in name.rpartition(".")[2]
+    ]
+    return [parameter for parameter in (*norms, *scales) if float(parameter.abs().max()) < _NEARLY_ZERO]
+
+
+def _last_layers(head: nn.Module) -> list[nn.Linear | nn.Conv2d]:
+    """The layers whose outputs are the logits."""
+    layers = [module for module in head.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    return layers[-1:]
