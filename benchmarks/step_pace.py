@@ -58,7 +58,8 @@ def main() -> None:
         )
         job = Job(_network(student, data), data, settings, distillation, 0, name)
         pace = measured(job, _BUDGET)
-        rows.append({"name": name, "batch": job.batch_size, "steps_of_an_epoch": job.batches, **asdict(pace)})
+        sizes = {"batch": job.batch_size, "steps_of_an_epoch": job.batches}
+        rows.append({"name": name, **sizes, "epoch_seconds": pace.epoch_seconds(data, settings), **asdict(pace)})
         print(rows[-1], file=sys.stderr)
     result = {
         **provenance("benchmarks.step_pace"),

@@ -18,6 +18,7 @@ from edgetl.config.loading import Loaded
 from edgetl.console.progress import Progress, Silent
 from edgetl.errors import DataError, GateFailed, UsageError
 from edgetl.errors.wording import nearest
+from edgetl.results.rehearsal import Rehearsal
 from edgetl.runtime.backends import BACKENDS
 from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, trial, verify
 from edgetl.stages.common import environment, files, forecast, preflight, sources
@@ -84,6 +85,20 @@ def build(
             "; ".join(failed), place="gate", hint=f"no bundle was written; the evidence: {run / report.PAGE}"
         )
     return steps
+
+
+def rehearse(loaded: Loaded, store: Store, progress: Progress) -> Rehearsal:
+    """The data stage, where it is missing, and the rehearsal: what a build does before its first training.
+
+    Raises:
+        UsageError: the recipe's path cannot be gone.
+    """
+    preflight.check(loaded)
+    with writing(store.root), store.building():
+        stages = _active(loaded, data.STAGE.name)
+        (step,) = _computed(loaded, store, store.root, progress, stages, fresh=False, with_report=False)
+        assert step.entry is not None
+        return remembered.rehearsed(loaded.recipe, step.entry.folder, store, progress)
 
 
 def _computed(

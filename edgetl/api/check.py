@@ -7,9 +7,10 @@ not known.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ from edgetl.data.source import Source
 from edgetl.data.splits import split
 from edgetl.data.survey import Survey, survey
 from edgetl.errors import DataError, Interrupted, UsageError
+from edgetl.results.rehearsal import Rehearsal
 from edgetl.stages.common import preflight, sources
 from edgetl.stages.common.settings import split_seed
 
-__all__ = ["CheckResult", "Proposal", "Survey", "check"]
+__all__ = ["CheckResult", "Proposal", "Rehearsal", "Survey", "check"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class CheckResult:
     stand_in: name of the synthetic data set that was looked at instead of the real one, or None.
     problems: what would stop a build, each as one line.
     proposal: how names seem to say which images show one patient, where nothing else does.
+    rehearsal: what came of the recipe's whole path with untrained networks, where it was asked for.
     """
 
     survey: Survey
@@ -48,6 +51,7 @@ class CheckResult:
     stand_in: str | None
     problems: tuple[str, ...]
     proposal: Proposal | None = None
+    rehearsal: Rehearsal | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The survey's, the problems and the proposal."""
@@ -56,6 +60,7 @@ class CheckResult:
             "stand_in": self.stand_in,
             "problems": list(self.problems),
             "proposal": self.proposal.to_json() if self.proposal else None,
+            "rehearsal": json.loads(self.rehearsal.to_json()) if self.rehearsal else None,
         }
 
     def raise_on_problems(self) -> None:
@@ -72,6 +77,7 @@ def check(
     overrides: Overrides = (),
     data: str | None = None,
     columns: Mapping[str, str] | None = None,
+    rehearse: bool = False,
     progress: Listener = None,
 ) -> CheckResult:
     """Look at every picture of a recipe's data, or of data alone, without training.
@@ -81,21 +87,28 @@ def check(
         overrides: fields of the recipe that get another value; of `data` those of its section, as data.table.folder.
         data: KIND:ROOT.
         columns: of a CSV table in `data`, as role -> column; the others are found by their name.
+        rehearse: go the recipe's whole path too, with untrained networks: some minutes for one that is new.
         progress: what is told how far it is; nobody without it.
 
     Raises:
-        UsageError: both or none of the two, an unknown kind, or columns of one that has none.
+        UsageError: both or none of the two, an unknown kind, columns of one that has none, or a path that cannot be gone.
         DataError: the root is not of its kind.
         EdgetlError: what else a build would raise before it looks at the first picture.
     """
     if (recipe is None) == (data is None):
         raise UsageError("check: expected a recipe, or --data KIND:ROOT", hint="edgetl check --help")
+    if data is not None and rehearse:
+        raise UsageError("--rehearse is for a recipe", hint="edgetl check RECIPE --rehearse")
     if data is None and columns:
         raise UsageError("--columns is for --data", hint="--set data.columns.label=... changes those of a recipe")
     try:
         with reporting_to(progress) as reporter, captured():  # what libtiff prints is nobody's, and helps nobody
             if recipe is not None:
-                return _of_recipe(load_recipe(recipe, overrides), reporter)
+                loaded = load_recipe(recipe, overrides)
+                found = _of_recipe(loaded, reporter)
+                return (
+                    replace(found, rehearsal=_rehearsal(loaded, reporter)) if rehearse and not found.problems else found
+                )
             return _of_data(*data_section(data or "", columns, overrides), reporter)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; a check changes nothing") from exc
@@ -111,6 +124,12 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
     surveyed = survey(source, store.root / sources.INDEX, progress, recipe.data.bits)
     problems = _problems(surveyed) or _unsplittable(surveyed, source, recipe.data.split, split_seed(recipe))
     return CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems), propose(source.records))
+
+
+def _rehearsal(loaded: Loaded, progress: Progress) -> Rehearsal:
+    from edgetl import pipeline
+
+    return pipeline.rehearse(loaded, store_of(loaded), progress)
 
 
 def _of_data(data: Data, root: Path, progress: Progress) -> CheckResult:

@@ -16,7 +16,7 @@ from edgetl.commands.pairs import ColumnsOption, columns_of
 from edgetl.errors.wording import quoted
 
 if TYPE_CHECKING:
-    from edgetl.api.check import CheckResult, Proposal, Survey
+    from edgetl.api.check import CheckResult, Proposal, Rehearsal, Survey
 
 _SHOWN = 10
 
@@ -33,6 +33,9 @@ def _check(
     data: Annotated[str | None, typer.Option("--data", metavar="KIND:ROOT", help="Data without a recipe.")] = None,
     columns: ColumnsOption = None,
     set_: SetOption = None,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="Go the whole path too, with untrained networks.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Look at a recipe and every picture of its data, without training. Exit code 2 when a build would stop."""
@@ -40,7 +43,9 @@ def _check(
     from edgetl.console.progress import Console
 
     with Console() as console:
-        result = check(recipe, overrides=set_ or (), data=data, columns=columns_of(columns), progress=console)
+        result = check(
+            recipe, overrides=set_ or (), data=data, columns=columns_of(columns), rehearse=rehearse, progress=console
+        )
     print(json.dumps(result.to_json()) if as_json else "\n".join(_lines(result)))
     result.raise_on_problems()
 
@@ -66,6 +71,8 @@ def _lines(result: CheckResult) -> Iterator[str]:
         )
     if result.proposal:
         yield _proposed(result.proposal)
+    if result.rehearsal:
+        yield from _rehearsed(result.rehearsal)
 
 
 def _proposed(proposal: Proposal) -> str:
@@ -77,6 +84,20 @@ def _proposed(proposal: Proposal) -> str:
         f"{', '.join(images)}; if that is so: data: {{group: {field}}}; beside --data: "
         f"--set {shlex.quote(f'data.group={field}')}"
     )
+
+
+def _rehearsed(rehearsal: Rehearsal) -> Iterator[str]:
+    yield f"the whole path with untrained networks, in {rehearsal.seconds:.0f} s:"
+    if rehearsal.pruning:
+        yield f"  pruned to {rehearsal.pruning.reached:.2f} of the MACs  {rehearsal.pruning.seconds:.0f} s"
+    for file in rehearsal.files:
+        parity = f", at most {file.difference:.0e} from PyTorch" if file.difference is not None else ""
+        said = file.problem or f"{file.bytes / 1e6:.1f} MB{parity}"
+        yield f"  {file.name:<13} {said}  {file.seconds:.0f} s"
+    for training in rehearsal.trainings:
+        taught = ", with a teacher" if training.taught else ""
+        memory = f", {training.peak_mb / 1000:.1f} GB" if training.peak_mb else ""
+        yield f"  a step of {training.backbone}{taught}: {training.step_seconds:.2f} s for {training.batch_size} images{memory}"
 
 
 def _unreadable(survey: Survey) -> Iterator[str]:

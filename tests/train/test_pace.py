@@ -57,10 +57,14 @@ class _Watched(nn.Module):
 def test_the_first_two_steps_do_not_count_and_the_others_median_does() -> None:
     """160 images in 5 batches; 160 more pass for the average's BatchNorm, and 80 are validated, at 0.01 s each."""
     pace = measured(_job(), 1e9, _clock(50, 9, 1, 2, 3, 4, 15, 7, 0.8))
-    assert pace == Pace(pace.epoch_seconds, 3, 5)
-    assert pace.epoch_seconds == pytest.approx(STEPS * 3 + (160 + 80) * 0.01)
-    without_average = measured(_job(ema=0.0), 1e9, _clock(50, 9, 1, 2, 3, 4, 15, 7, 0.8))
-    assert without_average.epoch_seconds == pytest.approx(STEPS * 3 + 80 * 0.01)
+    assert pace == Pace(3, pytest.approx(0.01), 5)
+    assert pace.epoch_seconds(_job().data, _job().settings) == pytest.approx(STEPS * 3 + (160 + 80) * 0.01)
+    without_average = _job(ema=0.0)
+    assert pace.epoch_seconds(without_average.data, without_average.settings) == pytest.approx(STEPS * 3 + 80 * 0.01)
+
+
+def test_the_fewest_steps_are_taken_whatever_they_cost() -> None:
+    assert measured(_job(), 0.0, _clock(50, 9, 1, 2, 3, 4, 15, 7, 0.8), least=5).steps == 3
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_one_of_several_processes_takes_its_share(monkeypatch: pytest.MonkeyPatc
     student = _Watched(tiny_network())
     pace = measured(_job(student), 1e9, _clock(*[1] * 7, 0, 0.8))
     assert {images for images, learns in student.passes if learns} == {16}
-    assert pace.epoch_seconds == pytest.approx(STEPS * 1 + (160 + 40) * 0.01)
+    assert pace.epoch_seconds(_job().data, _job().settings) == pytest.approx(STEPS * 1 + (160 + 40) * 0.01)
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:

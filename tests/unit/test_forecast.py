@@ -138,7 +138,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Job, float]]:
 
     def measured(job: Job, budget: float) -> Pace:
         seen.append((job, budget))
-        return Pace(20.0 if job.distillation else 10.0, 1.0, 5 - len(seen))
+        return Pace(2.0 if job.distillation else 1.0, 0.0, 5 - len(seen))  # ten steps an epoch
 
     monkeypatch.setattr(training_pace, "measured", measured)
     monkeypatch.setattr(trained, "open_table", lambda context: context.inputs["data"])
@@ -259,7 +259,7 @@ class TestWhatIsSaid:
         def measured(job: Job, budget: float) -> Pace:
             if job.settings.progressive > 0:
                 raise UsageError("progressive: 24 x 24 pixels are not what a network here takes")
-            return Pace(10.0, 1.0, 5)
+            return Pace(1.0, 0.0, 5)
 
         monkeypatch.setattr(training_pace, "measured", measured)
         with pytest.raises(UsageError, match="progressive"):
