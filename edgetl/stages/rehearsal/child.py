@@ -43,11 +43,10 @@ def run(recipe: Recipe, folder: Path, progress: Progress, limit: float = LIMIT) 
     """
     environment = {name: value for name, value in os.environ.items() if name not in _LAUNCHER}
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
-        command = [sys.executable, "-m", __package__, str(folder)]
         try:
             # Of a session of its own: Ctrl-C is this process's affair, which ends the other one.
             process = subprocess.Popen(
-                command,
+                _command(folder),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -70,6 +69,10 @@ def run(recipe: Recipe, folder: Path, progress: Progress, limit: float = LIMIT) 
             process.stdout.close()
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
+
+
+def _command(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "edgetl.stages.rehearsal", str(folder)]
 
 
 def _result(process: subprocess.Popen[str], progress: Progress, limit: float, errors: IO[str]) -> Rehearsal:

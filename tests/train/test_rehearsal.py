@@ -1,0 +1,189 @@
+"""The rehearsal: what fails after hours of training fails in a minute, and what passes is remembered."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_project
+import torch
+from fakes.progress import Heard
+
+from edgetl import pipeline
+from edgetl.config.loading import load
+from edgetl.config.recipe import Recipe
+from edgetl.errors import EnvironmentFault, UsageError
+from edgetl.models import backbones
+from edgetl.results.rehearsal import Rehearsal
+from edgetl.stages.rehearsal import child, path, remembered
+from edgetl.stages.rehearsal.spread import spread
+from edgetl.store import Store
+
+_RECIPE: dict[str, Any] = {
+    "name": "tiny",
+    "data": {"kind": "csv", "root": "data/table.csv", "image_size": 32, "columns": {"label": "label", "path": "image"}},
+    "teacher": {"backbone": "mobilenetv3_small_050", "weights": "none", "epochs": 1, "batch_size": 8},
+    "student": {"backbone": "mobilenetv3_small_050"},
+    "distil": {"epochs": 1, "batch_size": 8, "weights": [1.0]},
+    "prune": {"macs": 0.7, "round_to": 8, "epochs": 1, "batch_size": 8},
+    "export": ["onnx"],
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_project.write(tmp_path_factory.mktemp("rehearsal"))
+
+
+@pytest.fixture(scope="module")
+def folder(project: Path) -> Path:
+    """The result of the data stage."""
+    (step,) = pipeline.build(_loaded(project), _store(project), project / "run", Heard(), until="data")
+    assert step.entry is not None
+    return step.entry.folder
+
+
+def _store(project: Path) -> Store:
+    return Store(project / ".edgetl")
+
+
+def _loaded(project: Path, **changes: Any):  # type: ignore[no-untyped-def]
+    (project / "r.yaml").write_text(json.dumps(_RECIPE | changes))
+    return load(project / "r.yaml")
+
+
+def _recipe(**changes: Any) -> Recipe:
+    return Recipe.model_validate(_RECIPE | changes)
+
+
+@pytest.fixture(scope="module")
+def found(project: Path, folder: Path) -> Rehearsal:
+    return pipeline.rehearse(_loaded(project), _store(project), Heard())
+
+
+class TestTheWholePath:
+    def test_everything_was_done(self, found: Rehearsal) -> None:
+        assert [(file.name, file.problem) for file in found.files] == [("onnx-fp32", None), ("onnx-int8", None)]
+        fp32, int8 = found.files
+        assert fp32.difference is not None
+        assert 0 < fp32.difference < 2e-5
+        assert int8.difference is None
+        assert fp32.bytes > 2 * int8.bytes > 0
+        assert found.pruning is not None
+        assert 0.6 < found.pruning.reached <= 0.7
+
+    def test_each_kind_of_training_once_with_its_memory(self, found: Rehearsal) -> None:
+        kinds = [(one.backbone, one.taught, one.batch_size) for one in found.trainings]
+        small = "mobilenetv3_small_050"
+        assert kinds == [(small, False, 8), (small, True, 8)]
+        for one in found.trainings:
+            assert one.steps >= 3
+            assert one.step_seconds > 0
+            assert one.peak_mb is not None
+            assert 100 < one.peak_mb < 4000
+
+    def test_the_next_one_is_remembered(self, found: Rehearsal, project: Path) -> None:
+        began = time.perf_counter()
+        assert pipeline.rehearse(_loaded(project), _store(project), Heard()) == found
+        assert time.perf_counter() - began < 5
+
+    @pytest.mark.parametrize(
+        ("changes", "same"),
+        [
+            ({"seed": 7}, True),
+            ({"distil": {**_RECIPE["distil"], "learning_rate": 0.1, "epochs": 9}}, True),
+            ({"distil": {**_RECIPE["distil"], "batch_size": 4}}, False),
+            ({"student": {"backbone": "mobilenetv3_small_075"}}, False),
+            ({"prune": None}, False),
+            ({"export": ["openvino"]}, False),
+        ],
+    )
+    def test_what_it_is_remembered_by(
+        self, changes: dict[str, Any], same: bool, found: Rehearsal, project: Path, folder: Path
+    ) -> None:
+        assert (remembered.known(_recipe(**changes), folder, _store(project)) is not None) == same
+
+
+class TestRefused:
+    def _refused(self, project: Path, **changes: Any) -> UsageError:
+        with pytest.raises(UsageError) as caught:
+            pipeline.rehearse(_loaded(project, **changes), _store(project), Heard())
+        return caught.value
+
+    def test_pruning_that_cannot_be_reached(self, project: Path, folder: Path) -> None:
+        error = self._refused(project, prune={"macs": 0.01, "batch_size": 8})
+        assert error.message.startswith("rehearsal: mobilenetv3_small_050: pruning to 0.01 of the MACs: ")
+        assert "is the least" in error.message
+        assert error.exit_code == 2
+
+    def test_a_file_that_cannot_be_had_names_those_that_can(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def judged(name: str, *_: object) -> float:
+            if name == "onnx-int8":
+                raise path.Failure(f"{name}: says the same of every picture")
+            return 0.0
+
+        monkeypatch.setattr(path, "_judged", judged)
+        with pytest.raises(path.Failure) as caught:
+            path.rehearse(_recipe(prune=None), folder, lambda _: None)
+        assert caught.value.message == "mobilenetv3_small_050: onnx-int8: says the same of every picture"
+        assert caught.value.hint == "what works: export: [onnx-fp32]"
+
+    def test_a_constant_a_nan_and_a_difference_are_refused(self) -> None:
+        rows = np.array([[0.2, 0.8], [0.7, 0.3]], np.float32)
+        with pytest.raises(path.Failure, match="not finite"):
+            path._judged("x", np.full((2, 2), np.nan, np.float32), None)
+        with pytest.raises(path.Failure, match="the same of every picture"):
+            path._judged("x", np.full((2, 2), 0.5, np.float32), None)
+        with pytest.raises(path.Failure, match="differ from the PyTorch network"):
+            path._judged("x", rows, rows[::-1])
+        assert path._judged("x", rows, rows) == 0
+
+
+class TestTheProcess:
+    def _says(self, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+        monkeypatch.setattr(child, "_command", lambda folder: [sys.executable, "-c", script])
+
+    def test_one_that_crashes_is_an_error_with_what_it_did(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._says(
+            monkeypatch,
+            "import json, os, sys; print(json.dumps({'doing': 'tflite-int8: running it'}), flush=True);"
+            "print('Segmentation', file=sys.stderr, flush=True); os.abort()",
+        )
+        with pytest.raises(UsageError, match=r"rehearsal: tflite-int8: running it: the process ended .*Segmentation"):
+            child.run(_recipe(), Path(), Heard())
+
+    def test_one_that_is_killed_says_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._says(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+        with pytest.raises(EnvironmentFault, match="where memory ends"):
+            child.run(_recipe(), Path(), Heard())
+
+    def test_one_that_does_not_end_is_ended(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        pid = tmp_path / "pid"
+        self._says(monkeypatch, f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
+        with pytest.raises(UsageError, match="starting did not end within 2 s"):
+            child.run(_recipe(), Path(), Heard(), limit=2)
+        assert not Path("/proc", pid.read_text()).exists()
+
+    def test_what_a_library_prints_is_no_message(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._says(monkeypatch, 'print(\'hello\'); print(\'3\'); print(\'{"failed": "x", "hint": "y"}\')')
+        with pytest.raises(UsageError, match="rehearsal: x"):
+            child.run(_recipe(), Path(), Heard())
+
+
+class TestSpread:
+    @pytest.mark.parametrize("backbone", ["mobilenetv3_small_050", "resnet10t", "repvit_m0_9", "convnext_atto"])
+    def test_pictures_are_told_apart(self, backbone: str) -> None:
+        network, _ = backbones.create(backbone, 5)
+        batches = list(torch.rand(2, 8, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+        spread(network, batches)
+        with torch.no_grad():
+            probabilities = torch.cat([network(batch) for batch in batches]).softmax(1)
+        assert float(probabilities.std(0).min()) > 0.02
+        assert 0.3 < float(probabilities.max(1).values.mean()) < 0.99
