@@ -87,6 +87,14 @@ def build(
     return steps
 
 
+def rehearsal_of(loaded: Loaded, store: Store, steps: Sequence[Step]) -> bool | None:
+    """Whether the rehearsal before the trainings of a plan is known already; None where there is none to make."""
+    if not remembered.is_due() or not any(step.stage.trains and not step.cached for step in steps):
+        return None
+    entry = steps[0].entry
+    return entry is not None and remembered.known(loaded.recipe, entry.folder, store) is not None
+
+
 def rehearse(loaded: Loaded, store: Store, progress: Progress) -> Rehearsal:
     """The data stage, where it is missing, and the rehearsal: what a build does before its first training.
 

@@ -35,6 +35,7 @@ class BuildResult:
     store: where the stages' results are kept.
     stand_in: name of the synthetic data set in use, or None: nothing that comes out of one says anything about patients.
     stages: in their order.
+    rehearsed: of a dry run, whether the rehearsal before its first training is known already; None where none is due.
     complete: whether it went on to the report: a dry run and a build with `until` have neither page, report nor bundle.
     """
 
@@ -43,6 +44,7 @@ class BuildResult:
     stand_in: str | None
     stages: tuple[StageResult, ...]
     complete: bool = False
+    rehearsed: bool | None = None
 
     @property
     def page(self) -> Path:
@@ -68,7 +70,8 @@ class BuildResult:
     def to_json(self) -> dict[str, Any]:
         """As `edgetl build --json` prints it."""
         stages = [stage.to_json() for stage in self.stages]
-        return {"run": str(self.run), "store": str(self.store), "stand_in": self.stand_in, "stages": stages}
+        content = {"run": str(self.run), "store": str(self.store), "stand_in": self.stand_in, "stages": stages}
+        return content if self.rehearsed is None else {**content, "rehearsed": self.rehearsed}
 
 
 @boundary
@@ -116,7 +119,9 @@ def build(
             reporter.warn(stand_in_warning(loaded))
         if dry_run:
             steps = pipeline.plan(loaded, store, until, fresh=fresh)
-            return BuildResult(run, store.root, loaded.stand_in, planned(loaded, store, steps, fresh=fresh))
+            stages = planned(loaded, store, steps, fresh=fresh)
+            rehearsed = pipeline.rehearsal_of(loaded, store, steps)
+            return BuildResult(run, store.root, loaded.stand_in, stages, rehearsed=rehearsed)
         with distributed.leading():
             _protect_real_run(run, loaded)
             pipeline.plan(loaded, store, until)  # a wrong `until` or folder is an error before anything is written

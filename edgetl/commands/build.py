@@ -49,7 +49,7 @@ def _build(
     if as_json:
         print(json.dumps(result.to_json()))
     elif dry_run:
-        print("\n".join(_lines(result.stages)))
+        print("\n".join([*_lines(result.stages), *_rehearsal(result.rehearsed)]))
     elif result.complete:
         print(result.page)
 
@@ -71,6 +71,12 @@ def _lines(stages: Sequence[StageResult]) -> Iterator[str]:
     for stage in stages:
         about = f"since {_local(stage.since)}" if stage.cached else "; ".join(stage.why or ())
         yield f"{'cached   ' if stage.cached else 'would run'}  {stage.name:<{width}}  {about}"
+
+
+def _rehearsal(known: bool | None) -> Iterator[str]:
+    if known is not None:
+        about = "known from an earlier build" if known else "would run before the first training, about a minute"
+        yield f"rehearsal of the whole path with untrained networks: {about}"
 
 
 def _local(made: str | None) -> str:
