@@ -13,6 +13,19 @@ _THROUGH: dict[str, tuple[str, ...]] = {
     "edgetl/data/lint.py": ("tests/unit/test_readers.py",),
     "edgetl/data/medmnist/archive.py": ("tests/unit/test_readers.py",),
     "edgetl/data/medmnist/unpacking.py": ("tests/unit/test_readers.py",),
+    **{
+        f"edgetl/data/readers/{name}.py": ("tests/unit/test_folder_layouts.py", "tests/unit/test_readers.py")
+        for name in (
+            "endings",
+            "folder",
+            "folder_copies",
+            "folder_doubts",
+            "folder_masks",
+            "folder_names",
+            "folder_tree",
+            "hints",
+        )
+    },
     "edgetl/data/records.py": ("tests/unit/test_readers.py",),
     "edgetl/data/source.py": ("tests/unit/test_readers.py",),
     "edgetl/data/table.py": ("tests/unit/test_images.py",),

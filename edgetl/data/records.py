@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -11,16 +11,45 @@ from typing import Literal, NamedTuple
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
-SPLIT_NAMES: Mapping[str, Split] = {
+_WORDS: Mapping[str, Split] = {
     "train": "train",
     "training": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
+    "development": "val",
     "test": "test",
     "testing": "test",
 }
-"""How sources spell the splits, in lower case."""
+_FURTHER = ("set", "data", "dataset", "split", "image", "images", "img", "imgs", "pictures", "photos")
+_EVALUATION = ("eval", "evaluation")
+
+SPLIT_NAMES: Mapping[str, Split] = {
+    **_WORDS,
+    **{
+        f"{word}{between}{further}": split
+        for word, split in _WORDS.items()
+        for further in _FURTHER
+        for between in ("", "_", "-", " ")
+    },
+}
+"""How sources spell the splits, in lower case; `split_of` also knows those whose meaning depends on the others."""
+
+
+def split_of(text: str, beside: Collection[str] = ()) -> Split | None:
+    """The split that a source calls `text`, or None: train, Training, train_set, valid, dev, TEST, test_images, ...
+
+    An eval or evaluation is the test split, unless one of `beside`, the names of the source's other splits, is: then it
+    is the validation.
+    """
+    plain = " ".join(text.lower().replace("_", " ").replace("-", " ").split())
+    if plain in SPLIT_NAMES:
+        return SPLIT_NAMES[plain]
+    first, _, further = plain.partition(" ")
+    if first in _EVALUATION and further in ("", *_FURTHER):
+        return "val" if any(split_of(name) == "test" for name in beside if name.lower() != text.lower()) else "test"
+    return None
 
 
 class Metadata(Mapping[str, str]):

@@ -17,8 +17,12 @@ from itertools import groupby
 
 from edgetl.data.records import SPLITS, Record, Split, group_of
 from edgetl.errors import DataError
+from edgetl.errors.wording import quoted
 
 __all__ = ["split"]
+
+_ANEW = "data: {split: {prescribed: ignore}}"
+"""What deals images anew, in a recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def _prescribed(records: Iterable[Record]) -> dict[str, Split]:
         first = "; ".join(f"{name}: {', '.join(sorted(members[name])[:4])}" for name in sorted(torn)[:5])
         raise DataError(
             f"{len(torn)} groups are in two prescribed splits: {first}{'; ...' if len(torn) > 5 else ''}",
-            hint="move each group to one side, or drop the prescribed splits: tests on training data measure nothing",
+            hint=f"move each group to one side, or drop the prescribed splits: {_ANEW}; tests on training data measure nothing",
         )
     return splits
 
@@ -161,15 +165,21 @@ def _require_every_class(groups: Sequence[_Group], dealt: Mapping[str, Split], p
     for group in groups:
         for label in group.labels:
             counts[label][dealt[group.name]] += 1
+    lacking = {
+        label: missing for label in sorted(counts) if (missing := [name for name in SPLITS if not counts[label][name]])
+    }
+    if not lacking:
+        return
     absent = [
-        f"{label} has {counts[label].total()} groups ({', '.join(f'{name} {counts[label][name]}' for name in SPLITS)})"
-        for label in sorted(counts)
-        if any(not counts[label][name] for name in SPLITS)
+        f"{label} has {counts[label].total()} groups ({', '.join(f'{name} {counts[label][name]}' for name in SPLITS)}), "
+        f"none in {' and '.join(missing)}"
+        for label, missing in lacking.items()
     ]
-    if absent:
-        raise DataError(
-            f"got classes that are not in every split: {'; '.join(absent)}; expected each in each",
-            hint="remove the prescribed splits, or leave the class out"
-            if prescribed
-            else "add images, merge the class or leave it out",
-        )
+    hints = []
+    if prescribed and all(counts[label].total() >= len(SPLITS) for label in lacking):
+        hints.append(f"to deal the images anew: {_ANEW}")
+    if prescribed and len(counts) - len(lacking) >= 2:
+        out = ", ".join(f"{quoted(label, None)}: null" for label in lacking)
+        hints.append(f"to leave the classes out: data: {{labels: {{{out}}}}}")
+    hint = "; ".join(hints) or "add images, merge the class or leave it out"
+    raise DataError(f"got classes that are not in every split: {'; '.join(absent)}; expected each in each", hint=hint)

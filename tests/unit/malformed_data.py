@@ -182,11 +182,22 @@ def _folders() -> Iterable[Case]:
     yield Case("all_broken", "folder", many_broken, True, "cannot be read")
     yield Case("class_of_two", "folder", few, True, "rare has 2 groups")
     yield Case("class_missing_in_test", "folder", no_test_class, True, "c has 1 groups")
+    yield Case("level_too_large", "folder", _classes, True, "write data: {level: 1}", "level 1: a, b", {"level": 2})
+    yield Case(
+        "parts", "folder", lambda folder: _classes(folder, ("images_1", "images_2")), True, "hold pictures and no class"
+    )
+    yield Case(
+        "other_inner_set", "folder", _with_class("c/a", "c/b"), True, "c holds a, b as they lie beside it", "c/a/0.png"
+    )
+    yield Case("masks_folder", "folder", _with("a/masks/0.png", picture(900)), False, "1 pictures in a/masks are masks")
     yield Case("one_empty_class", "folder", empty_class, False, "c: holds no pictures")
     yield Case("broken_jfif", "folder", _with("a/x.jfif", b"oops"), True, "is text, not a picture", "a/x.jfif")
     yield Case("phone_picture", "folder", _with("a/x.HEIC", b"ftypheic"), False, "1 .heic (a/x.HEIC)")
     yield Case("dicom_without_ending", "folder", _with("a/IM0001", b"DICM"), False, "1 without an ending (a/IM0001)")
     yield Case("loose_picture", "folder", _with("loose.png", picture(900)), False, "1 in no class (loose.png)")
+    yield Case(
+        "volumes", "folder", _only("a/x.nii.gz", "b/y.nii.gz"), True, "2 NIfTI volumes (.nii.gz), which are not read"
+    )
     yield Case("two_spellings", "folder", _with_class("A"), False, '{labels: {"a": "A"}}')
 
 
@@ -245,8 +256,19 @@ def _names() -> Iterable[Case]:
         yield Case("permission_denied", "folder", closed, True, "Permission denied", "a/x.png")
 
 
-def _with_class(name: str) -> Callable[[Path], Path]:
-    return lambda folder: _classes(folder, ("a", "b", name))
+def _with_class(*names: str) -> Callable[[Path], Path]:
+    return lambda folder: _classes(folder, ("a", "b", *names))
+
+
+def _only(*names: str) -> Callable[[Path], Path]:
+    """Files that are no pictures."""
+
+    def make(folder: Path) -> Path:
+        for name in names:
+            _put(folder / name, b"something")
+        return folder
+
+    return make
 
 
 def _leaks() -> Iterable[Case]:

@@ -14,7 +14,7 @@ from typing import Literal, cast
 from edgetl.data.layout import AS_USUAL, Layout
 from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError, UsageError
-from edgetl.errors.wording import did_you_mean
+from edgetl.errors.wording import did_you_mean, some
 
 __all__ = ["READERS", "Reader", "known", "read"]
 
@@ -136,10 +136,11 @@ def read(kind: str, root: Path, layout: Layout = AS_USUAL, fewest: int = 2) -> R
     classes = sorted({record.label for record in records})
     if len(classes) < fewest:
         got = f"one class ({classes[0]})" if classes else "no images"
+        advice = pkgutil.resolve_name(reader.advice)(root) if reader.advice else None
         raise DataError(
             f"got {got}, expected at least {('one class', 'two classes')[fewest - 1]} with images",
             place=str(root),
-            hint=pkgutil.resolve_name(reader.advice)(root) if reader.advice else None,
+            hint=advice or "; ".join(some(reading.cautions, 3)) or None,
         )
     _require_text(records, root)
     return reading._replace(records=records)

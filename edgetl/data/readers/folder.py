@@ -1,31 +1,32 @@
-"""A folder a class: CLASS/picture.png, or train|val|test/CLASS/picture.png.
+"""A folder a class: CLASS/picture.png, or train|val|test/CLASS/picture.png, or both further down by a level that is given.
 
-Masks in the manner of BUSI, `NAME_mask.png` and `NAME_mask_1.png`, are attached to the picture NAME and are never
-pictures themselves (Al-Dhabyani et al., "Dataset of breast ultrasound images", Data in Brief 2020, https://doi.org/10.1016/j.dib.2019.104863).
-`NAME-mask` and `NAME_segmentation` are masks too, in any case of letters.
+The tree is looked at once, as names; which of its folders are classes, splits, masks or copies is found out from those.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgetl.data.layout import AS_USUAL, Layout
-from edgetl.data.readers.walking import inside, walk
-from edgetl.data.records import SPLIT_NAMES, Reading, Record, Split
+from edgetl.data.readers.endings import SUFFIXES, ending, is_table, unread_named
+from edgetl.data.readers.folder_copies import without_copies
+from edgetl.data.readers.folder_doubts import about_classes, about_masks, require_classes, require_pictures
+from edgetl.data.readers.folder_masks import Pictures, stem, told_apart
+from edgetl.data.readers.folder_names import holds_masks, holds_pictures, says_nothing
+from edgetl.data.readers.folder_tree import Folder, of_files, shallow
+from edgetl.data.readers.hints import as_yaml, table_for
+from edgetl.data.readers.walking import identity, inside
+from edgetl.data.records import Reading, Record, Split, split_of
 from edgetl.errors import DataError
+from edgetl.errors.wording import some
 
 __all__ = ["SUFFIXES", "nested", "read"]
 
-SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-_UNREAD = re.compile(r"|\.(\d+|avif|dcm|dicom|heic|heif|j2k|jp2|jpx|jxl|npy|svs)")
-"""Endings of pictures that are not read; DICOM files often have none, or the last number of their UID."""
-_MASK = re.compile(r"(?P<name>.+)[_-](mask|segmentation)(_\d+)?", re.IGNORECASE)
 _EXAMPLES = 3
+_Parted = tuple[Folder, Split | None]
+"""A folder and the split that it belongs to."""
 
 
 def read(root: Path, layout: Layout = AS_USUAL) -> Reading:
@@ -37,92 +38,154 @@ def read(root: Path, layout: Layout = AS_USUAL) -> Reading:
     Raises:
         DataError: no class folders, split folders mixed with class folders, or a folder that cannot be read.
     """
-    folders, loose = inside(root)
-    if not folders:
-        raise DataError(
-            "got no folders, expected one for each of at least two classes",
-            place=str(root),
-            hint="root is the folder that holds one folder for each class",
-        )
-    splits = [path for path in folders if path.name.lower() in SPLIT_NAMES]
-    if splits and len(splits) < len(folders):
-        others = [path.name for path in folders if path not in splits]
-        raise DataError(
-            f"got split folders ({_names(splits)}) beside others ({', '.join(others[:5])}), expected only one kind",
-            place=str(root),
-            hint="move the class folders into the split folders, or rename the ones that are classes",
-        )
-    classes: list[tuple[Path, Split | None]] = [(folder, None) for folder in folders if not splits]
-    for split in splits:
-        within, beside = inside(split)
-        classes += [(folder, SPLIT_NAMES[split.name.lower()]) for folder in within]
-        loose += beside
-    left: defaultdict[str, list[Path]] = defaultdict(list)
-    left["in no class"] = [path for path in loose if path.suffix and _looks_like_a_picture(path)]
-    readings = [_class(root, folder, split, left) for folder, split in classes]
-    cautions = [caution for reading in readings for caution in reading.cautions]
-    return Reading([record for reading in readings for record in reading.records], [*cautions, *_left_out(root, left)])
+    top = _looked_at(root, layout.level)
+    require_pictures(root, top)
+    splits = _splits(top)
+    top, cautions = without_copies(root, top, layout.level + bool(splits), splits)
+    parents: list[_Parted] = [(top, None)]
+    if splits:
+        parents = [(folder, splits[folder.place]) for folder in top.folders if folder.place in splits]
+        cautions += _beside_splits(root, top, splits)
+    classes, above = _at(layout.level, parents)
+    above += [top] if splits else []
+    tables = [
+        folder.path(name) for folder in (top, *(parent for parent, _ in parents if splits)) for name in folder.tables
+    ]
+    require_classes(root, [parent for parent, _ in parents], [folder for folder, _ in classes], layout.level, tables)
+    pictures = {folder.place: told_apart(folder) for folder, _ in classes}
+    records = [record for folder, split in classes for record in _records(folder, split, pictures[folder.place])]
+    cautions += [
+        *_empty_splits(parents, records),
+        *(caution for folder, _ in classes for caution in _about(folder.place, pictures[folder.place])),
+        *about_masks([pictures[folder.place] for folder, _ in classes]),
+        *about_classes(classes, pictures, layout.level),
+        *_tables_beside(tables),
+        *_left_out(above, [folder for folder, _ in classes]),
+    ]
+    return Reading(records, cautions)
 
 
 def nested(root: Path) -> str | None:
     """Where the class folders seem to be instead: in the only folder below."""
     folders, _ = inside(root)
     if len(folders) == 1 and inside(folders[0])[0]:
-        return f"root is the folder that holds one folder for each class; is it {folders[0]}?"
+        return (
+            f"root is the folder that holds one folder for each class; is it {folders[0]}? Then write data: "
+            f"{{root: {as_yaml(str(folders[0]))}}}"
+        )
     return None
 
 
-def _looks_like_a_picture(path: Path) -> bool:
-    ending = path.suffix.lower()
-    return ending in SUFFIXES or _UNREAD.fullmatch(ending) is not None
-
-
-def _left_out(root: Path, left: Mapping[str, Sequence[Path]]) -> list[str]:
-    """One caution about all files that look like pictures and have no part in the data set, by what keeps them out."""
-    parts = []
-    for why, files in sorted(left.items()):
-        examples = [path.relative_to(root).as_posix() for path in files[:_EXAMPLES]]
-        if files:
-            parts.append(f"{len(files)} {why} ({', '.join(examples)}{', ...' if len(files) > _EXAMPLES else ''})")
-    return [f"{sum(map(len, left.values()))} files are left out: {'; '.join(parts)}"] if parts else []
-
-
-def _class(root: Path, folder: Path, split: Split | None, left: defaultdict[str, list[Path]]) -> Reading:
-    """Records of one class; what looks like a picture and is not read goes to `left`."""
-    pictures: list[Path] = []
-    for parent, names in walk(root, folder):
-        for path in (parent / name for name in names):
-            if path.suffix.lower() in SUFFIXES:
-                pictures.append(path)
-            elif _looks_like_a_picture(path):
-                left[path.suffix.lower() or "without an ending"].append(path)
-    stems = {path.with_suffix("") for path in pictures}
-    masks: dict[Path, Path] = {}
-    images: list[Path] = []
-    orphans = 0
-    for path in pictures:
-        match = _MASK.fullmatch(path.stem)
-        if match is None:
-            images.append(path)
-        elif (owner := path.with_name(match["name"])) in stems:
-            masks.setdefault(owner, path)
-        else:
-            orphans += 1
-    place = folder.relative_to(root).as_posix()
-    cautions = [f"{place}: {orphans} masks have no picture beside them and are ignored"] if orphans else []
-    if not images:
-        cautions.append(f"{place}: holds no pictures and is ignored")
-    records = [
-        Record(
-            image=path.relative_to(root).as_posix(),
-            label=folder.name,
-            split=split,
-            mask=mask.relative_to(root).as_posix() if (mask := masks.get(path.with_suffix(""))) else None,
-        )
-        for path in images
+def _looked_at(root: Path, level: int) -> Folder:
+    """Root and all below. Raises DataError where it has no folders."""
+    above = frozenset(identity(folder) for folder in (root, *root.resolve().parents))
+    folders, files = inside(root)
+    below = [
+        shallow(root, folder, level if split_of(folder.name) else level - 1, above)
+        for folder in folders
+        if identity(folder) not in above
     ]
-    return Reading(records, cautions)
+    names = [file.name for file in files]
+    top = of_files("", names, tuple(filter(is_table, names)), below)
+    if below:
+        return top
+    named, advice = unread_named([name for name in top.unread if "." in name])
+    raise DataError(
+        f"got no folders{f' but {named}' if named else ''}, expected one for each of at least two classes",
+        place=str(root),
+        hint=table_for(root, top.tables)
+        if top.pictures
+        else advice or "root is the folder that holds one folder for each class",
+    )
 
 
-def _names(paths: Sequence[Path]) -> str:
-    return ", ".join(path.name for path in paths)
+def _splits(top: Folder) -> dict[str, Split]:
+    """Place -> split, of the folders that are splits; one called as train_images is where such a one holds classes."""
+    called = [folder for folder in top.folders if split_of(folder.name)]
+    if not any(not holds_pictures(folder.name) or _holds_classes(folder) for folder in called):
+        return {}
+    names = [folder.name for folder in called]
+    return {folder.place: split for folder in called if (split := split_of(folder.name, names))}
+
+
+def _at(level: int, parents: Sequence[_Parted]) -> tuple[list[_Parted], list[Folder]]:
+    """The folders so many levels below `parents`, and those above them."""
+    classes, above = [], []
+    for parent, split in parents:
+        layer = [parent]
+        for _ in range(level):
+            above += layer
+            layer = [below for folder in layer for below in folder.folders]
+        classes += [(folder, split) for folder in layer]
+    return classes, above
+
+
+def _holds_classes(folder: Folder) -> bool:
+    return any(not says_nothing(below.name) for below in folder.folders)
+
+
+def _beside_splits(root: Path, top: Folder, splits: Mapping[str, Split]) -> list[str]:
+    """Cautions about folders beside the splits' that have no part; raises DataError where they seem to be classes."""
+    others = [folder for folder in top.folders if folder.place not in splits]
+    classes = [folder.name for folder in others if folder.count and not holds_masks(folder.name)]
+    if classes:
+        raise DataError(
+            f"got split folders ({', '.join(splits)}) beside others ({', '.join(some(classes, 5))}), expected only one kind",
+            place=str(root),
+            hint="move the class folders into the split folders, or rename the ones that are classes",
+        )
+    return [
+        f"{folder.place}: {folder.count} masks beside the split folders are ignored"
+        if folder.count
+        else f"{folder.place}: holds no pictures and is ignored"
+        for folder in others
+    ]
+
+
+def _empty_splits(parents: Sequence[_Parted], records: Sequence[Record]) -> list[str]:
+    filled = {record.split for record in records}
+    return [
+        f"{folder.place}: holds no pictures of a class; {split} counts as not prescribed"
+        for folder, split in parents
+        if split is not None and split not in filled
+    ]
+
+
+def _records(folder: Folder, split: Split | None, pictures: Pictures) -> list[Record]:
+    masks = pictures.masks
+    return [
+        Record(image=image, label=folder.name, split=split, mask=masks.get(stem(image)) if masks else None)
+        for image in pictures.images
+    ]
+
+
+def _about(place: str, pictures: Pictures) -> list[str]:
+    cautions = []
+    if pictures.lone:
+        cautions.append(f"{place}: {len(pictures.lone)} masks have no picture beside them and are ignored")
+    if not pictures.images:
+        cautions.append(f"{place}: holds no pictures and is ignored")
+    return cautions
+
+
+def _tables_beside(tables: Sequence[str]) -> list[str]:
+    if not tables:
+        return []
+    return [f"labels are the folders' names; tables beside them are not read: {', '.join(some(tables, _EXAMPLES))}"]
+
+
+def _left_out(above: Sequence[Folder], classes: Sequence[Folder]) -> list[str]:
+    """One caution about all files that look like pictures and have no part in the data set, by what keeps them out."""
+    left: defaultdict[str, list[str]] = defaultdict(list)
+    for folder in sorted(above, key=lambda folder: folder.place):
+        left["in no class"] += [folder.path(name) for name in sorted([*folder.pictures, *folder.unread]) if "." in name]
+    for top in classes:
+        for folder in top.all():
+            for name in folder.unread:
+                left[ending(name) or "without an ending"].append(folder.path(name))
+    parts = [
+        f"{len(files)} {why} ({', '.join(files[:_EXAMPLES])}{', ...' if len(files) > _EXAMPLES else ''})"
+        for why, files in sorted(left.items())
+        if files
+    ]
+    return [f"{sum(map(len, left.values()))} files are left out: {'; '.join(parts)}"] if parts else []

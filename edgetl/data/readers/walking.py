@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from edgetl.errors import DataError
 
-__all__ = ["inside", "is_data", "is_there", "walk"]
+__all__ = ["identity", "inside", "is_data", "is_there", "walk"]
 
 
-def walk(root: Path, folder: Path) -> Iterator[tuple[Path, list[str]]]:
+def walk(root: Path, folder: Path, above: Collection[tuple[int, int]] = ()) -> Iterator[tuple[Path, list[str]]]:
     """`folder` and every folder below it, each with the names of its files: sorted, and none of them hidden.
 
     Links to folders are followed. No folder is entered twice, and none that holds `root`, so a loop of links ends.
 
+    Args:
+        above: identities of further folders that are not entered.
+
     Raises:
         DataError: a folder cannot be read.
     """
-    seen = {_identity(above) for above in (folder, root, *root.resolve().parents)}
+    seen = {identity(path) for path in (folder, root, *root.resolve().parents)}.union(above)
     for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         entered = []
         for name in sorted(filter(is_data, folders)):
-            place = _identity(Path(parent, name))
+            place = identity(Path(parent, name))
             if place not in seen:
                 seen.add(place)
                 entered.append(name)
@@ -59,7 +62,12 @@ def is_data(name: str) -> bool:
     return not name.startswith((".", "@")) and name != "__MACOSX"
 
 
-def _identity(folder: Path) -> tuple[int, int]:
+def identity(folder: Path) -> tuple[int, int]:
+    """What tells a folder from all others, by whatever link it is reached.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         status = folder.stat()
     except OSError as exc:

@@ -1,0 +1,41 @@
+"""Lines to write into a recipe or after a command, as they may be copied out of a hint."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgetl.data.readers.endings import ending
+from edgetl.errors.wording import quoted
+
+__all__ = ["as_yaml", "table_for"]
+
+_PLAIN = re.compile(r"[A-Za-z/][\w./-]*( [\w./-]+)*")
+_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
+_AS_TEXT = (".csv", ".tsv", ".tab", ".txt")
+
+
+def as_yaml(text: str) -> str:
+    """A text as a value within `{...}`, quoted where YAML would read something else."""
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _WORDS else quoted(text, None)
+
+
+def table_for(root: Path, tables: Sequence[str]) -> str:
+    """What to write where the labels are in a table, with the likeliest one of those that lie there (paths below root)."""
+    if not tables:
+        return (
+            "put them into a folder for each class, or write a table of their paths and labels and name it: "
+            "data: {kind: csv, root: TABLE.csv}"
+        )
+    likeliest = min(tables, key=_likely)
+    saved = "" if ending(likeliest) in _AS_TEXT else f"save {likeliest} as CSV, then "
+    path = root / likeliest if not saved else (root / likeliest).with_suffix(".csv")
+    return f"{saved}write data: {{kind: csv, root: {as_yaml(str(path))}}}; beside --data: --data {shlex.quote(f'csv:{path}')}"
+
+
+def _likely(table: str) -> tuple[bool, int, bool, bool, str]:
+    end, name = ending(table), table.lower()
+    order = _AS_TEXT.index(end) if end in _AS_TEXT else len(_AS_TEXT)
+    return end not in _AS_TEXT, order // 3, "test" in name or "sample" in name, "train" not in name, table
