@@ -14,6 +14,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgetl.api.backbones import BackbonesResult, backbones
     from edgetl.api.bench import BenchResult, bench
     from edgetl.api.build import BuildResult, build
     from edgetl.api.bundle import Bundle, open_bundle
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Advanced",
+    "BackbonesResult",
     "BenchResult",
     "BuildResult",
     "Bundle",
@@ -56,6 +58,7 @@ __all__ = [
     "VerifyResult",
     "Warned",
     "__version__",
+    "backbones",
     "bench",
     "build",
     "check",
@@ -70,6 +73,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "edgetl.api.backbones": ("BackbonesResult", "backbones"),
     "edgetl.api.bench": ("BenchResult", "bench"),
     "edgetl.api.build": ("BuildResult", "build"),
     "edgetl.api.bundle": ("Bundle", "open_bundle"),

@@ -39,7 +39,7 @@ from edgetl.stages.rehearsal.spread import spread
 from edgetl.training.batches import TrainingData, as_input, plain_batches
 from edgetl.training.pace import measured
 
-__all__ = ["Failure", "rehearse"]
+__all__ = ["Failure", "Steps", "files_of", "pruned", "read_back", "rehearse"]
 
 _IMAGES = 64
 """Training images on which BatchNorm is measured and the head's scale."""
@@ -53,6 +53,7 @@ _LEAST = 5
 """Steps that are measured of each kind, however long they take; the first two set things up."""
 
 Say = Callable[[str], None]
+Look = Callable[[Path, str, str], None]
 
 
 class Failure(UsageError):
@@ -60,7 +61,7 @@ class Failure(UsageError):
 
 
 @dataclass(frozen=True)
-class _Step:
+class Steps:
     """What is being done, for whoever waits and for the message when it fails."""
 
     say: Say
@@ -90,7 +91,7 @@ def rehearse(recipe: Recipe, folder: Path, say: Say) -> Rehearsal:
         Failure: it cannot be gone, naming backbone and step, with what would work.
     """
     began = time.perf_counter()
-    step = _Step(say)
+    step = Steps(say)
     context = Context(recipe, folder, {"data": folder}, folder, folder, folder, Silent())
     data = trained.open_data(context, trained.open_table(context))
     student = Architecture(recipe.student.backbone, recipe.student.attention, recipe.student.activation)
@@ -104,10 +105,10 @@ def rehearse(recipe: Recipe, folder: Path, say: Say) -> Rehearsal:
     seen = list(plain_batches(data, _IMAGES, min(_IMAGES // 2, len(data.train)), seed=0))
     with step.of(f"{student.backbone}: BatchNorm on training images"):
         spread(network, seen)
-    pruning = _pruning(recipe, network, seen, step)
+    pruning = pruned(recipe, network, seen, step)
     with step.of(f"{student.backbone}: saving and reading it back"):
-        network = _saved(network, seen[0][:2])
-    files = _files(recipe, network, _images(recipe, folder), step)
+        network = read_back(network, seen[0][:2])
+    files = files_of(recipe, network, _images(recipe, folder), step)
     _require_files(recipe, files)
     rehearsed = _trainings(recipe, data, step)
     return Rehearsal(rehearsed, pruning, files, time.perf_counter() - began, peak_rss_mb())
@@ -123,7 +124,7 @@ def _forward(network: Network, size: int) -> None:
     network(torch.zeros(2, 3, size, size))
 
 
-def _pruning(recipe: Recipe, network: Network, seen: Sequence[Tensor], step: _Step) -> RehearsedPruning | None:
+def pruned(recipe: Recipe, network: Network, seen: Sequence[Tensor], step: Steps) -> RehearsedPruning | None:
     """Prune the network, in place, as the recipe does."""
     if recipe.prune is None:
         return None
@@ -137,7 +138,7 @@ def _pruning(recipe: Recipe, network: Network, seen: Sequence[Tensor], step: _St
 
 
 @torch.no_grad()
-def _saved(network: Network, images: Tensor) -> Network:
+def read_back(network: Network, images: Tensor) -> Network:
     """The network, written and read back. Raises Failure where it computes something else."""
     with tempfile.TemporaryDirectory() as folder:
         spec.save(network, Path(folder))
@@ -154,8 +155,15 @@ def _images(recipe: Recipe, folder: Path) -> NDArray[np.uint8]:
     return open_images(folder, table, ("train",))[rows]
 
 
-def _files(recipe: Recipe, network: Network, images: NDArray[np.uint8], step: _Step) -> tuple[RehearsedFile, ...]:
-    """Each artefact that the recipe asks for, made, loaded and run; one that fails leaves the others alone."""
+def files_of(
+    recipe: Recipe, network: Network, images: NDArray[np.uint8], step: Steps, look: Look | None = None
+) -> tuple[RehearsedFile, ...]:
+    """Each artefact that the recipe asks for, made, loaded and run; one that fails leaves the others alone.
+
+    Args:
+        images: uint8 [n, H, W, 3], on which they run.
+        look: is shown each file, with its backend and precision, before it goes.
+    """
     with torch.no_grad():
         reference = torch.softmax(network(as_input(images)), dim=1).numpy()
     files: list[RehearsedFile] = []
@@ -170,9 +178,9 @@ def _files(recipe: Recipe, network: Network, images: NDArray[np.uint8], step: _S
             def quantize(backend: str = backend, exported: Path = exported) -> Path:
                 return converter(backend).quantize(network, exported, images, folder, f"{backend}-int8")
 
-            files.append(_file(backend, "fp32", export, images, reference, step))
+            files.append(_file(backend, "fp32", export, images, reference, step, look))
             if recipe.quantize is not None and files[-1].problem is None:
-                files.append(_file(backend, "int8", quantize, images, None, step))
+                files.append(_file(backend, "int8", quantize, images, None, step, look))
     return tuple(files)
 
 
@@ -182,7 +190,8 @@ def _file(
     make: Callable[[], Path],
     images: NDArray[np.uint8],
     reference: NDArray[np.float32] | None,
-    step: _Step,
+    step: Steps,
+    look: Look | None,
 ) -> RehearsedFile:
     name, began = f"{backend}-{precision}", time.perf_counter()
     try:
@@ -194,6 +203,8 @@ def _file(
             session = BACKENDS[backend].open_session(path, 1, options)
             probabilities = np.concatenate([session.run(image[None]) for image in images])
         difference = _judged(name, probabilities, reference)
+        if look is not None:
+            look(path, backend, precision)
     except Failure as exc:
         return RehearsedFile(name, time.perf_counter() - began, 0, None, exc.message)
     return RehearsedFile(name, time.perf_counter() - began, size, difference, None)
@@ -228,7 +239,7 @@ def _require_files(recipe: Recipe, files: Sequence[RehearsedFile]) -> None:
     )
 
 
-def _trainings(recipe: Recipe, data: TrainingData, step: _Step) -> tuple[RehearsedTraining, ...]:
+def _trainings(recipe: Recipe, data: TrainingData, step: Steps) -> tuple[RehearsedTraining, ...]:
     """A few steps of each kind of training that the recipe has."""
     kinds: dict[Kind, RehearsedTraining] = {}
     for planned in trainings(recipe, data):
