@@ -1,0 +1,95 @@
+"""Data sets as they are published: `init`, `check` and a build's data stage make the same of each, or say why not."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from published_layouts import LAYOUTS, Expected
+
+from edgetl.cli import main
+from edgetl.config.loading import load
+from edgetl.console.progress import Silent
+from edgetl.data.records import group_of
+from edgetl.data.source import Source
+from edgetl.stages.common import preflight, sources
+from edgetl.store import Store
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGETL_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(preflight, "check", lambda loaded: None)
+
+
+def _edgetl(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["edgetl", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    return int(ended.value.code or 0), *capsys.readouterr()
+
+
+@pytest.mark.parametrize("make", LAYOUTS, ids=lambda make: make.__name__)
+def test_it_is_read_or_refused_with_the_right_words(
+    make: Callable[[Path], Expected], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / make.__name__
+    root.mkdir()
+    expected = make(root)
+    _hold(expected, root, (), capsys)
+    for ask in expected.asks:
+        _hold(ask.expected, root, ask.words, capsys)
+
+
+def _hold(expected: Expected, root: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    data = str(Path(root.name, expected.data))
+    said = shlex.join(["edgetl", "init", data, *words])
+    code, out, err = _edgetl(capsys, "init", data, *words, "--force", "--json")
+    if expected.refused:
+        assert code == 2, f"{said}: {out}"
+        assert err.count("error: ") == 1
+        for part in expected.refused:
+            assert part in err, f"{said}\n{err}"
+        return
+    assert code == 0, f"{said}\n{err}"
+    decided = json.loads(out)
+    notes = "\n".join(decided["notes"])
+    for part in expected.said:
+        assert part in notes, f"{said}\n{notes}"
+    for name, value in expected.section.items():
+        assert _at(decided["section"], name) == value, f"{said}\n{decided['section']}"
+    checked, _, err = _edgetl(capsys, "check", "recipe.yaml")
+    assert checked == 0, f"{said}\n{err}"
+    _hold_records(expected, _source(), said)
+    built, _, err = _edgetl(capsys, "build", "recipe.yaml", "--until", "data")
+    assert built == 0, f"{said}\n{err}"
+
+
+def _hold_records(expected: Expected, source: Source, said: str) -> None:
+    records = source.records
+    assert Counter(record.label for record in records) == expected.classes, said
+    assert all((source.root / record.image).is_file() for record in records)
+    groups = {group_of(record) for record in records} if any(record.group for record in records) else None
+    assert (None if groups is None else len(groups)) == expected.groups, said
+    assert Counter(record.split for record in records if record.split) == expected.splits, said
+    assert sum(record.mask is not None for record in records) == expected.masks, said
+
+
+def _source() -> Source:
+    loaded = load(Path("recipe.yaml"))
+    root = sources.root(loaded, Store(Path("store")), Silent())
+    return sources.records(loaded.recipe.data, root, loaded.project)
+
+
+def _at(section: Any, name: str) -> Any:
+    for step in name.split("."):
+        section = section[step]
+    return section
