@@ -176,9 +176,9 @@ def isic_2020(root: Path) -> Expected:
     said = ("test.csv: no column is the label", "4 pictures have no row in the table and are left out (4 in test)")
     return Expected(
         refused=(
-            "diagnosis (nevus 8, unknown 8, melanoma 8)",
-            "benign_malignant (benign 16, malignant 8)",
-            "target (0 16, 1 8)",
+            'diagnosis ("melanoma" 8, "nevus" 8, "unknown" 8)',
+            'benign_malignant ("benign" 16, "malignant" 8)',
+            'target ("0" 16, "1" 8)',
             "may each be the label",
             "--columns label=",
         ),
@@ -299,6 +299,14 @@ def odir_5k(root: Path) -> Expected:
     return Expected(
         refused=("labels (", "target (", "may each be the label"),
         asks=(
+            Ask(
+                ("--columns", "label=labels,group=ID"),
+                Expected(
+                    {"D": 12, "G": 12, "N": 12},
+                    groups=18,
+                    said=("columns filepath, filename name the same pictures: filepath is taken", "36 in preprocessed_images"),
+                ),
+            ),
             Ask(
                 ("--columns", "label=labels,path=filename,group=ID", "--set", "data.table.folder=preprocessed_images"),
                 Expected({"D": 12, "G": 12, "N": 12}, groups=18),

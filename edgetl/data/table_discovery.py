@@ -91,6 +91,7 @@ def find(path: Path, asked: Asked) -> tuple[FoundTable | None, tuple[str, ...]]:
     useless = {one.path: _reason(one.error) for one in tried if isinstance(one.error, NoColumn)}
     notes = [f"{name.name}: {why}{LEFT_OUT}" for name, why in useless.items()]
     notes += [f"{name.name}: a workbook, not read; export it as CSV" for name in _workbooks(path)]
+    notes += [f"{name.name}: names pictures without labels, not read" for name in _lists(path)]
     for one in tried:
         if one.error is not None and (one.path not in useless or path.is_file()):
             raise DataError(_with_notes(one.error.message, notes), place=one.error.place, hint=one.error.hint)
@@ -120,6 +121,21 @@ def _is_table(path: Path) -> bool:
 
 def _workbooks(path: Path) -> list[Path]:
     return [] if path.is_file() else [file for file in inside(path)[1] if file.suffix.lower() in WORKBOOKS]
+
+
+def _lists(path: Path) -> list[Path]:
+    """Text files with nothing but a picture's name a line."""
+    if path.is_file():
+        return []
+    return [file for file in inside(path)[1] if file.suffix.lower() in TEXT and _is_list(file)]
+
+
+def _is_list(file: Path) -> bool:
+    try:
+        names = Table(file).spelt
+    except DataError:
+        return False
+    return len(names) == 1 and Path(names[0]).suffix.lower() in SUFFIXES
 
 
 def _try(table: Path, root: Path, asked: Asked) -> _Tried:

@@ -107,19 +107,22 @@ class Locator:
         return _spelt(path, self._root) or path
 
     def holds(self, written: str) -> bool:
-        """Whether some picture is called so; for finding out what a column holds."""
+        """Whether some picture is called so, or a file that is not read; for finding out what a column holds."""
         try:
             path = plain(written)
         except ValueError:
             return False
-        return (not _ABSOLUTE.match(path) and ".." not in path and _is_a_file(self._folder / path)) or bool(
-            self._names().get(_folded(path))
-        )
+        outside = _ABSOLUTE.match(path) or ".." in PurePosixPath(path).parts
+        if not outside and _is_a_file(self._folder / path):
+            return True
+        folded = _folded(path)
+        return folded in self._names() or folded in self._unread
 
     def unread(self, written: str) -> str | None:
-        """What a file of this name is that cannot be read, such as DICOM; None where there is none."""
-        self._names()
-        return self._unread.get(_folded(plain(written)))
+        """What a file of this name is that cannot be read, such as DICOM, or all that is there; None where it is none."""
+        names, path = self._names(), plain(written)
+        alone = Counter(self._unread.values()).most_common(1) if not names else []
+        return self._unread.get(_folded(path)) or _UNREAD.get(_ending(path)) or (alone[0][0] if alone else None)
 
     def cautions(self) -> Iterator[str]:
         """How rows and files differ, and which files have no row."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from edgetl.data.readers import labels
+from edgetl.data.readers.locating import plain, stem_of
 from edgetl.data.readers.tables import Columned
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import alike, did_you_mean, quoted
@@ -127,19 +128,20 @@ class _Search:
         fitting = self._fitting("path")
         if "path" in self._named or len(fitting) == 1:
             return self.usual("path") or ""
-        counts: Counter[str] = Counter()
-        sampled = 0
-        for _, row in islice(self._table.rows(), _SAMPLE):
-            sampled += 1
-            counts.update(
-                name for name in fitting or row if row[name] and name not in self._taken and is_picture(row[name])
+        rows = [row for _, row in islice(self._table.rows(), _SAMPLE)]
+        free = fitting or [name for name in self._table.names if name and name not in self._taken]
+        counts = Counter(name for row in rows for name in free if row[name] and is_picture(row[name]))
+        holding = [name for name in free if counts[name] >= max(1, _MOST * len(rows))]
+        if len(holding) > 1 and all(len({stem_of(plain(row[name])) for name in holding}) == 1 for row in rows):
+            said = ", ".join(map(self._spelt, holding))
+            holding = [max(holding, key=lambda name: sum(plain(row[name]).count("/") for row in rows))]
+            self.cautions.append(f"columns {said} name the same pictures: {self._spelt(holding[0])} is taken for the path")
+        elif len(holding) == 1:
+            self.cautions.append(
+                f"column {self._spelt(holding[0])} holds names of pictures that are there: taken for the path"
             )
-        holding = [name for name, count in counts.items() if count >= _MOST * sampled]
-        if len(holding) != 1:
+        else:
             raise self._several("path", fitting or holding) if fitting or holding else self._none("path")
-        self.cautions.append(
-            f"column {self._spelt(holding[0])} holds names of pictures that are there: taken for the path"
-        )
         return self._take(holding[0])
 
     def group(self) -> str | None:
