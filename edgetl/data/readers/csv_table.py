@@ -15,7 +15,7 @@ from pathlib import Path
 from edgetl.data.layout import Layout
 from edgetl.data.readers import READERS, labels, roles
 from edgetl.data.readers.joining import Joined
-from edgetl.data.readers.locating import Elsewhere, Locator, plain
+from edgetl.data.readers.locating import Locator, Unplaced, plain
 from edgetl.data.readers.roles import Roles
 from edgetl.data.readers.tables import Columned, Table, wrong_rows
 from edgetl.data.readers.walking import inside, is_there
@@ -23,12 +23,16 @@ from edgetl.data.records import SPLIT_NAMES, Doubt, Metadata, Reading, Record, S
 from edgetl.errors import DataError
 from edgetl.errors.wording import some
 
-__all__ = ["read"]
+__all__ = ["NoPicture", "read"]
 
 _BOX = re.compile(r"x|y|w|h|width|height|[xy]_?(min|max|1|2|center)|bbox.*|box.*")
 """Names of columns, in lower case, that hold a part of a box around a finding."""
 _LOOKED_AT = 20
 """Records that tell what lies where pictures should."""
+
+
+class NoPicture(DataError):
+    """No row's picture is where the table is."""
 
 
 def read(root: Path, layout: Layout) -> Reading:
@@ -216,7 +220,7 @@ class _Rows:
                 if (other := pictures.setdefault(image, record.image)) != record.image:
                     raise ValueError(f"{source.roles.path}: got {record.image}, which is {image} as {other} is")
             except ValueError as exc:
-                hints += [exc.hint] if isinstance(exc, Elsewhere) and exc.hint else []
+                hints += [exc.hint] if isinstance(exc, Unplaced) and exc.hint else []
                 wrong.append((line, str(exc)))
             else:
                 unchanged = image == record.image and mask == record.mask
@@ -290,12 +294,12 @@ def _nothing_there(root: Path, records: Sequence[Record], locator: Locator) -> D
     first = records[0].image
     kind = next((kind for record in records[:_LOOKED_AT] if (kind := locator.unread(record.image))), None)
     if kind:
-        return DataError(
+        return NoPicture(
             f"the pictures are {kind} files, which are not read, such as that of {first}",
             place=str(root),
             hint="export them as PNG of the same names, and keep the table",
         )
-    return DataError(
+    return NoPicture(
         f"none of {len(records)} pictures is where the data set says, such as {first}",
         place=str(root),
         hint="paths in a table are relative to its folder; where the pictures are elsewhere: data: {table: {folder: FOLDER}}; "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +19,9 @@ from pathlib import Path, PurePosixPath
 from edgetl.data.readers.folder import SUFFIXES
 from edgetl.data.readers.walking import is_there, walk
 from edgetl.data.records import SPLIT_NAMES, Split
-from edgetl.errors.wording import some
+from edgetl.errors.wording import quoted, some
 
-__all__ = ["Elsewhere", "Locator", "plain", "stem_of"]
+__all__ = ["Locator", "Unplaced", "plain", "stem_of"]
 
 _PHOTOGRAPH = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 _UNREAD = {".dcm": "DICOM", ".dicom": "DICOM", ".nii": "NIfTI", ".heic": "HEIC", ".npy": "NumPy", ".mha": "MetaImage"}
@@ -32,24 +33,15 @@ _MASKS = re.compile(r"masks?|segmentations?|(.*[_-](mask|segmentation))(_\d+)?",
 _SHOWN = 3
 
 
-class Elsewhere(ValueError):
-    """A picture that lies outside of the folder that the table is for.
+class Unplaced(ValueError):
+    """A picture of which the table does not say enough.
 
-    hint: the line to write that takes it in, where the path leads to a file; else None.
+    hint: what to write that does, where it is known.
     """
 
-    def __init__(self, path: str, folder: Path) -> None:
-        absolute = bool(_ABSOLUTE.match(path))
-        what = f"the absolute path {path}" if absolute else f"{path}, which leaves the table's folder"
-        super().__init__(f"got {what}, and no picture below {folder} is called so")
-        self.hint: str | None = None
-        if is_there(folder / path):
-            wider = os.path.commonpath([folder.resolve(), (folder / path).resolve().parent])
-            said = wider if absolute else os.path.relpath(wider, folder)
-            self.hint = (
-                f"to look from there on: data: {{table: {{folder: {said}}}}}; "
-                f"beside --data: --set data.table.folder={said}"
-            )
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class Locator:
@@ -95,7 +87,7 @@ class Locator:
             return found
         if not outside:
             return (self._prefix / path).as_posix()
-        raise Elsewhere(path, self._folder)
+        raise _elsewhere(path, self._folder, self._alike(path))
 
     def mask(self, written: str) -> str:
         """Path of a mask below the root, as it is written or as the disk spells it. Raises ValueError."""
@@ -148,11 +140,16 @@ class Locator:
         if not chosen:
             return None
         if len(chosen) > 1:
-            raise ValueError(
-                f"got {path}, which {' and '.join(some(chosen, _SHOWN))} are called: say which folder or ending is meant"
+            raise Unplaced(
+                f"got {path}, which {' and '.join(some(chosen, _SHOWN))} are called: say which folder or ending is meant",
+                _distinction(self._root, self._folder, chosen),
             )
         self._note(path, chosen[0], altered)
         return chosen[0]
+
+    def _alike(self, path: str) -> list[str]:
+        """The pictures of this name in other folders."""
+        return [other for other in self._names().get(_folded(path), []) if not _is_mask(other)]
 
     def _narrowed(self, path: str, candidates: Sequence[str], split: Split | None) -> list[str]:
         """The candidates that are left by one rule after the other, of which none leaves nothing."""
@@ -199,6 +196,38 @@ class Locator:
                     elif ending in _UNREAD:
                         self._unread.setdefault(_folded(name), _UNREAD[ending])
         return self._index
+
+
+def _elsewhere(path: str, folder: Path, others: Sequence[str]) -> Unplaced:
+    """That a path leads out of the folder that the table is for, with the line to write that takes the picture in."""
+    absolute = bool(_ABSOLUTE.match(path))
+    what = f"the absolute path {path}" if absolute else f"{path}, which leaves the table's folder"
+    if is_there(folder / path):
+        wider = os.path.commonpath([folder.resolve(), (folder / path).resolve().parent])
+        hint = f"to look from there on: {_folder_named(wider if absolute else os.path.relpath(wider, folder))}"
+        return Unplaced(f"got {what}, and no picture below {folder} is called so", hint)
+    if others:
+        inner = PurePosixPath(others[0]).parent.as_posix()
+        said = f"{' and '.join(some(others, _SHOWN))} {'is' if len(others) == 1 else 'are'} called so in other folders"
+        return Unplaced(f"got {what}; {said}", f"if that is meant: {_folder_named(inner)}")
+    return Unplaced(f"got {what}, and no picture below {folder} is called so")
+
+
+def _distinction(root: Path, folder: Path, pictures: Sequence[str]) -> str:
+    """What to write so that the first of several pictures of one name is meant."""
+    below = [os.path.relpath(root / path, folder) for path in pictures]
+    folders = [PurePosixPath(path).parent.as_posix() for path in below]
+    if len(set(folders)) > 1:
+        return f"if it is the first one: {_folder_named(folders[0])}"
+    ending = _ending(pictures[0])
+    return (
+        f"if it is the first one: data: {{table: {{ending: {ending}}}}}; beside --data: --set data.table.ending={ending}"
+    )
+
+
+def _folder_named(folder: str) -> str:
+    written = folder if re.fullmatch(r"[\w./-]+( [\w./-]+)*", folder) else quoted(folder, None)
+    return f"data: {{table: {{folder: {written}}}}}; beside --data: --set {shlex.quote(f'data.table.folder={written}')}"
 
 
 def stem_of(path: str) -> str:

@@ -57,7 +57,7 @@ _SHOWN = 5
 
 
 class NoColumn(DataError):
-    """A table has no column of a role that it needs."""
+    """A table has no column of a role that it needs, or not the one that is named."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +192,13 @@ class _Search:
                 place=self._table.place,
                 hint=f"to ask for one of them: {_naming('label', self._spelt(free[0]))}",
             )
+        if single >= _MOST * rows:
+            raise labels.NoLabel(
+                f"no column is the label; {rows - single} of {rows} rows have 1 in none of the columns "
+                f"{', '.join(map(self._spelt, free))}",
+                place=self._table.place,
+                hint=f"if they are the classes: {_naming_classes([self._spelt(name) for name in free])}",
+            )
         return ()
 
     def _fitting(self, role: str) -> list[str]:
@@ -210,8 +217,11 @@ class _Search:
         wanted = [names] if isinstance(names, str) else names
         for column in wanted:
             if column.strip().lower() not in self._table.names:
-                message = f"data.columns.{role}: got {column!r}; {self._there}"
-                raise self._error(message, did_you_mean(column, self._table.spelt))
+                raise NoColumn(
+                    f"data.columns.{role}: got {column!r}, which is no column; {self._there}",
+                    place=self._table.place,
+                    hint=did_you_mean(column, self._table.spelt),
+                )
         return tuple(column.strip().lower() for column in wanted)
 
     def _several(self, role: str, fitting: Sequence[str]) -> DataError:
@@ -267,6 +277,13 @@ def _naming(role: str, column: str) -> str:
     pair = f"{role}={column}" if column == written else f'{role}="{column.replace(chr(34), chr(34) * 2)}"'
     return (
         f"name it in the recipe: data: {{columns: {{{role}: {written}}}}}; beside --data: --columns {shlex.quote(pair)}"
+    )
+
+
+def _naming_classes(columns: Sequence[str]) -> str:
+    written = f"[{', '.join(quoted(column, None) for column in columns)}]"
+    return (
+        f"data: {{columns: {{label: {written}}}}}; beside --data: --set {shlex.quote(f'data.columns.label={written}')}"
     )
 
 
