@@ -126,7 +126,7 @@ def isic_2018(root: Path) -> Expected:
         groups=28,
         section={"columns.label": list(_ISIC_2018), "table.join": "ISIC2018_Task3_Training_LesionGroupings.csv"},
         said=(
-            "columns MEL, NV, BCC, AKIEC, BKL, DF, VASC hold a single 1 in every row: taken for the classes",
+            "of columns MEL, NV, BCC, AKIEC, BKL, DF, VASC just one is set in every row: taken for the classes",
             "ISIC2018_Task3_Training_LesionGroupings.csv: joined, as it has lesion_id",
         ),
     )
@@ -379,7 +379,7 @@ def chexpert(root: Path) -> Expected:
         _table(root / f"{split}.csv", header, rows)
     classes = {"Pneumonia": 13, "no Pneumonia": 13}
     splits = {"train": 18, "val": 8}
-    said = ("3 images without a label are left out", "3 images")
+    said = ("3 images without a label are left out", "3 images of which Pneumonia is uncertain (-1) are left out")
     table = {"table.splits": {"train": "train.csv", "val": "valid.csv"}}
     return Expected(
         refused=("these are several labels per image", "edgetl learns one label per image", "--columns"),
@@ -468,6 +468,7 @@ def covidx(root: Path) -> Expected:
         groups=16,
         splits={"train": 20, "test": 10},
         section={"table.header": ["patientid", "path", "label", "source"]},
+        said=("no line of names in the lists: read as patientid, path, label, source",),
     )
 
 

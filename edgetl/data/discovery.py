@@ -76,11 +76,16 @@ def discover(path: Path, scratch: Path, progress: Progress, asked: Asked | None 
     if path.is_file() and path.suffix.lower() not in (*READERS["csv"].endings, *TEXT, *WORKBOOKS):
         hint = "; or ".join(reader.root for reader in READERS.values() if not reader.render)
         raise DataError(f"got a {path.suffix or 'file'}, expected {_expected()}", place=str(path), hint=hint)
-    table, notes = tables.find(path, asked)
-    if table is not None:
+    table = tables.find(path, asked)
+    if isinstance(table, tables.FoundTable):
         size = _size(table.source.root, table.source.records)
         return Discovery("csv", table.root, table.source, size, table.layout, table.labels, (*broken, *table.notes))
-    return _folders(path, asked, [*broken, *notes], scratch, progress)
+    try:
+        return _folders(path, asked, [*broken, *table.notes], scratch, progress)
+    except DataError:
+        if table.error is None:
+            raise
+    raise table.error
 
 
 def _marked(path: Path) -> list[tuple[str, Path]]:
@@ -129,7 +134,7 @@ def _folders(path: Path, asked: Asked, notes: Sequence[str], scratch: Path, prog
                 return replace(found, notes=(*notes, f"everything lies in {folders[0].name}", *found.notes))
         seen = "".join(f"\n  {note}" for note in (f"seen: {_seen(path)}", *notes))
         named = next((note.partition(":")[0] for note in notes if note.endswith(tables.LEFT_OUT)), None)
-        hint = f"edgetl init {path / named} --columns path=COLUMN,label=COLUMN" if named else ""
+        hint = tables.init_of(path / named, "--columns", "path=COLUMN,label=COLUMN") if named else ""
         hints = "; or ".join(filter(None, (exc.hint, hint)))
         raise DataError(f"{exc.message}{seen}", place=exc.place, hint=hints or None) from exc
     level = asked.layout.level
@@ -166,7 +171,7 @@ def _level(path: Path, source: Source) -> int:
     raise DataError(
         f"the classes may be {', '.join(list(below)[:5])}, or the folders in them ({shown})",
         place=str(path),
-        hint=f"say which: edgetl init {path} --set data.level=1, or --set data.level=2",
+        hint=f"say which: {tables.init_of(path, '--set', 'data.level=1')}, or --set data.level=2",
     )
 
 

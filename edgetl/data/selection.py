@@ -41,12 +41,12 @@ def read_patterns(path: Path) -> tuple[str, ...]:
 def meanings(labels: Mapping[str, str | None], records: Sequence[Record], place: Path | str) -> dict[str, str | None]:
     """The recipe's labels without patterns: `*Effusion*` stands for every label that holds it and is not named itself.
 
-    The first pattern that fits a label counts. Raises DataError for a pattern that fits none.
+    The first pattern that fits a label counts; none stands for an empty one. Raises DataError for a pattern that fits none.
     """
     patterns = {
         name: re.compile(".*".join(map(re.escape, name.split("*"))), re.DOTALL) for name in labels if "*" in name
     }
-    known = sorted({record.label for record in records})
+    known = sorted({record.label for record in records} - {""})
     patterns = {name: pattern for name, pattern in patterns.items() if name not in known}
     exact = {name: new for name, new in labels.items() if name not in patterns}
     found: dict[str, str | None] = {}

@@ -125,6 +125,7 @@ def _require_a_label(records: Sequence[Record], doubts: Mapping[str, Doubt], pla
         return
     counts = Counter(label for record in records for label in parts(record.label))
     often = counts.most_common(1)[0][0]
+    one = {**_holding(often, records), "*": f"no {often}"}
     message, where = (
         (
             f"{len(several)} of {len(records)} images have several labels, such as {several[0].label} of {several[0].image}, "
@@ -138,9 +139,22 @@ def _require_a_label(records: Sequence[Record], doubts: Mapping[str, Doubt], pla
     raise SeveralLabels(
         message,
         place=where,
-        hint=f"to leave them out: {_naming({'*|*': None})}; to ask for one of them: "
-        f"{_naming({f'*{often}*': often, '*': f'no {often}'})}",
+        hint=f"to leave them out: {_naming({'*|*': None})}; to ask for one of them: {_naming(one)}",
     )
+
+
+def _holding(label: str, records: Sequence[Record]) -> dict[str, str]:
+    """Patterns of the labels that hold one, and none in whose name it only is a part, as normal is of abnormal."""
+    known = {record.label for record in records}
+    if not any(label in part and label != part for name in known for part in parts(name)):
+        return {f"*{label}*": label}
+    found = {
+        label: any(name == label for name in known),
+        f"{label}{BAR}*": any(name.startswith(f"{label}{BAR}") for name in known),
+        f"*{BAR}{label}": any(name.endswith(f"{BAR}{label}") for name in known),
+        f"*{BAR}{label}{BAR}*": any(f"{BAR}{label}{BAR}" in name for name in known),
+    }
+    return {pattern: label for pattern, fits in found.items() if fits}
 
 
 def _said(doubts: Sequence[Doubt]) -> tuple[str, str]:

@@ -8,6 +8,7 @@ is said, because pictures in folders beside it are hardly its classes.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgetl.data.layout import Layout
 from edgetl.data.readers import READERS, labels
 from edgetl.data.readers.csv_table import NoPicture
 from edgetl.data.readers.folder import SUFFIXES
-from edgetl.data.readers.roles import USUAL, NoColumn, plain_name
+from edgetl.data.readers.roles import USUAL, NoColumn, NoLabelColumn, plain_name
 from edgetl.data.readers.tables import Table
 from edgetl.data.readers.walking import inside
 from edgetl.data.records import SPLIT_NAMES, Split
@@ -24,14 +25,13 @@ from edgetl.data.source import Source, open_source
 from edgetl.errors import DataError
 from edgetl.errors.wording import quoted, some
 
-__all__ = ["LEFT_OUT", "TEXT", "WORKBOOKS", "Asked", "FoundTable", "find"]
+__all__ = ["LEFT_OUT", "TEXT", "WORKBOOKS", "Asked", "FoundTable", "find", "init_of"]
 
 TEXT, WORKBOOKS = (".txt", ".lst"), (".xlsx", ".xls", ".ods")
 LEFT_OUT = ", left out"
 """How a note about a table ends that tells of no pictures."""
 _COVIDX = ("patientid", "path", "label", "source")
 """Columns of the lists without a header of COVIDx (Wang, Lin and Wong, "COVID-Net", Scientific Reports 2020)."""
-_YES, _NO = ("1", "1.0"), ("0", "0.0")
 _MOST = 20
 
 
@@ -90,8 +90,19 @@ class _Tried:
         return f"one class ({next(iter(self.classes))})" if self.classes else "no rows"
 
 
-def find(path: Path, asked: Asked) -> tuple[FoundTable | None, tuple[str, ...]]:
-    """The table at `path`, or those in it that tell of its pictures; and a sentence about each that does not.
+@dataclass(frozen=True)
+class NoTable:
+    """No table tells of pictures and their labels.
+
+    notes: what became of those that were seen. error: what the likeliest one lacks, which has a column of pictures.
+    """
+
+    notes: tuple[str, ...]
+    error: DataError | None = None
+
+
+def find(path: Path, asked: Asked) -> FoundTable | NoTable:
+    """The table at `path`, or those in it that tell of its pictures.
 
     Raises:
         DataError: several tables tell of pictures, or one that does cannot be used as it is.
@@ -107,15 +118,20 @@ def find(path: Path, asked: Asked) -> tuple[FoundTable | None, tuple[str, ...]]:
     notes += [f"{name.name}: names pictures without labels, not read" for name in _lists(path)]
     wrong = [one for one in usable if one.error] or [one for one in useless if one.error and _is_meant(one, path, asked)]
     if wrong and (wrong[0] in usable or not usable) and (error := wrong[0].error):
-        fine = [f"or name the table that is meant: edgetl init {one.path}" for one in usable if not one.error]
+        fine = [f"or name the table that is meant: {init_of(one.path)}" for one in usable if not one.error]
         hint = "; ".join([*([error.hint] if error.hint else []), *fine[:1]])
         notes = _of_others(notes, wrong[0])
         raise DataError(_with_notes(error.message, notes), place=error.place, hint=hint or None)
     if not usable:
-        return None, tuple(notes)
+        lacking = next((one for one in useless if isinstance(one.error, NoLabelColumn)), None)
+        error = lacking and lacking.error
+        if lacking and error:
+            others = _with_notes(error.message, _of_others(notes, lacking))
+            error = DataError(others, place=error.place, hint=error.hint)
+        return NoTable(tuple(notes), error)
     if len(usable) > 1:
-        return _of_splits(root, usable, asked, notes), tuple(notes)
-    return _joined(usable[0], [one.path for one in useless], asked, notes), tuple(notes)
+        return _of_splits(root, usable, asked, notes)
+    return _joined(usable[0], [one.path for one in useless], asked, notes)
 
 
 def _tables(path: Path) -> list[Path]:
@@ -143,7 +159,7 @@ def _is_table(path: Path) -> bool:
     """Whether it is one by its ending; a text file where it has columns, or names pictures."""
     ending = path.suffix.lower()
     if ending in READERS["csv"].endings:
-        return True
+        return not _is_list(path)
     if ending not in TEXT:
         return False
     try:
@@ -160,10 +176,11 @@ def _workbooks(path: Path) -> list[Path]:
 
 
 def _lists(path: Path) -> list[Path]:
-    """Text files with nothing but a picture's name a line."""
+    """Files with nothing but a picture's name a line."""
     if path.is_file():
         return []
-    return [file for file in inside(path)[1] if file.suffix.lower() in TEXT and _is_list(file)]
+    endings = (*TEXT, *READERS["csv"].endings)
+    return [file for file in inside(path)[1] if file.suffix.lower() in endings and _is_list(file)]
 
 
 def _is_list(file: Path) -> bool:
@@ -182,9 +199,13 @@ def _try(table: Path, root: Path, asked: Asked) -> _Tried:
     if not layout.header and _is_covidx(table):
         layout = replace(layout, header=_COVIDX)
     said = dict(asked.labels)
+    # Names that are in the folders of two splits are told apart by the table's own.
+    split = _split(table, root)
+    alone = replace(layout, splits={split: _from(table, root)}, folder=asked.layout.folder) if split else layout
     for _ in range(2):
         try:
-            return _Tried(table, layout, said, _open(table, layout, said, asked, fewest=0))
+            source = _open(root if split else table, alone, said, asked, fewest=0)
+            return _Tried(table, layout, said, source)
         except labels.NoLabel as exc:
             if "" in said:
                 return _Tried(table, layout, said, error=exc)
@@ -216,7 +237,7 @@ def _of_splits(root: Path, usable: Sequence[_Tried], asked: Asked, notes: Sequen
         raise DataError(
             _with_notes(f"got {len(usable)} tables that tell of pictures: {'; '.join(lines)}", notes),
             place=str(root),
-            hint="name the one that is meant: " + " or ".join(f"edgetl init {one.path}" for one in usable[:3]),
+            hint="name the one that is meant: " + " or ".join(init_of(one.path) for one in usable[:3]),
         )
     said = {name: new for one in usable for name, new in one.labels.items()}
     layout = replace(
@@ -237,7 +258,9 @@ def _joined(one: _Tried, others: Sequence[Path], asked: Asked, notes: list[str])
             layout = replace(one.layout, join=_from(other, one.path.parent))
             try:
                 found = _finished(one.path, layout, one.labels, asked, notes)
-            except DataError:
+            except DataError as exc:
+                at = next(at for at, note in enumerate(notes) if note.startswith(f"{other.name}: "))
+                notes[at] = f"{other.name}: has a column of groups, but cannot be joined: {exc.message}{LEFT_OUT}"
                 continue
             if "group" in found.source.columns:
                 kept = [note for note in notes if not note.startswith(f"{other.name}:")]
@@ -264,14 +287,23 @@ def _finished(
     finding = source.columns["label"]
     if isinstance(finding, str) and not asked.labels and plain_name(finding) not in USUAL["label"]:
         answers = {record.label for record in source.records}
-        if answers & {*_YES} and answers & {*_NO} and answers <= {*_YES, *_NO, "-1", "-1.0"}:
-            words = {**dict.fromkeys(_YES, finding), **dict.fromkeys(_NO, f"no {finding}"), "-1": None, "-1.0": None}
-            said = {**said, **{answer: words[answer] for answer in sorted(answers)}}
+        words = {answer: _in_words(answer.lower(), finding) for answer in sorted(answers)}
+        if {finding, f"no {finding}"} <= {*words.values()} <= {finding, f"no {finding}", None}:
+            said = {**said, **words}
             uncertain = sum(words[record.label] is None for record in source.records)
             if uncertain:
                 notes.append(f"{uncertain} images of which {finding} is uncertain (-1) are left out")
             source = _open(root, layout, said, asked)
     return FoundTable(root, replace(layout, columns=source.columns), said, source, tuple(notes))
+
+
+def _in_words(answer: str, finding: str) -> str | None:
+    """The class of an answer; None where it is uncertain, and the answer itself where it is none."""
+    if answer in labels.YES:
+        return finding
+    if answer in labels.NO:
+        return f"no {finding}"
+    return None if answer in labels.MAYBE else answer
 
 
 def _split(table: Path, root: Path) -> Split | None:
@@ -286,6 +318,11 @@ def _split(table: Path, root: Path) -> Split | None:
 def _classes(source: Source) -> str:
     names = sorted({record.label for record in source.records})
     return f"{len(source.records)} images of {', '.join(some([quoted(name, 30) for name in names], 5))}"
+
+
+def init_of(path: Path, *words: str) -> str:
+    """The command to write."""
+    return shlex.join(["edgetl", "init", str(path), *words])
 
 
 def _with_notes(message: str, notes: Sequence[str]) -> str:

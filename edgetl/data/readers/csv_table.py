@@ -63,7 +63,7 @@ def read(root: Path, layout: Layout) -> Reading:
     if records and not any(is_there(base / record.image) for record in records):
         raise _nothing_there(root, records, locator)
     cautions += [*rows.cautions(), *locator.cautions()]
-    return Reading(records, cautions, base, rows.doubtful(records), rows.columns())
+    return Reading(records, list(dict.fromkeys(cautions)), base, rows.doubtful(records), rows.columns())
 
 
 def _tables(root: Path, layout: Layout) -> list[tuple[Path, Split | None]]:

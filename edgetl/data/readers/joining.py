@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from edgetl.data.readers.locating import stem_of
@@ -55,9 +55,9 @@ class Joined:
             further = self._rows.get(stem_of(row[self._on]), nothing)
             yield line, row | dict(zip(self._further, further, strict=True))
 
-    def require_a_header(self) -> None:
+    def require_a_header(self, is_picture: Callable[[str], bool]) -> None:
         """As that of `Table`."""
-        self._first.require_a_header()
+        self._first.require_a_header(is_picture)
 
     def _missing(self, second: Path) -> Iterator[str]:
         lacking = rows = 0

@@ -13,8 +13,11 @@ from edgetl.errors import DataError
 
 __all__ = [
     "BAR",
+    "MAYBE",
+    "NO",
     "NOTHING",
     "UNCERTAIN",
+    "YES",
     "NoLabel",
     "SeveralLabels",
     "is_flag",
@@ -40,9 +43,10 @@ NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
 UNCERTAIN = " (uncertain)"
 """After the name of a class whose column says that it may be (CheXpert's -1)."""
 
-_YES = frozenset({"1", "1.0", "true", "yes"})
-_NO = frozenset({"0", "0.0", "false", "no", ""})
-_MAYBE = frozenset({"-1", "-1.0"})
+YES = frozenset({"1", "1.0", "true", "yes", "x"})
+NO = frozenset({"0", "0.0", "false", "no", ""})
+MAYBE = frozenset({"-1", "-1.0"})
+"""What a cell says of the class that its column is of, in lower case."""
 
 
 def joined(labels: Iterable[str]) -> str:
@@ -82,11 +86,11 @@ def marked(row: Mapping[str, str], columns: Sequence[str], names: Mapping[str, s
     found = []
     for column in columns:
         cell = without_nothing(row[column]).lower()
-        if cell in _YES:
+        if cell in YES:
             found.append(names[column])
-        elif cell in _MAYBE:
+        elif cell in MAYBE:
             found.append(names[column] + UNCERTAIN)
-        elif cell not in _NO:
+        elif cell not in NO:
             raise ValueError(
                 f"{column}: got {row[column]!r}, expected 1, 0, -1 or nothing, as the column is one of a class"
             )
@@ -95,7 +99,7 @@ def marked(row: Mapping[str, str], columns: Sequence[str], names: Mapping[str, s
 
 def is_flag(cell: str) -> bool:
     """Whether a cell says yes, no, maybe or nothing."""
-    return without_nothing(cell).lower() in _YES | _NO | _MAYBE
+    return without_nothing(cell).lower() in YES | NO | MAYBE
 
 
 def without_nothing(cell: str) -> str:

@@ -299,7 +299,9 @@ def _fitting(path: str, candidates: Sequence[str], prefix: Path, trusted: bool) 
 
 
 def _split(folder: str) -> Split | None:
-    return SPLIT_NAMES.get(folder.lower())
+    """The split that a folder's name says: test, train_images, a. Training Set."""
+    words = {SPLIT_NAMES[word] for word in re.split("[^a-z]+", folder.lower()) if word in SPLIT_NAMES}
+    return words.pop() if len(words) == 1 else None
 
 
 def _folders(path: str) -> list[str]:

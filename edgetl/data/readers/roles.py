@@ -15,7 +15,7 @@ from edgetl.data.readers.tables import Columned
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import alike, did_you_mean, quoted
 
-__all__ = ["USUAL", "NoColumn", "Roles", "find", "plain_name"]
+__all__ = ["USUAL", "NoColumn", "NoLabelColumn", "Roles", "find", "plain_name"]
 
 USUAL: Mapping[str, tuple[str, ...]] = {
     "path": (
@@ -36,7 +36,7 @@ USUAL: Mapping[str, tuple[str, ...]] = {
     ),
     "label": (
         *("label", "labels", "class", "class_name", "dx", "diagnosis", "diagnostic", "target", "category", "level"),
-        *("grade", "dr_grade", "adjudicated_dr_grade", "finding", "findings", "finding_label", "finding_labels"),
+        *("grade", "dr_grade", "retinopathy_grade", "adjudicated_dr_grade", "finding", "findings", "finding_label", "finding_labels"),
         *("pathology", "benign_malignant", "ground_truth"),
     ),
     "group": (
@@ -58,6 +58,10 @@ _SHOWN = 5
 
 class NoColumn(DataError):
     """A table has no column of a role that it needs, or not the one that is named."""
+
+
+class NoLabelColumn(NoColumn):
+    """Of a table that has a column of pictures."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ def find(table: Columned, columns: Mapping[str, str | Sequence[str]], is_picture
         UsageError: a role that no column has.
         DataError: a column that is not there or has two roles, several that may have one, or none for path or label.
     """
-    table.require_a_header()
+    if not any(plain_name(name) in USUAL["path"] for name in table.spelt):
+        table.require_a_header(is_picture)
     search = _Search(table, columns)
     path = search.path(is_picture)
     group, mask, split = search.group(), search.usual("mask"), search.usual("split")
@@ -132,6 +137,7 @@ class _Search:
         free = fitting or [name for name in self._table.names if name and name not in self._taken]
         counts = Counter(name for row in rows for name in free if row[name] and is_picture(row[name]))
         holding = [name for name in free if counts[name] >= max(1, _MOST * len(rows))]
+        holding = [name for name in holding if fitting or not _may_be_an_age([row[name] for row in rows])]
         if len(holding) > 1 and all(len({stem_of(plain(row[name])) for name in holding}) == 1 for row in rows):
             said = ", ".join(map(self._spelt, holding))
             holding = [max(holding, key=lambda name: sum(plain(row[name]).count("/") for row in rows))]
@@ -165,7 +171,7 @@ class _Search:
             raise self._none("label")
         self._taken += flags
         self.cautions.append(
-            f"columns {', '.join(map(self._spelt, flags))} hold a single 1 in every row: taken for the classes"
+            f"of columns {', '.join(map(self._spelt, flags))} just one is set in every row: taken for the classes"
         )
         return flags
 
@@ -243,7 +249,8 @@ class _Search:
             ]
             near = near or few
             message += "".join(f"\n  {name}: {self._values(name)}" for name in few[:_SHOWN])
-        return NoColumn(message, place=self._table.place, hint=_naming(role, near[0] if near else "COLUMN"))
+        kind = NoLabelColumn if role == "label" else NoColumn
+        return kind(message, place=self._table.place, hint=_naming(role, near[0] if near else "COLUMN"))
 
     def _values(self, name: str) -> str:
         counts = self._counts(name)
@@ -264,6 +271,11 @@ class _Search:
 
     def _error(self, message: str, hint: str | None = None) -> DataError:
         return DataError(message, place=self._table.place, hint=hint)
+
+
+def _may_be_an_age(cells: Sequence[str]) -> bool:
+    """Whether cells are small numbers some of which repeat: a picture may be called so by chance."""
+    return all(re.fullmatch(r"\d{0,3}", cell) for cell in cells) and len(set(cells)) < len(cells)
 
 
 def _marks(row: Mapping[str, str], columns: Sequence[str]) -> int:

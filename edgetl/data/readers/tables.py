@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -42,7 +42,7 @@ class Columned(Protocol):
     def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
         """Line number and stripped cells of each row that is not empty, by lower-case column name."""
 
-    def require_a_header(self) -> None:
+    def require_a_header(self, is_picture: Callable[[str], bool]) -> None:
         """Raises DataError where the first line seems to be a row: it names a picture."""
 
 
@@ -89,18 +89,22 @@ class Table:
                 raise DataError(f"got {len(cells)} cells, expected {len(names)}", place=f"{self.path}:{line}")
             yield line, dict(zip(names, cells, strict=True))
 
-    def require_a_header(self) -> None:
+    def require_a_header(self, is_picture: Callable[[str], bool]) -> None:
         """Raises DataError where the first line seems to be a row: it names a picture."""
         if self._header:
             return
-        for name in self.spelt:
-            if Path(name).suffix.lower() in SUFFIXES:
-                columns = ["path" if other == name else f"column{at}" for at, other in enumerate(self.spelt, 1)]
+        for at, name in enumerate(self.spelt):
+            if Path(name).suffix.lower() in SUFFIXES or (name and is_picture(name)):
+                columns = [f"column{number}" for number in range(1, len(self.spelt) + 1)]
+                columns[at] = "path"
+                if len(columns) == 2:
+                    columns[1 - at] = "label"
+                written = f"[{', '.join(columns)}]"
                 raise DataError(
                     f"the first line looks like a row, not like the names of columns: {name!a} is a picture",
                     place=self.place,
-                    hint=f"name the columns, one of them label: data: {{table: {{header: [{', '.join(columns)}]}}}}; "
-                    f"beside --data: --set 'data.table.header=[{', '.join(columns)}]'",
+                    hint=f"name the columns, one of them label: data: {{table: {{header: {written}}}}}; "
+                    f"beside --data: --set 'data.table.header={written}'",
                 )
 
 
