@@ -17,7 +17,7 @@ from edgetl.data.discovery import Discovery
 from edgetl.data.readers import READERS
 from edgetl.data.records import group_of
 from edgetl.errors import DataError
-from edgetl.errors.wording import quoted
+from edgetl.errors.wording import quoted, some
 from edgetl.training.schedules import epochs_needed
 
 __all__ = ["Start", "decide", "text"]
@@ -89,7 +89,7 @@ def decide(discovered: Discovery, out: Path) -> Start:
     left_out = tuple(sorted(name for name in classes if by_class[name] < _FEWEST_GROUPS))
     kept = len(records) - sum(classes[name] for name in left_out)
     if len(classes) - len(left_out) < 2:
-        counts = ", ".join(f"{name} {by_class[name]}" for name in sorted(by_class))
+        counts = ", ".join(some([f"{quoted(name, 40)} {by_class[name]}" for name in sorted(by_class)]))
         raise DataError(
             f"got groups of pictures per class: {counts}; expected at least {_FEWEST_GROUPS} of two classes",
             place=str(discovered.root),

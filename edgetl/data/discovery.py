@@ -7,7 +7,7 @@ import os
 import re
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -81,11 +81,12 @@ def discover(path: Path, scratch: Path, progress: Progress, asked: Asked | None 
         size = _size(table.source.root, table.source.records)
         return Discovery("csv", table.root, table.source, size, table.layout, table.labels, (*broken, *table.notes))
     try:
-        return _folders(path, asked, [*broken, *table.notes], scratch, progress)
-    except DataError:
-        if table.error is None:
-            raise
-    raise table.error
+        found = _folders(path, asked, [*broken, *table.notes], scratch, progress)
+    except DataError as exc:
+        raise table.error or exc from exc
+    if table.error and _numbered({record.label for record in found.source.records}):
+        raise table.error
+    return found
 
 
 def _marked(path: Path) -> list[tuple[str, Path]]:
@@ -144,6 +145,11 @@ def _folders(path: Path, asked: Asked, notes: Sequence[str], scratch: Path, prog
         source = open_source("folder", path, layout=layout, labels=asked.labels, exclude=asked.exclude)
     layout = replace(asked.layout, level=level)
     return Discovery("folder", path, source, _size(source.root, source.records), layout, asked.labels, tuple(notes))
+
+
+def _numbered(names: Collection[str]) -> bool:
+    """Whether folders are called as those of one thing, images_001 and images_002: beside a table they are no classes."""
+    return len({re.sub(r"\d+", "", name) for name in names}) == 1
 
 
 def _level(path: Path, source: Source) -> int:

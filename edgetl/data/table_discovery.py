@@ -130,8 +130,9 @@ def find(path: Path, asked: Asked) -> FoundTable | NoTable:
             error = DataError(others, place=error.place, hint=error.hint)
         return NoTable(tuple(notes), error)
     if len(usable) > 1:
-        return _of_splits(root, usable, asked, notes)
-    return _joined(usable[0], [one.path for one in useless], asked, notes)
+        return _of_splits(root, usable, useless, asked, notes)
+    one = usable[0]
+    return _joined(one.path, one.layout, one.labels, useless, asked, notes)
 
 
 def _tables(path: Path) -> list[Path]:
@@ -228,7 +229,9 @@ def _is_covidx(table: Path) -> bool:
     return of_a_split and len(names) == len(_COVIDX) and Path(names[1]).suffix.lower() in SUFFIXES
 
 
-def _of_splits(root: Path, usable: Sequence[_Tried], asked: Asked, notes: Sequence[str]) -> FoundTable:
+def _of_splits(
+    root: Path, usable: Sequence[_Tried], useless: Sequence[_Tried], asked: Asked, notes: Sequence[str]
+) -> FoundTable:
     """The tables as one for each split. Raises DataError where they are not."""
     splits = {split: one for one in usable if (split := _split(one.path, root))}
     headers = {tuple(Table(one.path, one.layout.header).names) for one in usable}
@@ -245,27 +248,41 @@ def _of_splits(root: Path, usable: Sequence[_Tried], asked: Asked, notes: Sequen
         splits={split: one.path.relative_to(root).as_posix() for split, one in splits.items()},
         folder=None,
     )
-    return _finished(root, layout, said, asked, notes)
+    return _joined(root, layout, said, useless, asked, notes)
 
 
-def _joined(one: _Tried, others: Sequence[Path], asked: Asked, notes: list[str]) -> FoundTable:
-    """The table, with one that has the groups of its pictures where it has none itself."""
-    assert one.source is not None
-    if "group" not in one.source.columns and one.layout.join is None:
-        for other in others:
-            if not any(plain_name(name) in USUAL["group"] for name in Table(other).spelt):
-                continue
-            layout = replace(one.layout, join=_from(other, one.path.parent))
-            try:
-                found = _finished(one.path, layout, one.labels, asked, notes)
-            except DataError as exc:
-                at = next(at for at, note in enumerate(notes) if note.startswith(f"{other.name}: "))
-                notes[at] = f"{other.name}: has a column of groups, but cannot be joined: {exc.message}{LEFT_OUT}"
-                continue
-            if "group" in found.source.columns:
-                kept = [note for note in notes if not note.startswith(f"{other.name}:")]
-                return replace(found, notes=(f"{other.name}: joined, as it has {found.source.columns['group']}", *kept))
-    return _finished(one.path, one.layout, one.labels, asked, notes)
+def _joined(
+    root: Path,
+    layout: Layout,
+    said: Mapping[str, str | None],
+    others: Sequence[_Tried],
+    asked: Asked,
+    notes: Sequence[str],
+) -> FoundTable:
+    """The table, or those of splits, with another that has the groups of their pictures where they have none."""
+    alone = _finished(root, layout, said, asked, notes)
+    if "group" in alone.source.columns or layout.join or layout.group:
+        return alone
+    notes = list(alone.notes)
+    for other in (one.path for one in others if _has_groups(one)):
+        at = next(at for at, note in enumerate(notes) if note.startswith(f"{other.name}: "))
+        try:
+            joined = replace(layout, join=_from(other, root if root.is_dir() else root.parent))
+            found = _finished(root, joined, said, asked, [])
+        except DataError as exc:
+            notes[at] = f"{other.name}: has a column of groups, but cannot be joined, {exc.message}{LEFT_OUT}"
+            continue
+        if "group" in found.source.columns:
+            notes[at] = f"{other.name}: joined, as it has {found.source.columns['group']}"
+            return replace(found, notes=tuple(notes))
+    return replace(alone, notes=tuple(notes))
+
+
+def _has_groups(one: _Tried) -> bool:
+    try:
+        return any(plain_name(name) in USUAL["group"] for name in Table(one.path).spelt)
+    except DataError:
+        return False
 
 
 def _from(other: Path, folder: Path) -> str:

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from edgetl.data.layout import Layout
 from edgetl.data.readers import READERS, labels, roles
@@ -132,6 +133,10 @@ def _without_a_guess(table: Columned, found: Roles, layout: Layout, cautions: li
     return replace(found, split=None)
 
 
+_Key: TypeAlias = tuple[str, Split | None]
+"""The path that a row names, and the split that its table is of: an id may be that of another picture in each split."""
+
+
 @dataclass(frozen=True)
 class _Source:
     """Where rows are from: a table, what its columns hold, how these are spelt, and the split that it is of."""
@@ -147,11 +152,11 @@ class _Rows:
 
     def __init__(self, locator: Locator) -> None:
         self._locator = locator
-        self._records: dict[str, Record] = {}
+        self._records: dict[_Key, Record] = {}
         self._lines = array("L")  # of the first row of each record, in their order
         self._source_of = array("B")  # and its table
         self._sources: list[_Source] = []
-        self._doubts: dict[str, Doubt] = {}
+        self._doubts: dict[_Key, Doubt] = {}
         self._repeated = self._masks = 0
         self._boxes: list[str] = []
 
@@ -167,13 +172,14 @@ class _Rows:
         for line, row in table.rows():
             try:
                 record = _record(row, source, metadata(tuple(row[name] for name in further)))
-                before = self._records.setdefault(record.image, record)
+                key = (record.image, split)
+                before = self._records.setdefault(key, record)
                 if before is record:
                     self._lines.append(line)
                     self._source_of.append(len(self._sources) - 1)
                 else:
-                    self._records[record.image] = self._both(before, record)
-                self._doubt(f"{table.path}:{line}", row, source, before, record)
+                    self._records[key] = self._both(before, record)
+                self._doubt(f"{table.path}:{line}", key, row, source, before, record)
             except ValueError as exc:
                 wrong.append((line, str(exc)))
         if wrong:
@@ -189,7 +195,9 @@ class _Rows:
         self._masks += before.mask != record.mask
         return replace(before, label=labels.joined((*labels.parts(before.label), *labels.parts(record.label))))
 
-    def _doubt(self, place: str, row: Mapping[str, str], source: _Source, before: Record, record: Record) -> None:
+    def _doubt(
+        self, place: str, key: _Key, row: Mapping[str, str], source: _Source, before: Record, record: Record
+    ) -> None:
         """Remember where a label is empty, or contradicts an earlier one: only the recipe may say what becomes of it."""
         columns = ", ".join(source.roles.label[:3])
         if not record.label:
@@ -199,34 +207,34 @@ class _Rows:
             said = f"{columns}: got {record.image} a second time, as {record.label}; before it was {before.label or 'nothing'}"
         else:
             return
-        self._doubts.setdefault(record.image, Doubt(place, said))
+        self._doubts.setdefault(key, Doubt(place, said))
 
     def doubtful(self, records: Sequence[Record]) -> dict[str, Doubt]:
         """The doubts about labels by the images of the records, which are in the order of the rows."""
         written = zip(self._records, records, strict=True)
-        return {record.image: self._doubts[path] for path, record in written if path in self._doubts}
+        return {record.image: self._doubts[key] for key, record in written if key in self._doubts}
 
     def located(self) -> list[Record]:
-        """The records with the pictures that are meant. Raises DataError that names every row without a safe answer."""
-        pictures: dict[str, str] = {}
+        """The records with the pictures that are meant. Raises DataError that names every row of a table without a safe answer."""
+        pictures: dict[str, Record] = {}
         records: list[Record] = []
-        wrong: list[tuple[int, str]] = []
+        wrong: dict[Path, list[tuple[int, str]]] = {}
         hints: list[str] = []
         for line, at, record in zip(self._lines, self._source_of, self._records.values(), strict=True):
             source = self._sources[at]
             try:
                 image = _picture(record, source, self._locator)
                 mask = _mask(record, source, self._locator)
-                if (other := pictures.setdefault(image, record.image)) != record.image:
-                    raise ValueError(f"{source.roles.path}: got {record.image}, which is {image} as {other} is")
+                if (other := pictures.setdefault(image, record)) is not record:
+                    raise ValueError(f"{source.roles.path}: got {record.image}{_also(image, other, record)}")
             except ValueError as exc:
                 hints += [exc.hint] if isinstance(exc, Unplaced) and exc.hint else []
-                wrong.append((line, str(exc)))
+                wrong.setdefault(source.path, []).append((line, str(exc)))
             else:
                 unchanged = image == record.image and mask == record.mask
                 records.append(record if unchanged else replace(record, image=image, mask=mask))
-        if wrong:
-            raise wrong_rows(self._sources[0].path, wrong, hints[0] if hints else None)
+        for path, rows in wrong.items():
+            raise wrong_rows(path, rows, hints[0] if hints else None)
         return records
 
     def columns(self) -> dict[str, str | list[str]]:
@@ -267,6 +275,13 @@ def _record(row: Mapping[str, str], source: _Source, metadata: Metadata) -> Reco
         mask=_cell(row, roles.mask) or None,
         metadata=metadata,
     )
+
+
+def _also(image: str, other: Record, record: Record) -> str:
+    """How a picture came to be told of twice."""
+    if other.image == record.image:
+        return f" a second time, with the split {record.split}; before it was {other.split}"
+    return f", which is {image} as {other.image} is"
 
 
 def _picture(record: Record, source: _Source, locator: Locator) -> str:

@@ -12,6 +12,7 @@ from itertools import islice
 from edgetl.data.readers import labels
 from edgetl.data.readers.locating import plain, stem_of
 from edgetl.data.readers.tables import Columned
+from edgetl.data.records import SPLIT_NAMES
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import alike, did_you_mean, quoted
 
@@ -100,7 +101,7 @@ def find(table: Columned, columns: Mapping[str, str | Sequence[str]], is_picture
         table.require_a_header(is_picture)
     search = _Search(table, columns)
     path = search.path(is_picture)
-    group, mask, split = search.group(), search.usual("mask"), search.usual("split")
+    group, mask, split = search.group(), search.usual("mask"), search.split()
     return Roles(path, search.label(), group, mask, split, tuple(search.cautions))
 
 
@@ -146,8 +147,15 @@ class _Search:
             self.cautions.append(
                 f"column {self._spelt(holding[0])} holds names of pictures that are there: taken for the path"
             )
+        elif fitting and not holding:
+            said = ", ".join(map(self._spelt, fitting))
+            raise NoColumn(
+                f"{said} may each be the path, and none of them holds pictures that are there; {self._there}",
+                place=self._table.place,
+                hint=_naming("path", self._spelt(fitting[0])),
+            )
         else:
-            raise self._several("path", fitting or holding) if fitting or holding else self._none("path")
+            raise self._several("path", holding) if holding else self._none("path")
         return self._take(holding[0])
 
     def group(self) -> str | None:
@@ -159,6 +167,15 @@ class _Search:
         chosen = self._spelt(fitting[0])
         self.cautions.append(f"{names} may each be the group; {chosen} is taken, which keeps the most together")
         return self._take(fitting[0])
+
+    def split(self) -> str | None:
+        """The column of prescribed splits; of several that are called so, the one that holds some."""
+        fitting = self._fitting("split")
+        if "split" not in self._named and len(fitting) > 1:
+            holding = [name for name in fitting if any(row[name].lower() in SPLIT_NAMES for _, row in self._table.rows())]
+            if len(holding) < 2:
+                return self._take(holding[0]) if holding else None
+        return self.usual("split")
 
     def label(self) -> tuple[str, ...]:
         """The column of the class, or the columns of the classes."""

@@ -136,6 +136,7 @@ def _cells(path: Path, header: Sequence[str], separator: str | None) -> Iterator
     above, begins = 0, 1
     known: dict[str, str] = {}
     try:
+        _refuse_a_workbook(path)
         with path.open(encoding="utf-8-sig") as file:  # line ends of every system become one
             first = file.readline()
             excel = _EXCEL.fullmatch(first)
@@ -157,10 +158,9 @@ def _cells(path: Path, header: Sequence[str], separator: str | None) -> Iterator
                 yield begins, [known.setdefault(cell, cell) for cell in map(str.strip, cells)]
                 begins = above + reader.line_num + 1
     except UnicodeDecodeError as exc:
-        what, hint = "bytes that are not UTF-8 text", "save it as CSV in UTF-8"
-        if _begins(path).startswith(_WORKBOOK):
-            what, hint = "a workbook of a spreadsheet program", "export its sheet as CSV in UTF-8"
-        raise DataError(f"got {what}, expected a table", place=str(path), hint=hint) from exc
+        raise DataError(
+            "got bytes that are not UTF-8 text, expected a table", place=str(path), hint="save it as CSV in UTF-8"
+        ) from exc
     except OSError as exc:
         raise DataError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
     except csv.Error as exc:
@@ -171,9 +171,15 @@ def _cells(path: Path, header: Sequence[str], separator: str | None) -> Iterator
         ) from exc
 
 
-def _begins(path: Path) -> bytes:
+def _refuse_a_workbook(path: Path) -> None:
     with path.open("rb") as file:
-        return file.read(8)
+        begins = file.read(8)
+    if begins.startswith(_WORKBOOK):
+        raise DataError(
+            "got a workbook of a spreadsheet program, expected a table",
+            place=str(path),
+            hint="export its sheet as CSV in UTF-8",
+        )
 
 
 def _separator(beginning: str) -> str:
