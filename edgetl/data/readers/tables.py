@@ -147,7 +147,7 @@ def _cells(path: Path, header: Sequence[str], separator: str | None) -> Iterator
                 file.seek(0)
             separator = separator or (excel[1] if excel else _separator(first))
             # Not strict, an open quote would take everything up to the next one, or the rest of the table, for a cell.
-            reader = csv.reader(file, delimiter=separator, strict=True, skipinitialspace=separator == " ")
+            reader = csv.reader(file, delimiter=separator, strict=True, skipinitialspace=True)
             names = list(header) or [name.strip() for name in next(reader, [])]
             _require_unique(names, f"{path}:{begins}")
             yield begins, names
