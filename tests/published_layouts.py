@@ -164,9 +164,7 @@ def isic_2020(root: Path) -> Expected:
         picture(f"train/{image}.jpg")
         diagnosis = "melanoma" if malignant else "nevus" if number % 2 else "unknown"
         known = "malignant" if malignant else "benign"
-        rows.append(
-            (image, f"IP_{number // 6}{number % 3}", "male", "45.0", "torso", diagnosis, known, int(malignant))
-        )
+        rows.append((image, f"IP_{number // 6}{number % 3}", "male", "45.0", "torso", diagnosis, known, int(malignant)))
     for number in range(100, 104):
         picture(f"test/ISIC_{number:07}.jpg")
         test.append((f"ISIC_{number:07}", "IP_9", "male", "70.0", "torso"))
@@ -248,7 +246,8 @@ def eyepacs(root: Path) -> Expected:
 
 def messidor_2(root: Path) -> Expected:
     """Pictures of two endings, in other letters than in the table, and some that nobody could grade."""
-    picture, rows = _Pictures(root), []
+    picture = _Pictures(root)
+    rows: list[tuple[object, ...]] = []
     for grade in range(4):
         for number in range(5):
             if number % 2:
@@ -301,7 +300,9 @@ def odir_5k(root: Path) -> Expected:
         asks=(
             Ask(
                 ("--columns", "label=labels,group=ID"),
-                Expected(refused=("preprocessed_images/0_left.jpg are called so", "--set 'data.table.folder=ODIR-5K/OD")),
+                Expected(
+                    refused=("preprocessed_images/0_left.jpg are called so", "--set 'data.table.folder=ODIR-5K/OD")
+                ),
             ),
             Ask(
                 ("--columns", "label=labels,group=ID", "--set", "data.table.folder=ODIR-5K/ODIR-5K/Training Images"),
@@ -313,7 +314,9 @@ def odir_5k(root: Path) -> Expected:
             ),
             Ask(
                 ("--columns", "label=labels,path=filename"),
-                Expected(refused=("which ODIR-5K/ODIR-5K/Training Images/0_left.jpg and preprocessed_images/0_left.jpg",)),
+                Expected(
+                    refused=("which ODIR-5K/ODIR-5K/Training Images/0_left.jpg and preprocessed_images/0_left.jpg",)
+                ),
             ),
         ),
     )
@@ -370,7 +373,9 @@ def chexpert(root: Path) -> Expected:
     for split, first, patients in (("train", 1, 24), ("valid", 90, 8)):
         rows = []
         for patient in range(first, first + patients):
-            pneumonia = ("1.0", "0.0", "1.0", "0.0", "1.0", "0.0", "", "-1.0")[patient % 8 if split == "train" else patient % 2]
+            pneumonia = ("1.0", "0.0", "1.0", "0.0", "1.0", "0.0", "", "-1.0")[
+                patient % 8 if split == "train" else patient % 2
+            ]
             cells = {"Pneumonia": pneumonia, "Edema": "1.0", "Support Devices": "1.0" if patient % 2 else ""}
             path = f"{split}/patient{patient:05}/study1/view1_frontal.jpg"
             picture(path)
@@ -478,7 +483,9 @@ def vindr_cxr(root: Path) -> Expected:
     for number in range(6):
         _put(root / "train" / f"{number:032x}.dicom", bytes(128) + b"DICM")
         for reader in range(3):
-            finding = "No finding" if number % 2 else ("Aortic enlargement", "Cardiomegaly", "Aortic enlargement")[reader]
+            finding = (
+                "No finding" if number % 2 else ("Aortic enlargement", "Cardiomegaly", "Aortic enlargement")[reader]
+            )
             rows.append((f"{number:032x}", finding, 14 if number % 2 else 0, f"R{reader}", *[""] * 4))
     _table(root / "train.csv", "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max", rows)
     return Expected(refused=("DICOM", "export them as PNG"))
@@ -491,7 +498,10 @@ def vindr_cxr_as_png(root: Path) -> Expected:
     for file in sorted((root / "train").iterdir()):
         picture(f"train/{file.stem}.png")
     return Expected(
-        refused=("a second time, as Cardiomegaly; before it was Aortic enlargement", "edgetl learns one label per image"),
+        refused=(
+            "a second time, as Cardiomegaly; before it was Aortic enlargement",
+            "edgetl learns one label per image",
+        ),
         asks=(
             Ask(
                 ("--set", 'data.labels={"*|*": finding, "No finding": none found}'),

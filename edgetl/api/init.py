@@ -15,7 +15,7 @@ from edgetl.api.starter import Start, decide, text
 from edgetl.config.overrides import Overrides, parsed
 from edgetl.console.events import Listener, reporting_to
 from edgetl.data.discovery import discover
-from edgetl.data.table_discovery import Asked
+from edgetl.data.table_trials import Asked
 from edgetl.errors import Interrupted
 from edgetl.stages.common import sources
 

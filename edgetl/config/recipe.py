@@ -109,7 +109,8 @@ class Table(Strict):
     join: str | None = None
     """Another table with further columns of the same images, from the first table's folder on."""
     on: str | None = None
-    """Column by which the rows of the two go together; null takes the picture's, or the only one that both have."""
+    """Column by which the rows of the two go together; null takes the picture's, a patient's, or the only one that differs
+    in each row."""
     header: tuple[str, ...] = ()
     """Names of the columns, where the first line of the table is no header."""
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None

@@ -19,7 +19,7 @@ from edgetl.data.readers.folder import SUFFIXES
 from edgetl.data.readers.walking import inside
 from edgetl.data.records import Record
 from edgetl.data.source import Source, open_source
-from edgetl.data.table_discovery import TEXT, WORKBOOKS, Asked
+from edgetl.data.table_trials import TEXT, WORKBOOKS, Asked
 from edgetl.errors import DataError
 
 __all__ = ["Discovery", "discover"]

@@ -53,8 +53,10 @@ def _spellings(draw: st.DrawFn, rows: Sequence[Mapping[str, str]]) -> bytes:
     pad = draw(st.sampled_from(["", " ", "  "]))
     delimiter = draw(st.sampled_from(",;\t|"))
     text = io.StringIO()
-    quoting = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
-    writers = [csv.writer(text, delimiter=delimiter, quoting=how, lineterminator="\n") for how in quoting]
+    writers = [
+        csv.writer(text, delimiter=delimiter, lineterminator="\n"),
+        csv.writer(text, delimiter=delimiter, lineterminator="\n", quoting=csv.QUOTE_ALL),
+    ]
     capitals = draw(st.sampled_from([str.lower, str.upper, str.title]))
     for cells in ([capitals(name) for name in names], *([row[name] for name in names] for row in written)):
         inside = pad if draw(st.booleans()) else ""
@@ -84,11 +86,7 @@ def test_the_spelling_of_a_table_changes_nothing(root: Path, data: st.DataObject
         for image, label, group in zip(_IMAGES, labels, groups, strict=True)
     ]
     content = data.draw(_spellings(rows))
-    try:
-        records = _records(root, content)
-    except DataError as exc:
-        assert exc.message, "refused, and never something else"
-        return
+    records = _records(root, content)
     said = {record.image: (record.label, record.group) for record in records}
     assert said == dict(zip(_IMAGES, zip(labels, groups, strict=True), strict=True)), content
 

@@ -215,7 +215,7 @@ class _Rows:
         return {record.image: self._doubts[key] for key, record in written if key in self._doubts}
 
     def located(self) -> list[Record]:
-        """The records with the pictures that are meant. Raises DataError that names every row of a table without a safe answer."""
+        """The records with the pictures that are meant. Raises DataError with every row of a table without a safe answer."""
         pictures: dict[str, Record] = {}
         records: list[Record] = []
         wrong: dict[Path, list[tuple[int, str]]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from edgetl.data.readers.locating import stem_of
 from edgetl.data.readers.roles import USUAL, plain_name
 from edgetl.data.readers.tables import Table
 from edgetl.errors import DataError
-from edgetl.errors.wording import did_you_mean
+from edgetl.errors.wording import did_you_mean, quoted
 
 __all__ = ["Joined"]
 
@@ -25,7 +27,7 @@ class Joined:
         """Read the second table.
 
         Args:
-            on: the column of both; None takes that of the pictures, or the only one that both have.
+            on: the column of both; None takes that of the pictures, of groups, or the only one that differs in each row.
             columns: role -> column, as the recipe names them.
 
         Raises:
@@ -82,21 +84,35 @@ def _shared(first: Table, other: Table, on: str | None, columns: Mapping[str, st
             there = f"both have {', '.join(both) or 'no column of one name'}"
             raise DataError(f"data.table.on: got {on!r}; {there}", place=first.place, hint=did_you_mean(on, both))
         return on.strip().lower()
-    path = columns.get("path")
-    pictures = [
-        name
-        for name in both
-        if (path and name == str(path).lower()) or (not path and plain_name(name) in USUAL["path"])
-    ]
-    for fitting in (pictures, both):
+    path = str(columns.get("path") or "").lower()
+    pictures = [name for name in both if (name == path if path else plain_name(name) in USUAL["path"])]
+    groups = [name for name in both if plain_name(name) in USUAL["group"]]
+    for fitting in (pictures, groups, [name for name in both if _all_differ(first, name)]):
         if len(fitting) == 1:
             return fitting[0]
     raise DataError(
         f"{first.path.name} and {other.path.name} both have {', '.join(both) or 'no column of one name'}, expected one by "
         "which their rows go together",
         place=first.place,
-        hint="name it: data: {table: {on: COLUMN}}; beside --data: --set data.table.on=COLUMN",
+        hint=_naming(both[0]) if both else "give the pictures' column the same name in both",
     )
+
+
+def _naming(column: str) -> str:
+    written = column if re.fullmatch(r"[a-z_]\w*", column) else quoted(column, None)
+    return (
+        f"name it: data: {{table: {{on: {written}}}}}; beside --data: --set {shlex.quote(f'data.table.on={written}')}"
+    )
+
+
+def _all_differ(table: Table, name: str) -> bool:
+    """Whether a column tells the rows of a table apart, as an eye's side does not."""
+    seen: set[str] = set()
+    rows = 0
+    for _, row in table.rows():
+        seen.add(row[name])
+        rows += 1
+    return len(seen) == rows
 
 
 def _by_key(table: Table, on: str, further: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -220,9 +220,7 @@ def _distinction(root: Path, folder: Path, pictures: Sequence[str]) -> str:
     if len(set(folders)) > 1:
         return f"if it is the first one: {_folder_named(folders[0])}"
     ending = _ending(pictures[0])
-    return (
-        f"if it is the first one: data: {{table: {{ending: {ending}}}}}; beside --data: --set data.table.ending={ending}"
-    )
+    return f"if it is the first one: data: {{table: {{ending: {ending}}}}}; beside --data: --set data.table.ending={ending}"
 
 
 def _folder_named(folder: str) -> str:

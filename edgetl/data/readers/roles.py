@@ -37,7 +37,8 @@ USUAL: Mapping[str, tuple[str, ...]] = {
     ),
     "label": (
         *("label", "labels", "class", "class_name", "dx", "diagnosis", "diagnostic", "target", "category", "level"),
-        *("grade", "dr_grade", "retinopathy_grade", "adjudicated_dr_grade", "finding", "findings", "finding_label", "finding_labels"),
+        *("grade", "dr_grade", "retinopathy_grade", "adjudicated_dr_grade"),
+        *("finding", "findings", "finding_label", "finding_labels"),
         *("pathology", "benign_malignant", "ground_truth"),
     ),
     "group": (
@@ -142,7 +143,9 @@ class _Search:
         if len(holding) > 1 and all(len({stem_of(plain(row[name])) for name in holding}) == 1 for row in rows):
             said = ", ".join(map(self._spelt, holding))
             holding = [max(holding, key=lambda name: sum(plain(row[name]).count("/") for row in rows))]
-            self.cautions.append(f"columns {said} name the same pictures: {self._spelt(holding[0])} is taken for the path")
+            self.cautions.append(
+                f"columns {said} name the same pictures: {self._spelt(holding[0])} is taken for the path"
+            )
         elif len(holding) == 1:
             self.cautions.append(
                 f"column {self._spelt(holding[0])} holds names of pictures that are there: taken for the path"
@@ -172,7 +175,9 @@ class _Search:
         """The column of prescribed splits; of several that are called so, the one that holds some."""
         fitting = self._fitting("split")
         if "split" not in self._named and len(fitting) > 1:
-            holding = [name for name in fitting if any(row[name].lower() in SPLIT_NAMES for _, row in self._table.rows())]
+            holding = [
+                name for name in fitting if any(row[name].lower() in SPLIT_NAMES for _, row in self._table.rows())
+            ]
             if len(holding) < 2:
                 return self._take(holding[0]) if holding else None
         return self.usual("split")
