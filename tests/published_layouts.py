@@ -394,7 +394,7 @@ def chexpert(root: Path) -> Expected:
                 Expected(classes, splits=splits, said=said, section=table),
             ),
             Ask(
-                ("--columns", "label=Pneumonia", "--set", r"data.group={from: path, pattern: '(patient\d+)'}"),
+                ("--columns", "label=Pneumonia", "--set", r"data.group={from: path, pattern: (patient\d+)}"),
                 Expected(classes, groups=26, splits=splits, said=said, section=table),
             ),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from published_layouts import LAYOUTS, Expected
 
 from edgetl.cli import main
@@ -47,6 +49,41 @@ def test_it_is_read_or_refused_with_the_right_words(
     _hold(expected, root, (), capsys)
     for ask in expected.asks:
         _hold(ask.expected, root, ask.words, capsys)
+
+
+def test_the_lines_of_the_documentation_do_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    known = {make.__name__: make for make in LAYOUTS}
+    lines = _documented()
+    shown: set[str] = set()
+    for words, recipe in lines:
+        data, *asked = words
+        name, _, _ = data.partition("/")
+        root = tmp_path / name
+        expected = known[name](root) if name not in shown else known[name](tmp_path / "again" / name)
+        shown.add(name)
+        asks = [((), expected), *((ask.words, ask.expected) for ask in expected.asks)]
+        options = [answer for words_, answer in asks if list(words_) == asked]
+        wanted = next(one for one in options if not one.refused and Path(name, one.data) == Path(data))
+        _hold(wanted, root, tuple(asked), capsys)
+        section = load(Path("recipe.yaml")).recipe.data.model_dump(mode="json")
+        for field, value in recipe.items():
+            assert _holds(section[field], value), (words, field, section[field])
+    unread = {"rsna_pneumonia", "vindr_cxr", "cbis_ddsm"}
+    assert shown == known.keys() - unread, "each data set has a line, or a sentence below the table"
+
+
+def _documented() -> list[tuple[list[str], Any]]:
+    """The words after `edgetl init` and the fields of the recipe, of each row of the page."""
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .+? \| `edgetl init (.+?)` \|(?: `(.+)`)? \|$", page, re.MULTILINE)
+    return [(shlex.split(words.replace(r"\|", "|")), yaml.safe_load(recipe) or {}) for words, recipe in rows]
+
+
+def _holds(section: Any, value: Any) -> bool:
+    """Whether a section says what the page shows of it."""
+    if isinstance(value, dict):
+        return all(name in section and _holds(section[name], inner) for name, inner in value.items())
+    return bool(section == value)
 
 
 def _hold(expected: Expected, root: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
