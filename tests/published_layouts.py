@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-__all__ = ["LAYOUTS", "Ask", "Expected"]
+__all__ = ["LAYOUTS", "Ask", "Expected", "Pictures", "put", "table"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Expected:
     data: str = ""
 
 
-class _Pictures:
+class Pictures:
     """Writes pictures, of which none looks like another."""
 
     def __init__(self, root: Path) -> None:
@@ -74,7 +74,8 @@ class _Pictures:
         Image.fromarray(disc).save(file)
 
 
-def _table(path: Path, header: str, rows: Iterable[Sequence[object]], delimiter: str = ",") -> None:
+def table(path: Path, header: str, rows: Iterable[Sequence[object]], delimiter: str = ",") -> None:
+    """Write a table; without a header where that is empty."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerows([next(csv.reader([header])), *rows] if header else rows)
@@ -82,7 +83,8 @@ def _table(path: Path, header: str, rows: Iterable[Sequence[object]], delimiter:
     path.write_text(text.getvalue(), encoding="utf-8")
 
 
-def _put(path: Path, content: bytes = b"") -> None:
+def put(path: Path, content: bytes = b"") -> None:
+    """Write a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 
@@ -94,13 +96,13 @@ def _one_hot(classes: Sequence[str], label: str) -> list[float]:
 
 def ham10000(root: Path) -> Expected:
     """Tschandl, Rosendahl and Kittler, Scientific Data 2018: two folders of pictures, two pictures of some lesions."""
-    picture, rows = _Pictures(root), []
+    picture, rows = Pictures(root), []
     for dx in ("nv", "mel", "bkl"):
         for number in range(7):
             image = f"ISIC_{dx}{number}"
             picture(f"HAM10000_images_part_{1 + number % 2}/{image}.jpg")
             rows.append((f"HAM_{dx}{max(number, 1)}", image, dx, "histo", "40.0", "male", "back"))
-    _table(root / "HAM10000_metadata.csv", "lesion_id,image_id,dx,dx_type,age,sex,localization", rows)
+    table(root / "HAM10000_metadata.csv", "lesion_id,image_id,dx,dx_type,age,sex,localization", rows)
     return Expected({"bkl": 7, "mel": 7, "nv": 7}, groups=18)
 
 
@@ -109,18 +111,16 @@ _ISIC_2018 = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 
 def isic_2018(root: Path) -> Expected:
     """Task 3: a column a class, and the lesions in a table of their own."""
-    picture, rows, lesions = _Pictures(root), [], []
+    picture, rows, lesions = Pictures(root), [], []
     for label in _ISIC_2018:
         for number in range(5):
             image = f"ISIC_{label}{number}"
             picture(f"ISIC2018_Task3_Training_Input/{image}.jpg")
             rows.append((image, *_one_hot(_ISIC_2018, label)))
             lesions.append((image, f"HAM_{label}{max(number, 1)}", "histopathology"))
-    _put(root / "ISIC2018_Task3_Training_Input" / "LICENSE.txt", b"CC BY-NC 4.0, see the publication for the terms\n")
-    _table(root / "ISIC2018_Task3_Training_GroundTruth.csv", f"image,{','.join(_ISIC_2018)}", rows)
-    _table(
-        root / "ISIC2018_Task3_Training_LesionGroupings.csv", "image,lesion_id,diagnosis_confirm_type", lesions[::-1]
-    )
+    put(root / "ISIC2018_Task3_Training_Input" / "LICENSE.txt", b"CC BY-NC 4.0, see the publication for the terms\n")
+    table(root / "ISIC2018_Task3_Training_GroundTruth.csv", f"image,{','.join(_ISIC_2018)}", rows)
+    table(root / "ISIC2018_Task3_Training_LesionGroupings.csv", "image,lesion_id,diagnosis_confirm_type", lesions[::-1])
     return Expected(
         dict.fromkeys(_ISIC_2018, 5),
         groups=28,
@@ -137,7 +137,7 @@ _ISIC_2019 = ("MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK")
 
 def isic_2019(root: Path) -> Expected:
     """As 2018, but UNK is a column without a picture, some names have an addition, and some lesions are not known."""
-    picture, rows, metadata = _Pictures(root), [], []
+    picture, rows, metadata = Pictures(root), [], []
     for label in _ISIC_2019[:4]:
         for number in range(5):
             image = f"ISIC_{label}{number}"
@@ -146,8 +146,8 @@ def isic_2019(root: Path) -> Expected:
             rows.append((image, *_one_hot(_ISIC_2019, label)))
             lesion = "" if number == 4 else f"MSK4_{label}{max(number, 1)}"
             metadata.append((image, "55.0", "anterior torso", lesion, "female"))
-    _table(root / "ISIC_2019_Training_GroundTruth.csv", f"image,{','.join(_ISIC_2019)}", rows)
-    _table(root / "ISIC_2019_Training_Metadata.csv", "image,age_approx,anatom_site_general,lesion_id,sex", metadata)
+    table(root / "ISIC_2019_Training_GroundTruth.csv", f"image,{','.join(_ISIC_2019)}", rows)
+    table(root / "ISIC_2019_Training_Metadata.csv", "image,age_approx,anatom_site_general,lesion_id,sex", metadata)
     return Expected(
         dict.fromkeys(_ISIC_2019[:4], 5),
         groups=16,
@@ -158,7 +158,7 @@ def isic_2019(root: Path) -> Expected:
 
 def isic_2020(root: Path) -> Expected:
     """Two columns that may be the label, patients with several lesions, and a test set without labels."""
-    picture, rows, test = _Pictures(root), [], []
+    picture, rows, test = Pictures(root), [], []
     for number in range(24):
         image, malignant = f"ISIC_{number:07}", number % 3 == 0
         picture(f"train/{image}.jpg")
@@ -169,8 +169,8 @@ def isic_2020(root: Path) -> Expected:
         picture(f"test/ISIC_{number:07}.jpg")
         test.append((f"ISIC_{number:07}", "IP_9", "male", "70.0", "torso"))
     columns = "image_name,patient_id,sex,age_approx,anatom_site_general_challenge"
-    _table(root / "train.csv", f"{columns},diagnosis,benign_malignant,target", rows)
-    _table(root / "test.csv", columns, test)
+    table(root / "train.csv", f"{columns},diagnosis,benign_malignant,target", rows)
+    table(root / "test.csv", columns, test)
     said = ("test.csv: data.columns.label: got ", "4 pictures have no row in the table and are left out (4 in test)")
     return Expected(
         refused=(
@@ -195,14 +195,14 @@ def isic_2020(root: Path) -> Expected:
 
 def pad_ufes_20(root: Path) -> Expected:
     """Ids with their ending, in three folders; a patient has several lesions, a lesion several pictures."""
-    picture, rows = _Pictures(root), []
+    picture, rows = Pictures(root), []
     for kind, label in enumerate(("ACK", "BCC", "MEL", "NEV", "SCC", "SEK")):
         for number in range(5):
             patient = f"PAT_{kind}{max(number, 1)}"
             image = f"{patient}_{number}_{kind}{number}.png"
             picture(f"imgs_part_{1 + number % 3}/{image}")
             rows.append((patient, 100 * kind + number, "False", 50, "FACE", label, image, "True"))
-    _table(root / "metadata.csv", "patient_id,lesion_id,smoke,age,region,diagnostic,img_id,biopsed", rows)
+    table(root / "metadata.csv", "patient_id,lesion_id,smoke,age,region,diagnostic,img_id,biopsed", rows)
     return Expected(
         dict.fromkeys(("ACK", "BCC", "MEL", "NEV", "SCC", "SEK"), 5),
         groups=24,
@@ -213,14 +213,14 @@ def pad_ufes_20(root: Path) -> Expected:
 
 def aptos_2019(root: Path) -> Expected:
     """Ids without an ending, grades, and a test set without labels."""
-    picture, rows = _Pictures(root), []
+    picture, rows = Pictures(root), []
     for grade in range(5):
         for number in range(5):
             picture(f"train_images/{grade}{number}ab.png")
             rows.append((f"{grade}{number}ab", grade))
     picture(*(f"test_images/9{number}cd.png" for number in range(5)))
-    _table(root / "train.csv", "id_code,diagnosis", rows)
-    _table(root / "test.csv", "id_code", [(f"9{number}cd",) for number in range(5)])
+    table(root / "train.csv", "id_code,diagnosis", rows)
+    table(root / "test.csv", "id_code", [(f"9{number}cd",) for number in range(5)])
     return Expected(
         {str(grade): 5 for grade in range(5)},
         said=("test.csv: no column is the label", "5 pictures have no row in the table and are left out (5 in test_im"),
@@ -229,14 +229,14 @@ def aptos_2019(root: Path) -> Expected:
 
 def eyepacs(root: Path) -> Expected:
     """Both eyes of each patient."""
-    picture, rows = _Pictures(root), []
+    picture, rows = Pictures(root), []
     for grade in range(5):
         for number in range(4):
             for eye in ("left", "right"):
                 image = f"{10 * number + grade + 13}_{eye}"
                 picture(f"train/{image}.jpeg")
                 rows.append((image, grade))
-    _table(root / "trainLabels.csv", "image,level", rows)
+    table(root / "trainLabels.csv", "image,level", rows)
     classes = {str(grade): 8 for grade in range(5)}
     return Expected(
         classes,
@@ -246,7 +246,7 @@ def eyepacs(root: Path) -> Expected:
 
 def messidor_2(root: Path) -> Expected:
     """Pictures of two endings, in other letters than in the table, and some that nobody could grade."""
-    picture = _Pictures(root)
+    picture = Pictures(root)
     rows: list[tuple[object, ...]] = []
     for grade in range(4):
         for number in range(5):
@@ -259,7 +259,7 @@ def messidor_2(root: Path) -> Expected:
     for number in range(2):
         picture(f"IMAGES/2009_{number}_PP.png")
         rows.append((f"2009_{number}_PP.png", "", "", 0))
-    _table(root / "messidor_data.csv", "image_id,adjudicated_dr_grade,adjudicated_dme,adjudicated_gradable", rows)
+    table(root / "messidor_data.csv", "image_id,adjudicated_dr_grade,adjudicated_dme,adjudicated_gradable", rows)
     return Expected(
         {str(grade): 5 for grade in range(4)},
         section={"labels": {"": None}},
@@ -272,7 +272,7 @@ def messidor_2(root: Path) -> Expected:
 
 def odir_5k(root: Path) -> Expected:
     """A row an eye, a diagnosis a patient: flags of the patient, a list of the eye's, a path of somebody else's."""
-    picture, rows = _Pictures(root), []
+    picture, rows = Pictures(root), []
     letters = "NDGCAHMO"
     for number in range(18):
         of_the_left, of_the_right = letters[number % 3], letters[(number + number % 2) % 3]
@@ -293,8 +293,8 @@ def odir_5k(root: Path) -> Expected:
     )
     for name in [f"{number}_{eye}.jpg" for number in range(18) for eye in ("left", "right")]:
         source = root / "preprocessed_images" / name
-        _put(root / "ODIR-5K" / "ODIR-5K" / "Training Images" / name, source.read_bytes())
-    _table(root / "full_df.csv", header, rows)
+        put(root / "ODIR-5K" / "ODIR-5K" / "Training Images" / name, source.read_bytes())
+    table(root / "full_df.csv", header, rows)
     return Expected(
         refused=("labels (", "target (", "may each be the label"),
         asks=(
@@ -324,7 +324,7 @@ def odir_5k(root: Path) -> Expected:
 
 def nih_chest_xray14(root: Path) -> Expected:
     """Several labels an image, joined by a bar; lists of names for the official splits."""
-    picture, rows = _Pictures(root), []
+    picture, rows = Pictures(root), []
     labels = ("No Finding", "Effusion", "Effusion|Mass", "Infiltration", "Mass")
     for number in range(30):
         image = f"{number // 2:08}_{number % 2:03}.png"
@@ -334,9 +334,9 @@ def nih_chest_xray14(root: Path) -> Expected:
         "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
         "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
     )
-    _table(root / "Data_Entry_2017.csv", header, rows)
+    table(root / "Data_Entry_2017.csv", header, rows)
     for name, chosen in (("train_val_list.txt", rows[:24]), ("test_list.txt", rows[24:])):
-        _put(root / name, "\n".join(str(row[0]) for row in chosen).encode())
+        put(root / name, "\n".join(str(row[0]) for row in chosen).encode())
     effusion = {"Effusion": 12, "no Effusion": 18}
     patterns = ("--set", 'data.labels={"*Effusion*": Effusion, "*": "no Effusion"}')
     columns = ("--columns", "label=Finding Labels")
@@ -368,7 +368,7 @@ _CHEXPERT = (
 
 def chexpert(root: Path) -> Expected:
     """A column a finding, of which most cells are blank and some uncertain; paths from the folder above on."""
-    picture = _Pictures(root)
+    picture = Pictures(root)
     header = f"Path,Sex,Age,Frontal/Lateral,AP/PA,{','.join(_CHEXPERT)}"
     for split, first, patients in (("train", 1, 24), ("valid", 90, 8)):
         rows = []
@@ -381,21 +381,21 @@ def chexpert(root: Path) -> Expected:
             picture(path)
             found = [cells.get(name, "") for name in _CHEXPERT]
             rows.append((f"CheXpert-v1.0-small/{path}", "Male", 60, "Frontal", "AP", *found))
-        _table(root / f"{split}.csv", header, rows)
+        table(root / f"{split}.csv", header, rows)
     classes = {"Pneumonia": 13, "no Pneumonia": 13}
     splits = {"train": 18, "val": 8}
     said = ("3 images without a label are left out", "3 images of which Pneumonia is uncertain (-1) are left out")
-    table = {"table.splits": {"train": "train.csv", "val": "valid.csv"}}
+    section = {"table.splits": {"train": "train.csv", "val": "valid.csv"}}
     return Expected(
         refused=("these are several labels per image", "edgetl learns one label per image", "--columns"),
         asks=(
             Ask(
                 ("--columns", "label=Pneumonia"),
-                Expected(classes, splits=splits, said=said, section=table),
+                Expected(classes, splits=splits, said=said, section=section),
             ),
             Ask(
                 ("--columns", "label=Pneumonia", "--set", r"data.group={from: path, pattern: (patient\d+)}"),
-                Expected(classes, groups=26, splits=splits, said=said, section=table),
+                Expected(classes, groups=26, splits=splits, said=said, section=section),
             ),
         ),
     )
@@ -406,20 +406,20 @@ def rsna_pneumonia(root: Path) -> Expected:
     rows, details = [], []
     for number in range(8):
         patient = f"{number:08}-aaaa"
-        _put(root / "stage_2_train_images" / f"{patient}.dcm", bytes(128) + b"DICM")
+        put(root / "stage_2_train_images" / f"{patient}.dcm", bytes(128) + b"DICM")
         for box in range(1 + number % 2):
             rows.append((patient, *((box, 2, 3, 4) if number % 2 else ("", "", "", "")), number % 2))
             details.append((patient, "Lung Opacity" if number % 2 else "Normal"))
-    _table(root / "stage_2_train_labels.csv", "patientId,x,y,width,height,Target", rows)
-    _table(root / "stage_2_detailed_class_info.csv", "patientId,class", details)
-    _put(root / "GCP Credits Request Link - RSNA.txt", b"https://example.org\n")
+    table(root / "stage_2_train_labels.csv", "patientId,x,y,width,height,Target", rows)
+    table(root / "stage_2_detailed_class_info.csv", "patientId,class", details)
+    put(root / "GCP Credits Request Link - RSNA.txt", b"https://example.org\n")
     return Expected(refused=("DICOM", "export them as PNG"))
 
 
 def rsna_pneumonia_as_png(root: Path) -> Expected:
     """What becomes of it once its files are exported, as the message says."""
     rsna_pneumonia(root)
-    picture = _Pictures(root)
+    picture = Pictures(root)
     for file in sorted((root / "stage_2_train_images").iterdir()):
         picture(f"stage_2_train_images/{file.stem}.png")
     boxes = ("4 rows, a box each (x, y, width, height), tell of a picture that an earlier row told of",)
@@ -437,14 +437,14 @@ _RANZCR = ("ETT - Abnormal", "ETT - Borderline", "ETT - Normal", "NGT - Normal",
 
 def ranzcr_clip(root: Path) -> Expected:
     """A column a finding, several of them in most images, and the picture by its UID."""
-    picture, rows = _Pictures(root), []
+    picture, rows = Pictures(root), []
     for number in range(24):
         image = f"1.2.826.0.1.3680043.8.498.{10_000 + number}"
         picture(f"train/{image}.jpg")
         rows.append((image, int(number % 6 == 0), 0, int(number % 2), 1, int(number % 3 == 0), 0, f"ec89{number // 2}"))
-    _table(root / "train.csv", f"StudyInstanceUID,{','.join(_RANZCR)},PatientID", rows)
-    _table(root / "train_annotations.csv", "StudyInstanceUID,label,data", [(rows[0][0], "CVC - Normal", "[[1, 2]]")])
-    _table(root / "sample_submission.csv", f"StudyInstanceUID,{','.join(_RANZCR)}", [("1.2.826.9", *[0] * 6)])
+    table(root / "train.csv", f"StudyInstanceUID,{','.join(_RANZCR)},PatientID", rows)
+    table(root / "train_annotations.csv", "StudyInstanceUID,label,data", [(rows[0][0], "CVC - Normal", "[[1, 2]]")])
+    table(root / "sample_submission.csv", f"StudyInstanceUID,{','.join(_RANZCR)}", [("1.2.826.9", *[0] * 6)])
     return Expected(
         refused=("these are several labels per image", "edgetl learns one label per image"),
         data="train.csv",
@@ -459,7 +459,7 @@ def ranzcr_clip(root: Path) -> Expected:
 
 def covidx(root: Path) -> Expected:
     """Lists without a header, separated by blanks, one for each split."""
-    picture = _Pictures(root)
+    picture = Pictures(root)
     for split, count in (("train", 10), ("test", 5)):
         lines = []
         for label in ("negative", "positive"):
@@ -467,7 +467,7 @@ def covidx(root: Path) -> Expected:
                 image = f"{split}-{label}{number}.png"
                 picture(f"{split}/{image}")
                 lines.append(f"{split}{label}{number // 2} {image} {label} rsna")
-        _put(root / f"{split}.txt", ("\n".join(lines) + "\n").encode())
+        put(root / f"{split}.txt", ("\n".join(lines) + "\n").encode())
     return Expected(
         {"negative": 15, "positive": 15},
         groups=16,
@@ -481,20 +481,20 @@ def vindr_cxr(root: Path) -> Expected:
     """A row a box and reader, of DICOM files."""
     rows = []
     for number in range(6):
-        _put(root / "train" / f"{number:032x}.dicom", bytes(128) + b"DICM")
+        put(root / "train" / f"{number:032x}.dicom", bytes(128) + b"DICM")
         for reader in range(3):
             finding = (
                 "No finding" if number % 2 else ("Aortic enlargement", "Cardiomegaly", "Aortic enlargement")[reader]
             )
             rows.append((f"{number:032x}", finding, 14 if number % 2 else 0, f"R{reader}", *[""] * 4))
-    _table(root / "train.csv", "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max", rows)
+    table(root / "train.csv", "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max", rows)
     return Expected(refused=("DICOM", "export them as PNG"))
 
 
 def vindr_cxr_as_png(root: Path) -> Expected:
     """Once its files are exported: the readers do not agree."""
     vindr_cxr(root)
-    picture = _Pictures(root)
+    picture = Pictures(root)
     for file in sorted((root / "train").iterdir()):
         picture(f"train/{file.stem}.png")
     return Expected(
@@ -524,23 +524,23 @@ def cbis_ddsm(root: Path) -> Expected:
         for number in range(6):
             case = f"Mass-{split}_P_{number:05}_LEFT_CC"
             path = f"{case}/1.3.6.1.4.1.{number}/1.3.6.1.4.2.{number}"
-            _put(root / "CBIS-DDSM" / path / "1-1.dcm", bytes(128) + b"DICM")
+            put(root / "CBIS-DDSM" / path / "1-1.dcm", bytes(128) + b"DICM")
             pathology = ("MALIGNANT", "BENIGN", "BENIGN_WITHOUT_CALLBACK")[number % 3]
             files = [f"{folder}/000000.dcm" for folder in (path, f"{case}_1/1.3.7", f"{case}_1/1.3.8")]
             rows.append((f"P_{number:05}", 3, "LEFT", "CC", 1, "mass", "OVAL", "SPICULATED", 4, pathology, 4, *files))
-        _table(root / f"mass_case_description_{split}_set.csv", _CBIS, rows)
+        table(root / f"mass_case_description_{split}_set.csv", _CBIS, rows)
     return Expected(refused=("DICOM",))
 
 
 def covid_19_radiography(root: Path) -> Expected:
     """Pictures and masks of the same names in two folders of each class; workbooks of what the folders say anyway."""
-    picture = _Pictures(root)
+    picture = Pictures(root)
     for name in ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"):
         for number in range(1, 6):
             picture(f"{name}/images/{name}-{number}.png")
             picture.mask(f"{name}/masks/{name}-{number}.png")
-        _put(root / f"{name}.metadata.xlsx", b"PK\x03\x04")
-    _put(root / "README.md.txt", b"COVID-19 Radiography Database, some prose, and more of it\n")
+        put(root / f"{name}.metadata.xlsx", b"PK\x03\x04")
+    put(root / "README.md.txt", b"COVID-19 Radiography Database, some prose, and more of it\n")
     return Expected(
         dict.fromkeys(("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"), 5),
         masks=20,
@@ -550,7 +550,7 @@ def covid_19_radiography(root: Path) -> Expected:
 
 def kermany_chest_xray(root: Path) -> Expected:
     """Everything once more in a folder of its own name, what a Mac leaves behind, and patients in the names."""
-    picture = _Pictures(root)
+    picture = Pictures(root)
     for split, count in (("train", 8), ("val", 3), ("test", 4)):
         for number in range(count):
             patient = {"train": 0, "val": 100, "test": 200}[split] + number // 2
@@ -559,8 +559,8 @@ def kermany_chest_xray(root: Path) -> Expected:
                 f"{split}/PNEUMONIA/person{patient}_bacteria_{number}.jpeg",
             ):
                 picture(f"chest_xray/{path}")
-                _put(root / "chest_xray" / "chest_xray" / path, (root / "chest_xray" / path).read_bytes())
-                _put(root / "chest_xray" / "__MACOSX" / "chest_xray" / split / f"._{Path(path).name}", b"\0\5\x16\7")
+                put(root / "chest_xray" / "chest_xray" / path, (root / "chest_xray" / path).read_bytes())
+                put(root / "chest_xray" / "__MACOSX" / "chest_xray" / split / f"._{Path(path).name}", b"\0\5\x16\7")
     classes, splits = {"NORMAL": 15, "PNEUMONIA": 15}, {"train": 16, "val": 6, "test": 8}
     return Expected(
         classes,
@@ -577,18 +577,18 @@ def kermany_chest_xray(root: Path) -> Expected:
 
 def brain_mri(root: Path) -> Expected:
     """Two classes, and the same once more in a folder beside them."""
-    picture = _Pictures(root)
+    picture = Pictures(root)
     for name, letter in (("yes", "Y"), ("no", "no ")):
         for number in range(6):
             path = f"{name}/{letter}{number}.jpg"
             picture(path)
-            _put(root / "brain_tumor_dataset" / path, (root / path).read_bytes())
+            put(root / "brain_tumor_dataset" / path, (root / path).read_bytes())
     return Expected({"no": 6, "yes": 6}, said=("brain_tumor_dataset",))
 
 
 def brain_mri_of_four_classes(root: Path) -> Expected:
     """Training and Testing."""
-    picture = _Pictures(root)
+    picture = Pictures(root)
     for split, short, count in (("Training", "Tr", 6), ("Testing", "Te", 3)):
         for name in ("glioma", "meningioma", "notumor", "pituitary"):
             picture(*(f"{split}/{name}/{short}-{name[:2]}_{number:04}.jpg" for number in range(count)))
@@ -598,7 +598,7 @@ def brain_mri_of_four_classes(root: Path) -> Expected:
 
 def lc25000(root: Path) -> Expected:
     """The classes lie two folders down, below their organs."""
-    picture = _Pictures(root)
+    picture = Pictures(root)
     organs = {"colon": ("colon_aca", "colon_n"), "lung": ("lung_aca", "lung_n", "lung_scc")}
     for organ, names in organs.items():
         for name in names:
@@ -611,7 +611,7 @@ def lc25000(root: Path) -> Expected:
 
 def busi(root: Path) -> Expected:
     """Masks beside the pictures, of some two."""
-    picture = _Pictures(root)
+    picture = Pictures(root)
     for name in ("benign", "malignant", "normal"):
         for number in range(1, 6):
             picture(f"{name}/{name} ({number}).png")

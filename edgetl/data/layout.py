@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from edgetl.data.records import Split
 
-__all__ = ["AS_USUAL", "GroupPattern", "Layout"]
+__all__ = ["AS_USUAL", "GroupPattern", "Layout", "base_of", "pictures_of"]
 
 
 @dataclass(frozen=True)
@@ -50,3 +51,18 @@ class Layout:
 
 
 AS_USUAL = Layout()
+
+
+def pictures_of(root: Path, layout: Layout) -> Path:
+    """Where the pictures of a data set at `root`, a folder or a table, are looked for."""
+    top = root.parent if root.is_file() else root
+    if layout.folder is None:
+        return top
+    inner = Path(layout.folder)
+    return (top / inner).resolve() if inner.is_absolute() or ".." in inner.parts else top / inner
+
+
+def base_of(root: Path, layout: Layout) -> Path:
+    """The folder that paths of records are relative to: the table's, or that of the pictures where it is elsewhere."""
+    top, pictures = root.parent if root.is_file() else root, pictures_of(root, layout)
+    return top if pictures.is_relative_to(top) else pictures

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
-from published_layouts import LAYOUTS, Expected
+from further_layouts import FURTHER
+from published_layouts import LAYOUTS, Ask, Expected
 
 from edgetl.cli import main
 from edgetl.config.loading import load
@@ -39,7 +40,7 @@ def _edgetl(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, 
     return int(ended.value.code or 0), *capsys.readouterr()
 
 
-@pytest.mark.parametrize("make", LAYOUTS, ids=lambda make: make.__name__)
+@pytest.mark.parametrize("make", [*LAYOUTS, *FURTHER], ids=lambda make: make.__name__)
 def test_it_is_read_or_refused_with_the_right_words(
     make: Callable[[Path], Expected], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -52,24 +53,25 @@ def test_it_is_read_or_refused_with_the_right_words(
 
 
 def test_the_lines_of_the_documentation_do_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is what another test asks for, and writes what the page says."""
     known = {make.__name__: make for make in LAYOUTS}
-    lines = _documented()
-    shown: set[str] = set()
-    for words, recipe in lines:
-        data, *asked = words
-        name, _, _ = data.partition("/")
-        root = tmp_path / name
-        expected = known[name](root) if name not in shown else known[name](tmp_path / "again" / name)
-        shown.add(name)
-        asks = [((), expected), *((ask.words, ask.expected) for ask in expected.asks)]
-        options = [answer for words_, answer in asks if list(words_) == asked]
-        wanted = next(one for one in options if not one.refused and Path(name, one.data) == Path(data))
-        _hold(wanted, root, tuple(asked), capsys)
+    made: dict[str, Expected] = {}
+    for (data, *words), recipe in _documented():
+        name = data.partition("/")[0]
+        if name not in made:
+            (tmp_path / name).mkdir()
+            made[name] = known[name](tmp_path / name)
+        asks = [Ask((), made[name]), *made[name].asks]
+        meant = [
+            ask.expected for ask in asks if list(ask.words) == words and Path(name, ask.expected.data) == Path(data)
+        ]
+        assert [bool(one.refused) for one in meant] == [False], (data, words)
+        assert _edgetl(capsys, "init", data, *words, "--force")[0] == 0
         section = load(Path("recipe.yaml")).recipe.data.model_dump(mode="json")
         for field, value in recipe.items():
             assert _holds(section[field], value), (words, field, section[field])
     unread = {"rsna_pneumonia", "vindr_cxr", "cbis_ddsm"}
-    assert shown == known.keys() - unread, "each data set has a line, or a sentence below the table"
+    assert made.keys() == known.keys() - unread, "each data set has a line, or a sentence below the table"
 
 
 def _documented() -> list[tuple[list[str], Any]]:

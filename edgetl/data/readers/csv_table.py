@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from edgetl.data.layout import Layout
+from edgetl.data.layout import Layout, base_of, pictures_of
 from edgetl.data.readers import READERS, labels, roles
 from edgetl.data.readers.joining import Joined
 from edgetl.data.readers.locating import Locator, Unplaced, plain
@@ -50,8 +51,10 @@ def read(root: Path, layout: Layout) -> Reading:
     """
     tables = _tables(root, layout)
     top = root if root.is_dir() else root.parent
-    folder = _folder(top, layout)
-    base = top if folder.is_relative_to(top) else folder
+    base, folder = base_of(root, layout), pictures_of(root, layout)
+    if not folder.is_dir():
+        there = ", ".join(path.name for path in inside(top)[0]) or "none"
+        raise DataError(f"data.table.folder: there is no folder {layout.folder}, only {there}", place=str(top))
     locator = Locator(base, folder, layout.ending, named=layout.folder is not None)
     cautions: list[str] = []
     rows = _Rows(locator)
@@ -63,7 +66,7 @@ def read(root: Path, layout: Layout) -> Reading:
     records = rows.located()
     if records and not any(is_there(base / record.image) for record in records):
         raise _nothing_there(root, records, locator)
-    cautions += [*rows.cautions(), *locator.cautions()]
+    cautions += [*rows.cautions(), *locator.cautions(), *_joined_labels(records)]
     return Reading(records, list(dict.fromkeys(cautions)), base, rows.doubtful(records), rows.columns())
 
 
@@ -101,18 +104,6 @@ def _tables(root: Path, layout: Layout) -> list[tuple[Path, Split | None]]:
         place=str(root),
         hint="say which: " + "; or ".join(some(choices, 5)),
     )
-
-
-def _folder(top: Path, layout: Layout) -> Path:
-    """Where the pictures are. Raises DataError where it is no folder."""
-    if layout.folder is None:
-        return top
-    folder = (top / layout.folder).resolve()
-    if not folder.is_dir():
-        there = ", ".join(path.name for path in inside(top)[0]) or "none"
-        raise DataError(f"data.table.folder: there is no folder {layout.folder}, only {there}", place=str(top))
-    inner = Path(layout.folder)
-    return folder if inner.is_absolute() or ".." in inner.parts else top / inner
 
 
 def _opened(path: Path, top: Path, layout: Layout, cautions: list[str]) -> Columned:
@@ -302,6 +293,16 @@ def _mask(record: Record, source: _Source, locator: Locator) -> str | None:
 def _cell(row: Mapping[str, str], column: str | None) -> str:
     """The cell; empty without such a column, or where a word stands for nothing."""
     return labels.without_nothing(row[column]) if column else ""
+
+
+def _joined_labels(records: Sequence[Record]) -> Iterator[str]:
+    """That labels seem to be several."""
+    counts = Counter(record.label for record in records)
+    for sign, several in labels.joined_otherwise(counts).items():
+        yield (
+            f"{sum(counts[label] for label in several)} images have labels that look like several joined by {sign!r}, such as "
+            f"{several[0]!r}: each is taken for a class of its own"
+        )
 
 
 def _nothing_there(root: Path, records: Sequence[Record], locator: Locator) -> DataError:

@@ -7,7 +7,7 @@ per image, so what becomes of such images has to be said before they are used (`
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from edgetl.errors import DataError
 
@@ -22,6 +22,7 @@ __all__ = [
     "SeveralLabels",
     "is_flag",
     "joined",
+    "joined_otherwise",
     "label_of",
     "marked",
     "parts",
@@ -40,6 +41,8 @@ class SeveralLabels(DataError):
 BAR = "|"
 NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
 """How R, pandas and databases write a cell that holds nothing, in lower case."""
+_SIGNS = ";,/+&"
+"""What may join several labels in a cell, and may be part of one."""
 UNCERTAIN = " (uncertain)"
 """After the name of a class whose column says that it may be (CheXpert's -1)."""
 
@@ -95,6 +98,16 @@ def marked(row: Mapping[str, str], columns: Sequence[str], names: Mapping[str, s
                 f"{column}: got {row[column]!r}, expected 1, 0, -1 or nothing, as the column is one of a class"
             )
     return joined(found)
+
+
+def joined_otherwise(labels: Collection[str]) -> dict[str, list[str]]:
+    """Sign -> labels that it joins out of others, as `Effusion;Mass` is where both are labels too."""
+    found: dict[str, list[str]] = {}
+    for sign in _SIGNS:
+        several = [label for label in labels if sign in label]
+        if found_here := [label for label in several if {part.strip() for part in label.split(sign)} <= {*labels}]:
+            found[sign] = sorted(found_here)
+    return found
 
 
 def is_flag(cell: str) -> bool:

@@ -19,6 +19,8 @@ _EXCEL = re.compile(r'"?sep=([,;|\t])"?\s*', re.IGNORECASE)
 """A first line that tells Excel the separator; it is no part of the table."""
 _MOST_KNOWN = 10_000
 _QUOTED = re.compile(r'"[^"]*"?')
+_NUMBER = re.compile(r"\d{0,3}")
+"""What pandas calls columns without a name, and others call pictures."""
 _LOOKED_AT = 20
 """Lines that decide whether a table is separated by blanks."""
 _WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
@@ -94,7 +96,7 @@ class Table:
         if self._header:
             return
         for at, name in enumerate(self.spelt):
-            if Path(name).suffix.lower() in SUFFIXES or (name and is_picture(name)):
+            if Path(name).suffix.lower() in SUFFIXES or (not _NUMBER.fullmatch(name) and is_picture(name)):
                 columns = [f"column{number}" for number in range(1, len(self.spelt) + 1)]
                 columns[at] = "path"
                 if len(columns) == 2:

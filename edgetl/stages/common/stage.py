@@ -13,6 +13,8 @@ from typing import Any
 from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Progress
+from edgetl.data.layout import base_of
+from edgetl.stages.common import sources
 from edgetl.store import Dependencies, Entry
 
 SOURCE = "source"
@@ -43,7 +45,7 @@ class Context:
     @property
     def data_root(self) -> Path:
         """The folder that the records' paths are relative to."""
-        return self.source.parent if self.source.is_file() else self.source
+        return base_of(self.source, sources.layout(self.recipe.data))
 
 
 def always(recipe: Recipe) -> bool:

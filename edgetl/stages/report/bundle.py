@@ -13,6 +13,7 @@ from typing import Any
 from edgetl import __version__
 from edgetl.backends import contract
 from edgetl.config.loading import Loaded
+from edgetl.data.layout import pictures_of
 from edgetl.errors import EdgetlError
 from edgetl.files import sha256_of
 from edgetl.report.card import model_card
@@ -21,6 +22,7 @@ from edgetl.results.report import Report
 from edgetl.runtime import labels as label_files
 from edgetl.runtime import manifest as manifests
 from edgetl.runtime.manifest import Golden, Manifest, OperatingPoint, TensorSpec
+from edgetl.stages.common import sources
 from edgetl.stages.common.settings import preprocessing_after
 from edgetl.stages.common.tools import tool_versions
 
@@ -104,9 +106,12 @@ def _files(bundle: Path) -> list[Path]:
 
 def _refuse_private(bundle: Path, loaded: Loaded) -> None:
     """Look inside every file for where it was made and from what: exporters embed paths, and nobody looks there."""
-    data = loaded.data_root.parent if loaded.data_root and loaded.data_root.is_file() else loaded.data_root
-    roots = [Path.home(), loaded.project, data, Path(__file__).parents[3]]
-    needles = {os.fsencode(root.resolve()) for root in roots if root is not None and len(root.resolve().parts) > 2}
+    root = loaded.data_root
+    data = (
+        [root.parent if root.is_file() else root, pictures_of(root, sources.layout(loaded.recipe.data))] if root else []
+    )
+    roots = [Path.home(), loaded.project, *data, Path(__file__).parents[3]]
+    needles = {os.fsencode(root.resolve()) for root in roots if len(root.resolve().parts) > 2}
     for path in _files(bundle):
         content = path.read_bytes()
         embedded = [os.fsdecode(needle) for needle in needles if re.search(re.escape(needle) + _NAME_ENDS, content)]
