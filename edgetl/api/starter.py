@@ -27,7 +27,7 @@ _FEWEST_GROUPS = 3
 _FEW_GROUPS = 10
 _USUAL_SIZE = 128
 _SQUARE = 1.5
-_PLAIN_TABLES = frozenset({"data", "dataset", "images", "labels", "metadata", "table"})
+_PLAIN_TABLES = frozenset({"data", "dataset", "images", "labels", "meta", "metadata", "table", "train"})
 """Names of tables that say less than their folder's."""
 _WIDEST = 130
 """Letters of a note; `edgetl init` prints all of it."""
