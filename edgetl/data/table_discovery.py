@@ -55,6 +55,15 @@ class NoTable:
     error: DataError | None = None
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What lies beside the tables that tell of pictures: tables that do not, and a note on each file."""
+
+    root: Path
+    useless: Sequence[Tried]
+    notes: Mapping[Path, str]
+
+
 def find(path: Path, asked: Asked) -> FoundTable | NoTable:
     """The table at `path`, or those in it that tell of its pictures.
 
@@ -72,10 +81,11 @@ def find(path: Path, asked: Asked) -> FoundTable | NoTable:
         if one.error and (usable or path.is_file() or asked.layout.columns or not isinstance(one.error, NoColumn)):
             fine = [f"or name the table that is meant: {init_of(other.path)}" for other in usable if not other.error]
             raise _with_notes(one, notes, root, fine[:1])
+    rest = _Seen(root, useless, notes)
     if len(usable) > 1:
-        return _of_splits(root, usable, useless, asked, notes)
+        return _of_splits(usable, rest, asked)
     if usable:
-        return _joined(usable[0].path, usable[0].layout, usable[0].labels, root, useless, asked, notes)
+        return _joined(usable[0].path, usable[0], usable[0].layout, usable[0].labels, rest, asked)
     lacking = next((one for one in useless if isinstance(one.error, NoLabelColumn)), None)
     return NoTable(_sentences(notes, root), _with_notes(lacking, notes, root) if lacking else None)
 
@@ -107,17 +117,16 @@ def _with_notes(one: Tried, notes: Mapping[Path, str], root: Path, hints: Sequen
     return DataError(message, place=one.error.place, hint=hint or None)
 
 
-def _of_splits(
-    root: Path, usable: Sequence[Tried], useless: Sequence[Tried], asked: Asked, notes: Mapping[Path, str]
-) -> FoundTable:
+def _of_splits(usable: Sequence[Tried], seen: _Seen, asked: Asked) -> FoundTable:
     """The tables as one for each split. Raises DataError where they are not."""
+    root = seen.root
     splits = {split: one for one in usable if (split := split_of(one.path, root))}
     headers = {tuple(Table(one.path, one.layout.header).names) for one in usable}
     if len(splits) < len(usable) or len(headers) > 1:
         lines = [f"{one.path.name}: {_classes(one.source)}" for one in usable if one.source]
         raise DataError(
             "\n  ".join(
-                [f"got {len(usable)} tables that tell of pictures: {'; '.join(lines)}", *_sentences(notes, root)]
+                [f"got {len(usable)} tables that tell of pictures: {'; '.join(lines)}", *_sentences(seen.notes, root)]
             ),
             place=str(root),
             hint="name the one that is meant: " + " or ".join(init_of(one.path) for one in usable[:3]),
@@ -126,36 +135,29 @@ def _of_splits(
     layout = replace(
         usable[0].layout,
         splits={split: one.path.relative_to(root).as_posix() for split, one in splits.items()},
-        folder=None,
+        folder=asked.layout.folder,
     )
-    return _joined(root, layout, said, root, useless, asked, notes)
+    return _joined(root, usable[0], layout, said, seen, asked)
 
 
 def _joined(
-    table: Path,
-    layout: Layout,
-    said: Mapping[str, str | None],
-    root: Path,
-    others: Sequence[Tried],
-    asked: Asked,
-    notes: Mapping[Path, str],
+    table: Path, one: Tried, layout: Layout, said: Mapping[str, str | None], seen: _Seen, asked: Asked
 ) -> FoundTable:
-    """The table, or those of splits, with another that has the groups of their pictures where they have none."""
-    alone = _finished(table, layout, said, asked)
-    notes = dict(notes)
-    if "group" in alone.source.columns or layout.join or layout.group:
-        return replace(alone, notes=(*_sentences(notes, root), *alone.notes))
-    for other in (one.path for one in others if _has_groups(one)):
+    """The table, or those of splits such as `one`, with another that has the groups of their pictures if they have none."""
+    notes = dict(seen.notes)
+    alone = layout.join or layout.group or (one.source and "group" in one.source.columns)
+    for other in [] if alone else [other.path for other in seen.useless if _has_groups(other)]:
+        joined = replace(layout, join=path_from(other, table if table.is_dir() else table.parent))
         try:
-            joined = replace(layout, join=path_from(other, table if table.is_dir() else table.parent))
             found = _finished(table, joined, said, asked)
         except DataError as exc:
             notes[other] = f"has a column of groups, but cannot be joined, {exc.message}{LEFT_OUT}"
             continue
         if "group" in found.source.columns:
             notes[other] = f"joined, as it has {found.source.columns['group']}"
-            return replace(found, notes=(*_sentences(notes, root), *found.notes))
-    return replace(alone, notes=(*_sentences(notes, root), *alone.notes))
+            return replace(found, notes=(*_sentences(notes, seen.root), *found.notes))
+    found = _finished(table, layout, said, asked)
+    return replace(found, notes=(*_sentences(notes, seen.root), *found.notes))
 
 
 def _has_groups(one: Tried) -> bool:

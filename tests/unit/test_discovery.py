@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from PIL import Image
 from edgetl.console.progress import Silent
 from edgetl.data import discovery
 from edgetl.data.discovery import Discovery, discover
+from edgetl.data.layout import AS_USUAL
+from edgetl.data.source import open_source
+from edgetl.data.table_trials import Asked
 from edgetl.errors import DataError
 
 _HAM = "lesion_id,image_id,dx,dx_type,age,sex,localization\nL1,i1,nv,,,,\nL2,i2,mel,,,,\n"
@@ -185,3 +189,35 @@ def test_a_folder_is_not_counted_for_ever(
         _found(tmp_path / "set")
     assert ("3 .b" in caught.value.message) is (counted == "3 .b")
     assert "2 .a" in caught.value.message
+
+
+def _two_sizes(root: Path) -> None:
+    """The pictures of a table for each split, once more in a folder of smaller ones."""
+    for at, split in enumerate(("train", "test")):
+        rows = ["image,label"]
+        for number in range(4 * at, 4 * at + 4):
+            for folder in ("large", "small"):
+                _picture(root / folder / f"{number}.png")
+            rows.append(f"{number},{'ab'[number % 2]}")
+        (root / f"{split}.csv").write_text("\n".join(rows), encoding="utf-8")
+
+
+def test_the_folder_that_is_asked_for_holds_for_tables_of_splits(tmp_path: Path) -> None:
+    _two_sizes(tmp_path / "set")
+    asked = Asked(replace(AS_USUAL, folder="small"), {})
+    found = discover(tmp_path / "set", tmp_path / "scratch", Silent(), asked)
+    assert {record.image.split("/")[0] for record in found.source.records} == {"small"}
+    assert (found.layout.folder, found.layout.splits) == ("small", {"test": "test.csv", "train": "train.csv"})
+    with pytest.raises(DataError, match=r"large/\d.png and small/\d.png are called"):
+        _found(tmp_path / "set")
+
+
+def test_a_row_of_the_second_table_is_named_with_its_table(tmp_path: Path) -> None:
+    _two_sizes(tmp_path / "set")
+    for number in range(4):
+        (tmp_path / "set" / "small" / f"{number}.png").unlink()
+    with pytest.raises(DataError, match=r"4\.png are called") as caught:
+        open_source(
+            "csv", tmp_path / "set", layout=replace(AS_USUAL, splits={"train": "train.csv", "test": "test.csv"})
+        )
+    assert caught.value.place == f"{tmp_path / 'set' / 'test.csv'}:2"

@@ -132,6 +132,24 @@ def test_a_file_that_is_there_stays(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "recipe.yaml"]
 
 
+def test_pictures_without_a_group_among_others_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = _csv(tmp_path / "data")
+    table.write_text(table.read_text().replace(",p0\n", ",\n"))
+    code, out, err = _edgetl(capsys, "init", "data", "--json")
+    assert code == 0, err
+    assert json.loads(out)["lone"] == 2
+    assert "knows which pictures belong together (groups), but not of 2:" in Path("recipe.yaml").read_text()
+
+
+def test_a_class_a_picture_is_said_in_a_few_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = _csv(tmp_path / "data")
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join([rows[0], *(f"scans/{at}.png,report {at},p{at}" for at in range(24))]))
+    code, _, err = _edgetl(capsys, "init", "data")
+    assert code == 2
+    assert "... and 14 more; expected at least 3 of two classes" in err
+
+
 def test_the_home_of_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = _edgetl(capsys, "init", "~nobody123/images")
     assert (code, err) == (2, "error: ~nobody123/images: Could not determine home directory.\n  hint: name a folder\n")

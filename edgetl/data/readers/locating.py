@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import stat
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ _UNREAD = {".dcm": "DICOM", ".dicom": "DICOM", ".nii": "NIfTI", ".heic": "HEIC",
 _ALTERED = ("_downsampled",)
 """What publishers add to some names and not to their tables (ISIC 2019)."""
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
+_PLAIN = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
 _MASKS = re.compile(r"masks?|segmentations?|(.*[_-](mask|segmentation))(_\d+)?", re.IGNORECASE)
 _SHOWN = 3
 
@@ -75,10 +77,10 @@ class Locator:
             ValueError: it is no path, several pictures are meant, or none is and the path leaves the folder.
         """
         path = plain(written)
-        outside = bool(_ABSOLUTE.match(path)) or ".." in PurePosixPath(path).parts
+        outside = _leaves(path)
         if not outside:
-            for direct in (self._prefix / path, PurePosixPath(path)):
-                if (found := _spelt(direct.as_posix(), self._root)) is not None:
+            for direct in dict.fromkeys((self._below(path), path)):
+                if (found := _spelt(direct, self._root)) is not None:
                     self._taken.add(found)
                     return found
         found = self._by_name(path, split)
@@ -86,7 +88,7 @@ class Locator:
             self._taken.add(found)
             return found
         if not outside:
-            return (self._prefix / path).as_posix()
+            return self._below(path)
         raise _elsewhere(path, self._folder, self._alike(path))
 
     def mask(self, written: str) -> str:
@@ -104,8 +106,7 @@ class Locator:
             path = plain(written)
         except ValueError:
             return False
-        outside = _ABSOLUTE.match(path) or ".." in PurePosixPath(path).parts
-        if not outside and _is_a_file(self._folder / path):
+        if not _leaves(path) and _is_a_file(f"{self._folder}/{path}"):
             return True
         folded = _folded(path)
         return folded in self._names() or folded in self._unread
@@ -135,8 +136,10 @@ class Locator:
         if not candidates:
             altered = next((ending for ending in _ALTERED if names.get(folded + ending)), "")
             candidates = names.get(folded + altered, []) if altered else []
-        fitting = _fitting(path, candidates, self._prefix, self._named)
-        chosen = self._narrowed(path, fitting, split)
+        if len(candidates) == 1 and "/" not in path:
+            chosen = candidates
+        else:
+            chosen = self._narrowed(path, _fitting(path, candidates, self._prefix, self._named), split)
         if not chosen:
             return None
         if len(chosen) > 1:
@@ -147,13 +150,17 @@ class Locator:
         self._note(path, chosen[0], altered)
         return chosen[0]
 
+    def _below(self, path: str) -> str:
+        """A path below the folder as one below the root."""
+        return (self._prefix / path).as_posix() if self._prefix.parts else path
+
     def _alike(self, path: str) -> list[str]:
         """The pictures of this name in other folders."""
         return [other for other in self._names().get(_folded(path), []) if not _is_mask(other)]
 
     def _narrowed(self, path: str, candidates: Sequence[str], split: Split | None) -> list[str]:
         """The candidates that are left by one rule after the other, of which none leaves nothing."""
-        name, ending = PurePosixPath(path).name, _ending(path)
+        name, ending = path.rpartition("/")[2], _ending(path)
         rules: list[Callable[[str], bool]] = [
             lambda other: _is_mask(path) or not _is_mask(other),
             lambda other: self._ending in (None, _ending(other)),
@@ -171,7 +178,7 @@ class Locator:
 
     def _note(self, written: str, found: str, altered: str) -> None:
         """Remember in which way a row and its picture differ, unless the row is but an id or a name."""
-        name, there = PurePosixPath(written).name, PurePosixPath(found).name
+        name, there = written.rpartition("/")[2], found.rpartition("/")[2]
         shown = f"{written} for {found}"
         if altered:
             self._differences[f"lack the {altered} of their pictures' names"].append(shown)
@@ -237,7 +244,8 @@ def stem_of(path: str) -> str:
 
 def _ending(path: str) -> str:
     """The ending in lower case, where it is one of a picture."""
-    ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 - a Path for each of 100,000 names takes seconds
+    stem, point, letters = path.rpartition("/")[2].rpartition(".")
+    ending = f".{letters.lower()}" if point and stem else ""
     return ending if ending in SUFFIXES or ending in _UNREAD else ""
 
 
@@ -256,6 +264,8 @@ def _is_mask(path: str) -> bool:
 
 def plain(text: str) -> str:
     """A path with slashes, in its plain spelling: Windows' backslashes are slashes. Raises ValueError where it is none."""
+    if _PLAIN.fullmatch(text) and not text.startswith(".") and "/." not in text:
+        return text
     path = text.replace("\\", "/")
     parts = PurePosixPath(path)
     if not parts.name or "\0" in path:
@@ -263,19 +273,27 @@ def plain(text: str) -> str:
     return parts.as_posix()
 
 
-def _is_a_file(path: Path) -> bool:
+def _leaves(path: str) -> bool:
+    """Whether a path leads out of the folder that it begins in."""
+    return bool(_ABSOLUTE.match(path)) or (".." in path and ".." in path.split("/"))
+
+
+def _is_a_file(path: str) -> bool:
     """Also a pipe, of which the decoding tells; an id is often a folder's name too."""
-    return is_there(path) and not path.is_dir()
+    try:
+        return not stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - a Path for each of 100,000 names takes seconds
+    except (OSError, ValueError):
+        return False
 
 
 def _spelt(path: str, root: Path) -> str | None:
     """The path as the disk spells it: archives made on a Mac write é as e and an accent, tables rarely do."""
-    if _is_a_file(root / path):
+    if _is_a_file(f"{root}/{path}"):
         return path
     if path.isascii():
         return None
     others = (unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path))
-    return next((other for other in others if _is_a_file(root / other)), None)
+    return next((other for other in others if _is_a_file(f"{root}/{other}")), None)
 
 
 def _fitting(path: str, candidates: Sequence[str], prefix: Path, trusted: bool) -> list[str]:
