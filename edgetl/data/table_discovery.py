@@ -169,7 +169,13 @@ def _has_groups(one: Tried) -> bool:
 
 def _finished(root: Path, layout: Layout, said: Mapping[str, str | None], asked: Asked) -> FoundTable:
     """The table with its columns named, and the words of one that only says yes or no of a finding."""
-    source = opened(root, layout, said, asked)
+    try:
+        source = opened(root, layout, said, asked)
+    except DataError as exc:
+        if exc.hint or "" not in said or "" in asked.labels:
+            raise
+        hint = "images without a label were left out; if they are the other class: --set 'data.labels={\"\": other}'"
+        raise DataError(exc.message, place=exc.place, hint=hint) from exc
     notes = []
     if layout.header == COVIDX and not asked.layout.header:
         notes.append(f"no line of names in the lists: read as {', '.join(COVIDX)}")

@@ -271,6 +271,18 @@ def test_the_columns_that_a_hint_leaves_open(capsys: pytest.CaptureFixture[str])
     assert "note: 10 of 12 pictures are not there, such as p0" in after
 
 
+def test_blank_cells_that_are_the_other_class(capsys: pytest.CaptureFixture[str]) -> None:
+    """CheXpert's column No Finding says 1 or nothing."""
+    _plain("image", "No Finding", cells=lambda n: ("" if n % 2 else "1.0",))
+    words = ("init", "set", "--columns", "label=No Finding")
+    code, said = _edgetl(capsys, *words)
+    assert code == 2
+    assert "one class (1.0) left" in said
+    assert """--set 'data.labels={"": other}'""" in said
+    assert _edgetl(capsys, *words, "--set", 'data.labels={"": other}')[0] == 0
+    assert yaml.safe_load(Path("recipe.yaml").read_text())["data"]["labels"] == {"": "other"}
+
+
 def test_a_misspelt_column_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     _no_label()
     code, said = _edgetl(capsys, "init", "set", "--columns", "label=Befund links")
