@@ -73,7 +73,7 @@ def build(
     """
     stages = _active(loaded, until)
     if fresh or not all(step.cached for step in plan(loaded, store, until)):
-        preflight.check(loaded)
+        preflight.check(loaded, progress.say)
         with writing(store.root):
             files.fetch_weights(loaded, store.root)
     with writing(store.root), store.building():

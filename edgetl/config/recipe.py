@@ -236,7 +236,8 @@ class Teacher(Training):
     """Name of a timm model."""
     weights: str = "package"
     """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file,
-    which starts where the command runs or at the recipe's project."""
+    which starts where the command runs or at the recipe's project: .safetensors, .pth or .pt, a checkpoint of the same network
+    from timm or torchvision, whose classifier is left out where it has other classes. `edgetl doctor` lists those in caches."""
     learning_rate: Rate = 7e-4
     """Peak of AdamW at this batch size."""
 
@@ -248,9 +249,12 @@ class Student(Strict):
     """Name of a timm model."""
     weights: str = "none"
     """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file,
-    which starts where the command runs or at the recipe's project."""
+    which starts where the command runs or at the recipe's project: .safetensors, .pth or .pt, a checkpoint of the same network
+    from timm or torchvision, whose classifier is left out where it has other classes. `edgetl doctor` lists those in caches."""
     attention: Annotated[str, OneOf(names.ATTENTION, {"none": "takes away what it has"})] | None = None
-    """Attention in the blocks where the backbone has squeeze-and-excite; null keeps what it has."""
+    """Attention in the blocks where the backbone has squeeze-and-excite, or, where it has none (ResNet, RegNetX, RepVGG,
+    MobileOne, ConvNeXt), after the last convolution of each block, before the addition; null keeps what it has. The build says
+    where. Transformers and plain stacks (ViT, VGG) have no place for it."""
     activation: Literal["relu", "relu6", "hard_swish", "silu"] | None = None
     """Replaces the backbone's activation (relu6 for NPUs that want pure int8); null keeps it."""
 

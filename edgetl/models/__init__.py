@@ -3,7 +3,9 @@
     architecture.py   what a network is: a timm body and the recipe that rebuilds it
     backbones.py      create(): from names to a network with weights
     weights.py        where pretrained tensors come from
-    attention/        squeeze-and-excite, ECA, CBAM, coordinate attention, put where the backbone has room for them
+    torchvision_...   torchvision's checkpoints under timm's names
+    norms.py          what norms add to the variance, where a checkpoint wants another number
+    attention/        squeeze-and-excite, ECA, CBAM, coordinate attention, inside or behind the backbone's blocks
     activations.py    one activation for the whole network
     prune.py          fewer channels, to a share of the multiply-accumulates
     spec.py           save and load without pickle, also after pruning

@@ -41,12 +41,15 @@ class Network(nn.Module):
     """A classifier and the architecture it was built from.
 
     Maps float32 [B, 3, H, W] in [-1, 1), that is (uint8 - 128) / 128, to logits float32 [B, classes].
+
+    placement: where its attention is; follows from the architecture.
     """
 
-    def __init__(self, architecture: Architecture, body: nn.Module) -> None:
+    def __init__(self, architecture: Architecture, body: nn.Module, placement: Placement) -> None:
         super().__init__()
         self.architecture = architecture
         self.body = body
+        self.placement = placement
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits float32 [B, classes] of images float32 [B, 3, H, W]."""
@@ -96,11 +99,8 @@ def _calm_classifier(body: Any) -> None:
             nn.init.zeros_(head.bias)
 
 
-def assemble(architecture: Architecture) -> tuple[Network, Placement]:
+def assemble(architecture: Architecture) -> Network:
     """A fresh network in training mode; its weights are drawn from torch's global generator.
-
-    Returns:
-        The network, and where attention was put or taken away (names of modules inside the body).
 
     Raises:
         UsageError: an unknown name, or a backbone without a place for the attention.
@@ -109,4 +109,4 @@ def assemble(architecture: Architecture) -> tuple[Network, Placement]:
     placement = place(body, architecture.attention)
     if architecture.activation is not None:
         activations.replace(body, architecture.activation)
-    return Network(architecture, body), placement
+    return Network(architecture, body, placement)

@@ -35,5 +35,5 @@ def create(
         EnvironmentFault: the weights' package or the hub is missing.
         IntegrityError: the weights' file is damaged.
     """
-    network, placement = assemble(Architecture(backbone, classes, attention, activation))
-    return network, sources.load(network, placement, sources.find(backbone, weights))
+    network = assemble(Architecture(backbone, classes, attention, activation))
+    return network, sources.load(network, sources.find(backbone, weights))

@@ -11,7 +11,8 @@
         "blocks.1.0.bn1": {"num_features": 48},
         "blocks.1.0.conv_dw": {"in_channels": 48, "out_channels": 48, "groups": 48},
         "classifier": {"in_features": 640}
-      }
+      },
+      "eps": {"bn1": 0.001}                     left out where no norm has another eps than timm's, as in older files
     }
 
 Loading builds the fresh network, shrinks the listed layers and fills in every tensor, strictly: the tensors have the
@@ -39,6 +40,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from edgetl.errors import EdgetlError, IntegrityError, UsageError
+from edgetl.models import norms
 from edgetl.models.architecture import Architecture, Network, assemble
 
 __all__ = ["load", "save"]
@@ -48,6 +50,7 @@ _JSON: Final = "architecture.json"
 _TENSORS: Final = "weights.safetensors"
 _FIELDS: Final = {"schema": int, "backbone": str, "classes": int, "attention": str, "activation": str, "sizes": dict}
 _MAY_BE_NULL: Final = ("attention", "activation")
+_EPS: Final = "eps"
 _MOST_CLASSES: Final = 100_000
 
 # timm's norm with a fused activation is a _BatchNorm but no BatchNorm2d.
@@ -82,6 +85,8 @@ def save(network: nn.Module, folder: Path) -> None:
             hint="only the sizes of convolutions, BatchNorm and linear layers may differ from the fresh network",
         )
     document = {"schema": _SCHEMA, **asdict(network.architecture), "sizes": sizes}
+    if eps := norms.changed(fresh.body, network.body):
+        document[_EPS] = eps
     (folder / _JSON).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     save_file(tensors, folder / _TENSORS)
 
@@ -92,13 +97,16 @@ def load(folder: Path) -> Network:
     Raises:
         IntegrityError: a file is missing, damaged, of another schema, or the two do not belong together.
     """
-    architecture, sizes = _parse(folder / _JSON)
+    architecture, sizes, eps = _parse(folder / _JSON)
     try:
         network = _fresh(architecture)
         _resize(network.body, sizes)
+        norms.give(network.body, eps)
         tensors = load_file(folder / _TENSORS)
     except UsageError as exc:
         raise IntegrityError(exc.message, place=_JSON, hint="the file was written by another version of timm") from exc
+    except ValueError as exc:
+        raise IntegrityError(str(exc), place=_JSON) from exc
     except (OSError, SafetensorError) as exc:
         raise IntegrityError(f"cannot be read ({exc})", place=_TENSORS) from exc
     try:
@@ -112,7 +120,7 @@ def load(folder: Path) -> Network:
 def _fresh(architecture: Architecture) -> Network:
     # The initial weights are thrown away; the caller's random numbers must not shift because of them.
     with torch.random.fork_rng(devices=[]):
-        return assemble(architecture)[0]
+        return assemble(architecture)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
@@ -176,7 +184,7 @@ def _reallocate(module: nn.Module, name: str) -> None:
             setattr(module, attribute, tensor.new_empty(size))
 
 
-def _parse(path: Path) -> tuple[Architecture, dict[str, dict[str, int]]]:
+def _parse(path: Path) -> tuple[Architecture, dict[str, dict[str, int]], dict[str, object]]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as exc:
@@ -185,6 +193,9 @@ def _parse(path: Path) -> tuple[Architecture, dict[str, dict[str, int]]]:
         got = document.get("schema") if isinstance(document, dict) else type(document).__name__
         hint = "another version of edgetl wrote it"
         raise IntegrityError(f"schema: got {got!r}, expected {_SCHEMA}", place=_JSON, hint=hint)
+    eps = document.pop(_EPS, {})
+    if not isinstance(eps, dict):
+        raise IntegrityError("eps: expected a mapping of norms to numbers", place=_JSON)
     if set(document) != set(_FIELDS):
         odd = sorted(set(document) ^ set(_FIELDS))
         raise IntegrityError(f"got other fields than {', '.join(_FIELDS)}: {', '.join(odd)}", place=_JSON)
@@ -197,4 +208,4 @@ def _parse(path: Path) -> tuple[Architecture, dict[str, dict[str, int]]]:
     if not all(isinstance(sizes, dict) for sizes in document["sizes"].values()):
         raise IntegrityError("sizes: expected a mapping of layers to their sizes", place=_JSON)
     names = (document[field] for field in ("backbone", "classes", "attention", "activation"))
-    return Architecture(*names), document["sizes"]
+    return Architecture(*names), document["sizes"], eps

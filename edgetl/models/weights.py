@@ -1,7 +1,8 @@
 """Where pretrained tensors come from: an installed package, timm's hub, a file, or nowhere.
 
 Every source becomes one mapping of timm's tensor names to tensors. It is loaded strictly, except for the two things
-that a new task changes: the classifier, when its classes differ, and attention that is not the backbone's own.
+that a new task changes: the classifier, when its classes differ, and attention that is not the backbone's own. A file may
+have torchvision's names (`torchvision_weights`); the network then gets torchvision's eps too.
 
 Most ImageNet weights were trained on inputs normalised a channel at a time; edgetl's networks see (x - 128) / 128. The
 difference is an affine map of the input, which fine-tuning learns; tf_efficientnet_lite* were trained on this input.
@@ -9,10 +10,12 @@ difference is an affine map of the input, which fine-tuning learns; tf_efficient
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import pickle
+import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +27,7 @@ from torch import Tensor
 from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
 from edgetl.errors.wording import first_line
 from edgetl.files import sha256_of
-from edgetl.models import hub
+from edgetl.models import hub, norms, torchvision_weights
 from edgetl.models.architecture import Network, plain
 from edgetl.models.attention.placement import Placement
 
@@ -32,7 +35,9 @@ __all__ = ["PACKAGES", "Package", "Pretrained", "WeightsUsed", "find", "load"]
 
 _IMAGENET_CLASSES = 1000
 _COUNTER = "num_batches_tracked"  # only BatchNorm with momentum None reads it, and old checkpoints lack it
-
+_AVERAGES = "n_averaged"  # torch's moving average of weights counts its steps
+_NESTED = ("state_dict_ema", "model_ema", "state_dict", "model")
+_MOST_BYTES = 8 * 2**30
 
 Source = Literal["package", "hub", "file", "none"]
 
@@ -43,6 +48,7 @@ class WeightsUsed:
 
     detail: the package, the hub's model, or the file's name.
     sha256: of the file. loaded, skipped: how many of the network's tensors have pretrained values, how many have not.
+    said: the same for people; empty without weights.
     """
 
     source: Source
@@ -50,16 +56,22 @@ class WeightsUsed:
     sha256: str | None
     loaded: int
     skipped: int
+    said: str = ""
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Tensors under timm's names, and where they come from (as in WeightsUsed)."""
+    """Tensors under timm's names, and where they come from (as in WeightsUsed).
+
+    eps: of the norms that were trained with another one than timm's network has. names: whose names they had.
+    """
 
     tensors: Mapping[str, Tensor]
     source: Source
     detail: str
     sha256: str
+    eps: Mapping[str, float] = field(default_factory=dict)
+    names: Literal["timm", "torchvision"] = "timm"
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,8 @@ PACKAGES: dict[str, Package] = {
 def find(backbone: str, source: str) -> Pretrained | None:
     """The tensors of `package`, `hub` or a file; None for `none`.
 
-    A file is .safetensors, or .pth and .pt, which are read as tensors only: no code in their pickle runs.
+    A file is .safetensors, or .pth and .pt, which are read as tensors only: no code in their pickle runs. Its names are
+    timm's, or torchvision's of the same network.
 
     Raises:
         UsageError: no package has this backbone, or the file is missing or of another kind.
@@ -123,35 +136,85 @@ def find(backbone: str, source: str) -> Pretrained | None:
             f"weights: got {source!r}, expected package, hub, none, or a file that exists",
             hint="a path starts where the command runs, or at the recipe's project",
         )
-    return Pretrained(_read(path), "file", path.name, sha256_of(path))
+    return _from_file(backbone, path)
 
 
-def load(network: Network, placement: Placement, pretrained: Pretrained | None) -> WeightsUsed:
+def load(network: Network, pretrained: Pretrained | None) -> WeightsUsed:
     """Put pretrained tensors into a fresh network, in place.
 
     Raises:
         UsageError: the tensors belong to another backbone; the message names the first ones.
         IntegrityError: a tensor holds NaN or infinity.
     """
+    placement = network.placement
     own = {name: tensor for name, tensor in network.body.state_dict().items() if not name.endswith(_COUNTER)}
     if pretrained is None:
         return WeightsUsed("none", "random initialisation", None, 0, len(own))
-    offered = {name: tensor for name, tensor in pretrained.tensors.items() if not name.endswith(_COUNTER)}
+    offered = {
+        _now(name, placement): tensor for name, tensor in pretrained.tensors.items() if not name.endswith(_COUNTER)
+    }
     taken = {name: tensor for name, tensor in offered.items() if name in own and own[name].shape == tensor.shape}
     free = (*_classifier_names(network), *placement.placed, *placement.removed)
     wrong = [n for n in (*own, *offered) if n not in taken and not any(n.startswith(f"{prefix}.") for prefix in free)]
     if wrong or not taken:
-        some = ", ".join(dict.fromkeys(wrong[:4]))
         raise UsageError(
-            f"weights: {pretrained.detail} does not fit {network.architecture.backbone}:"
-            f" {len(set(wrong))} tensors are missing, unknown or of another shape ({some})",
-            hint="only the classifier and replaced attention may differ; the names are those of timm",
+            f"weights: {pretrained.detail} does not fit {network.architecture.backbone}: {_misfits(wrong, own, offered)}",
+            hint="only the classifier and replaced attention may differ; the names are those of timm, or torchvision's of"
+            " the same network",
         )
     for name, tensor in taken.items():
         if not bool(torch.isfinite(tensor).all()):
             raise IntegrityError(f"tensor {name} holds NaN or infinity", place=pretrained.detail)
     network.body.load_state_dict(taken, strict=False)
-    return WeightsUsed(pretrained.source, pretrained.detail, pretrained.sha256, len(taken), len(own) - len(taken))
+    there = norms.of(network.body)
+    norms.give(network.body, {name: eps for name, eps in pretrained.eps.items() if name in there})
+    said = _said(pretrained, offered, [name for name in own if name in taken], list(own), network)
+    return WeightsUsed(pretrained.source, pretrained.detail, pretrained.sha256, len(taken), len(own) - len(taken), said)
+
+
+def _now(name: str, placement: Placement) -> str:
+    """The name of a tensor of timm in a network with attention."""
+    for now, before in placement.renamed:
+        if name.startswith(f"{before}."):
+            return now + name.removeprefix(before)
+    return name
+
+
+def _misfits(wrong: list[str], own: Mapping[str, Tensor], offered: Mapping[str, Tensor]) -> str:
+    """What did not fit, each with its first tensors, in one line."""
+    misfits = set(wrong)
+    kinds = {
+        "missing": [name for name in own if name in misfits and name not in offered],
+        "unknown": [name for name in offered if name in misfits and name not in own],
+        "of another shape": [
+            f"{name} is {_shape(offered[name])}, not {_shape(own[name])}"
+            for name in own
+            if name in misfits and name in offered
+        ],
+    }
+    parts = [f"{len(names)} are {kind} ({', '.join(names[:2])})" for kind, names in kinds.items() if names]
+    return f"of its tensors {', '.join(parts)}" if parts else "it has none of its tensors"
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "one number"
+
+
+def _said(
+    pretrained: Pretrained, offered: Mapping[str, Tensor], taken: list[str], own: list[str], network: Network
+) -> str:
+    """What the weights are for any number of classes: how many the data have is not always known yet."""
+    heads = tuple(f"{name}." for name in _classifier_names(network))
+    filled, there = ([name for name in names if not name.startswith(heads)] for names in (taken, own))
+    parts = [f"{pretrained.detail} fills {len(filled)} of {len(there)} tensors beside the classifier's"]
+    if pretrained.names == "torchvision":
+        parts.append("it has torchvision's names" + (" and its eps" if pretrained.eps else ""))
+    classes = [tensor.shape[0] for name, tensor in offered.items() if name.startswith(heads) and tensor.ndim]
+    if classes:
+        parts.append(f"its classifier of {classes[-1]} classes is left out unless the data have as many")
+    if network.placement.placed:
+        parts.append("attention starts anew")
+    return "; ".join(parts)
 
 
 def _classifier_names(network: Network) -> list[str]:
@@ -183,6 +246,16 @@ def _from_package(backbone: str) -> Pretrained:
     return Pretrained(_by_position(name, _read(path)), "package", package.distribution, digest)
 
 
+def _from_file(backbone: str, path: Path) -> Pretrained:
+    tensors, digest = _read(path), sha256_of(path)
+    with torch.random.fork_rng(devices=[]):
+        fresh = plain(backbone, _IMAGENET_CLASSES)
+    translated = torchvision_weights.translate(backbone, tensors, fresh)
+    if translated is None:
+        return Pretrained(tensors, "file", path.name, digest)
+    return Pretrained(translated[0], "file", path.name, digest, translated[1], names="torchvision")
+
+
 def _by_position(backbone: str, foreign: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Give tensors of the same network in the same order timm's names."""
     with torch.random.fork_rng(devices=[]):  # the names need a network, the caller's random numbers must not
@@ -204,16 +277,33 @@ def _by_position(backbone: str, foreign: Mapping[str, Tensor]) -> dict[str, Tens
 def _read(path: Path) -> dict[str, Tensor]:
     """The tensors of a file; a .pth may nest them under the usual keys, and have DataParallel's prefix."""
     try:
+        if path.suffix not in {".safetensors", ".pth", ".pt"}:
+            raise UsageError(f"weights: got a {path.suffix or 'nameless'} file, expected .safetensors, .pth or .pt")
+        if (size := _unpacked(path)) > _MOST_BYTES:
+            raise UsageError(
+                f"weights: {path.name} holds {size / 2**30:.0f} GB, at most {_MOST_BYTES / 2**30:.0f} are read"
+            )
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        if path.suffix not in {".pth", ".pt"}:
-            raise UsageError(f"weights: got a {path.suffix or 'nameless'} file, expected .safetensors, .pth or .pt")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as exc:
+        # Trainers keep their command line beside the tensors; a namespace of plain values does nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as exc:
         raise IntegrityError(f"cannot be read as tensors ({first_line(exc)[:120]})", place=path.name) from exc
-    for key in ("state_dict_ema", "state_dict", "model"):
+    for key in _NESTED:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+    if not isinstance(content, Mapping):
         raise IntegrityError("holds no mapping of names to tensors", place=path.name)
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+    tensors = {str(name).removeprefix("module."): tensor for name, tensor in content.items() if name != _AVERAGES}
+    if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
+        raise IntegrityError("holds no mapping of names to tensors", place=path.name)
+    return tensors
+
+
+def _unpacked(path: Path) -> int:
+    """Bytes that a file takes in memory, at least: what is packed in it says so."""
+    if not zipfile.is_zipfile(path):
+        return path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        return sum(member.file_size for member in archive.infolist())

@@ -12,7 +12,7 @@ import pytest
 
 from edgetl import doctor
 from edgetl.commands import doctor as command
-from edgetl.doctor import Finding, machine, packages, probing
+from edgetl.doctor import Finding, checkpoints, machine, packages, probing
 from edgetl.doctor.probing import Probe
 from edgetl.errors import EnvironmentFault
 from edgetl.runtime.cores import usable_cores
@@ -164,3 +164,58 @@ def test_the_exit_code_is_3_when_something_needed_is_broken(
         command._doctor(as_json=True)
     assert (caught.value.exit_code, caught.value.hint) == (3, "pip install openvino")
     assert [one["state"] for one in json.loads(capsys.readouterr().out)] == ["ok", "warning", "broken"]
+
+
+def _caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *files: str) -> Path:
+    folder = tmp_path / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    for file in files:
+        (folder / file).write_bytes(bytes(2_000_000))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "backbone"),
+    [
+        ("mobilenet_v3_large-5c1a4163.pth", "mobilenetv3_large_100"),
+        ("mnasnet0.5_top1_67.823-3ffadce67e.pth", "mnasnet_050"),
+        ("regnet_x_400mf-adf1edd5.pth", "regnetx_004_tv"),
+        ("efficientnet_b0_rwightman-3dd342df.pth", "efficientnet_b0"),
+        ("tf_efficientnet_b0_aa-827b6e33.pth", "tf_efficientnet_b0"),
+        ("resnet50_a1_0-14fe96d1.pth", "resnet50"),
+        ("squeezenet1_0-b66bff10.pth", None),
+    ],
+)
+def test_a_checkpoint_is_known_by_its_name(file: str, backbone: str | None) -> None:
+    assert checkpoints.looks_like(file) == backbone
+
+
+def test_checkpoints_in_caches_are_listed_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _caches(tmp_path, monkeypatch, "resnet18-f37072fd.pth", "own.safetensors", "notes.txt")
+    snapshot = tmp_path / "hub" / "models--timm--resnet10t.c3_in1k" / "snapshots" / "ab12"
+    snapshot.mkdir(parents=True)
+    (snapshot / "model.safetensors").write_bytes(bytes(3_000_000))
+    monkeypatch.setattr("builtins.open", None)
+    checkpoints._timm_names()
+    found = {one.name: one for one in checkpoints.findings()}
+    assert set(found) == {"resnet18-f37072fd.pth", "own.safetensors", "resnet10t.c3_in1k"}
+    line = f"2 MB, looks like resnet18; student: {{backbone: resnet18, weights: {folder / 'resnet18-f37072fd.pth'}}}"
+    assert found["resnet18-f37072fd.pth"].detail == line
+    assert found["own.safetensors"].state == "absent"
+    assert found["resnet10t.c3_in1k"].detail.endswith("student: {backbone: resnet10t.c3_in1k, weights: hub}")
+
+
+def test_looking_for_checkpoints_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _caches(tmp_path, monkeypatch, *(f"resnet18-{number:08x}.pth" for number in range(50)))
+    found = list(checkpoints.findings())
+    assert (len(found), found[-1].name) == (41, "more")
+    monkeypatch.setattr(checkpoints, "_SECONDS", -1.0)
+    assert [one.name for one in checkpoints.findings()] == ["caches", "more"]
+
+
+def test_empty_caches_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _caches(tmp_path, monkeypatch)
+    (found,) = checkpoints.findings()
+    assert (found.state, str(tmp_path / "hub") in found.detail) == ("absent", True)

@@ -91,7 +91,7 @@ def test_relu6_leaves_no_hard_swish_and_keeps_the_gates() -> None:
             "expected one of none, se, eca, cbam, coord",
         ),
         ({"backbone": "mobilenetv3_small_100", "activation": "gelu"}, "expected one of hard_swish, relu, relu6, silu"),
-        ({"backbone": "resnet18", "attention": "coord"}, "no block with a place for 'coord'"),
+        ({"backbone": "vit_tiny_patch16_224", "attention": "coord"}, "no block with a place for 'coord'"),
         (
             {"backbone": "mobilenetv3_small_100", "weights": "package"},
             "only for mobilenetv2_100, tf_efficientnet_lite0",

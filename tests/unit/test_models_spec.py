@@ -139,7 +139,7 @@ _JSON = st.recursive(
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(field=st.sampled_from(["schema", "backbone", "classes", "attention", "activation", "sizes"]), value=_JSON)
+@given(field=st.sampled_from(["schema", "backbone", "classes", "attention", "activation", "sizes", "eps"]), value=_JSON)
 @example(field="sizes", value={"": {}})
 @example(field="sizes", value={"no such layer": {}})
 def test_any_json_either_loads_or_is_an_integrity_error(saved: Path, tmp_path: Path, field: str, value: object) -> None:

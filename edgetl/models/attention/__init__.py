@@ -1,4 +1,4 @@
-"""Attention by name, put where the backbone has squeeze-and-excite, or where it would have it (`placement`)."""
+"""Attention by name, put where the backbone has squeeze-and-excite, or behind its blocks (`placement`)."""
 
 from __future__ import annotations
 
@@ -24,16 +24,20 @@ class Attention:
     load: MODULE:FUNCTION that makes a layer from the number of its channels and the name of its gate ("sigmoid",
         "hard_sigmoid"); the layer maps [B, channels, H, W] to the same shape.
     layer: MODULE:CLASS of that layer.
+    behind: MODULE:FUNCTION like `load`, for behind a block, where the channels are those of its output instead of the wider
+        ones inside; None takes `load` there too.
     """
 
     name: str
     about: str
     load: str
     layer: str
+    behind: str | None = None
 
-    def build(self, channels: int, gate: str) -> nn.Module:
-        """A new layer; brings torch."""
-        make = cast("Callable[[int, str], nn.Module]", pkgutil.resolve_name(self.load))
+    def build(self, channels: int, gate: str, behind: bool = False) -> nn.Module:
+        """A new layer, inside a block or behind it; brings torch."""
+        name = self.behind if behind and self.behind else self.load
+        make = cast("Callable[[int, str], nn.Module]", pkgutil.resolve_name(name))
         return make(channels, gate)
 
 
@@ -43,6 +47,7 @@ _ENTRIES = (
         "one weight a channel from the pooled channels (Hu et al., 2018)",  # https://arxiv.org/abs/1709.01507
         f"{__name__}.layers:squeeze_excite",
         "timm.models._efficientnet_blocks:SqueezeExcite",
+        behind=f"{__name__}.layers:squeeze_excite_behind",
     ),
     Attention(
         "eca",

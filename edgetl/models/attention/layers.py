@@ -14,7 +14,7 @@ from torch import nn
 from edgetl.models.attention import ATTENTION
 from edgetl.models.attention.eca import Eca
 
-__all__ = ["SQUEEZE_EXCITE", "cbam", "coord", "eca", "layers", "squeeze_excite"]
+__all__ = ["SQUEEZE_EXCITE", "cbam", "coord", "eca", "layers", "squeeze_excite", "squeeze_excite_behind"]
 
 SQUEEZE_EXCITE = (SqueezeExcite, SEModule)
 """The two classes of squeeze-and-excite that timm's compact backbones come with."""
@@ -28,6 +28,12 @@ def layers() -> tuple[type[nn.Module], ...]:
 def squeeze_excite(channels: int, gate: str) -> nn.Module:
     """As in MobileNetV3, with a quarter of the channels between the two convolutions."""
     layer: nn.Module = SqueezeExcite(channels, rd_ratio=0.25, rd_round_fn=make_divisible, gate_layer=gate)
+    return layer
+
+
+def squeeze_excite_behind(channels: int, gate: str) -> nn.Module:
+    """As in the paper, with a sixteenth of the block's output between the two convolutions, and at least 8 channels."""
+    layer: nn.Module = SqueezeExcite(channels, rd_ratio=1 / 16, rd_round_fn=make_divisible, gate_layer=gate)
     return layer
 
 
