@@ -22,7 +22,7 @@ from edgetl.files import sha256_of
 from edgetl.runtime import telemetry
 
 _Answer = tuple[State, str, str | None]
-_MODULES = {"opencv": "cv2", "torch-pruning": "torch_pruning", "litert-torch": "litert_torch"}
+_MODULES = {"opencv": "cv2", "litert-torch": "litert_torch"}
 _NETWORK_SECONDS = 5.0
 
 

@@ -38,7 +38,6 @@ class Probe:
 _TRAINING = (
     *(Probe("training", name, name) for name in ("torch", "torchvision", "timm", "accelerate", "albumentations")),
     Probe("training", "opencv", "opencv-python-headless"),
-    Probe("training", "torch-pruning", "torch-pruning"),
 )
 _OTHERS = (Probe("report", "matplotlib", "matplotlib"), Probe("weights", "packages", None))
 _NETWORK = Probe("weights", "hub", None, needed=False)

@@ -1,8 +1,9 @@
 """Fewer channels, to a share of the multiply-accumulates (MACs).
 
 Channels that depend on each other (a depthwise convolution and its neighbours, a residual sum, squeeze-and-excite and
-the channels it weighs) are one group and go together: DepGraph, https://arxiv.org/abs/2301.12900. Groups of the same
-structure are ranked against each other over the whole network: isomorphic pruning, https://arxiv.org/abs/2407.04616.
+the channels it weighs) are one class and go together: the idea of DepGraph, https://arxiv.org/abs/2301.12900.
+`edgetl.models.channels` finds them by following one run of the network, whatever it is made of, ranks them, and tries
+on the network what it found. What turns out not to work is left whole.
 
 MACs are those of convolutions and linear layers for one image; activations, norms, pooling and products of feature maps
 are not counted. They say what is computed, not how fast it runs: latency is measured.
@@ -10,30 +11,32 @@ are not counted. They say what is computed, not how fast it runs: latency is mea
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch_pruning
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from edgetl.errors import UsageError
 from edgetl.models.architecture import Network
+from edgetl.models.channels.cut import cut, evaluating
+from edgetl.models.channels.groups import Coupling, find
+from edgetl.models.channels.trace import names_of
+from edgetl.models.channels.trials import Trials
 
-__all__ = ["PruneReport", "count", "prune_to_macs"]
+__all__ = ["PruneReport", "Reachable", "count", "prune_to_macs", "reachable"]
 
-_STEPS = 100
-_MOST_OF_A_LAYER = 0.9  # no layer loses more, or the network would be cut in two
 _TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
 class PruneReport:
-    """What pruning did. macs: of one image. share: MACs after / before; target: what was asked for."""
+    """What pruning did. macs: of one image. share: MACs after / before; target: what was asked for.
+
+    left_whole: layers whose channels could not be pruned, how many, and why; one line each, the classifier aside.
+    """
 
     target: float
     share: float
@@ -41,6 +44,15 @@ class PruneReport:
     macs_after: int
     parameters_before: int
     parameters_after: int
+    left_whole: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reachable:
+    """How far a network can be pruned. share: the least of its MACs; left_whole: as in PruneReport."""
+
+    share: float
+    left_whole: tuple[str, ...]
 
 
 def count(network: nn.Module, image_size: int) -> tuple[int, int]:
@@ -54,10 +66,16 @@ def count(network: nn.Module, image_size: int) -> tuple[int, int]:
     return macs, sum(parameter.numel() for parameter in network.parameters())
 
 
-def prune_to_macs(network: nn.Module, image_size: int, share: float, round_to: int = 8) -> PruneReport:
+def prune_to_macs(
+    network: nn.Module,
+    image_size: int,
+    share: float,
+    round_to: int = 8,
+    progress: Callable[[int, int], None] | None = None,
+) -> PruneReport:
     """Remove the least important channels, in place, until at most `share` of the MACs is left.
 
-    Important is what has a large L2 norm of all weights of its group (DepGraph).
+    Important is what has a large L2 norm of all weights that depend on it (DepGraph).
 
     `round_to` channels of one group go at a time, and it stops at the target. A slice that would overshoot it by more
     than 0.02 is left in as long as smaller ones get there, so what remains is between `share` - 0.02 and `share` unless
@@ -69,82 +87,76 @@ def prune_to_macs(network: nn.Module, image_size: int, share: float, round_to: i
         image_size: height and width in pixels of the images it will see; decides how MACs are spread over the layers.
         share: in (0, 1]; 1 changes nothing.
         round_to: channels are removed so that what is left is a multiple of it.
+        progress: called as progress(done, total) now and then; it may end before done is total.
 
     Raises:
-        UsageError: a share outside (0, 1], or one that cannot be reached (the network is then
-            pruned as far as it goes).
+        UsageError: a share outside (0, 1], or one that cannot be reached; the network is then unchanged.
     """
     if not 0.0 < share <= 1.0:
         raise UsageError(f"prune.macs: got {share}, expected more than 0 and at most 1")
-    assert isinstance(network, Network), "the classifier must be known, or its outputs would be pruned too"
     macs_before, parameters_before = count(network, image_size)
     target = int(share * macs_before)
-    for floor in (target - int(_TOLERANCE * macs_before), 0):
-        if not _remove(network, image_size, target, floor, round_to):
-            break
-    macs, parameters = count(network, image_size)
-    if macs > target:
+    if share == 1.0:
+        return PruneReport(share, 1.0, macs_before, macs_before, parameters_before, parameters_before)
+    trials = _trials(network, image_size, round_to, progress)
+    plan = trials.plan(target, int(_TOLERANCE * macs_before))
+    if plan.macs > target:
+        least = trials.plan(0, 0).macs / macs_before
         raise UsageError(
-            f"prune.macs: got {share}, but {macs / macs_before:.3f} is the least that this network can be pruned to",
+            f"prune.macs: got {share}, but {least:.3f} is the least that this network can be pruned to",
             hint="take a smaller backbone instead",
         )
-    return PruneReport(share, macs / macs_before, macs_before, macs, parameters_before, parameters)
-
-
-def _remove(network: Network, image_size: int, target: int, floor: int, round_to: int) -> bool:
-    """Prune until at most `target` MACs are left, passing over what would leave fewer than `floor`.
-
-    Returns:
-        Whether the target was missed because something was passed over.
-    """
-    uses = _uses(network, image_size)
-    passed_over = False
-    if _macs(uses) <= target:
-        return False
-    with _evaluating(network), torch.enable_grad():  # DepGraph reads the dependencies from the autograd graph
-        for part in _slices(network, image_size, round_to):
-            if _macs(uses) - _saved(part, uses) < floor:
-                passed_over = True
-                continue
-            part.prune()
-            if _macs(uses) <= target:
-                return False
-    return passed_over
-
-
-def _slices(network: Network, image_size: int, round_to: int) -> Iterator[Any]:
-    """Groups of channels to prune, the least important first, cut into slices of `round_to` channels.
-
-    Slices go from the highest channel to the lowest, so that the numbers of those that remain stay valid whether a
-    slice is pruned or passed over. Grouped convolutions need the same channels of every group: they are not cut.
-    """
-    pruner = torch_pruning.pruner.BasePruner(
-        network,
-        _image(network, image_size),
-        importance=torch_pruning.importance.GroupMagnitudeImportance(),
-        global_pruning=True,
-        isomorphic=True,
-        pruning_ratio=_MOST_OF_A_LAYER,
-        max_pruning_ratio=_MOST_OF_A_LAYER,
-        iterative_steps=_STEPS,
-        ignored_layers=list(network.classifiers),
-        round_to=round_to,
-        # torch-pruning 1.6.1 fills its default dicts in place, so that one pruner would see the last one's layers.
-        in_channel_groups={},
-        out_channel_groups={},
-        num_heads={},
+    cut(network, trials.channels, plan.kept)
+    macs, parameters = count(network, image_size)
+    assert macs <= plan.macs, "ECA's convolution along the channels gets shorter, all else counts as planned"
+    return PruneReport(
+        share, macs / macs_before, macs_before, macs, parameters_before, parameters, _lines(trials, round_to)
     )
-    for _ in range(_STEPS):
-        for group in pruner.step(interactive=True):
-            if pruner._get_channel_groups(group) > 1:
-                yield group
-                continue
-            dependency, channels = group[0]
-            remaining = sorted(channels)
-            while remaining:
-                size = len(remaining) % round_to or round_to
-                part, remaining = remaining[-size:], remaining[:-size]
-                yield pruner.DG.get_pruning_group(dependency.target.module, dependency.handler, part)
+
+
+def reachable(
+    network: nn.Module, image_size: int, round_to: int = 8, progress: Callable[[int, int], None] | None = None
+) -> Reachable:
+    """The least share of the MACs that `prune_to_macs` can reach; the network stays as it is, trained or not.
+
+    The same for the same weights. Other weights move it a little: what is ranked last is what remains.
+    """
+    trials = _trials(network, image_size, round_to, progress)
+    plan = trials.plan(0, 0)
+    whole = _macs(_uses(network, image_size))
+    return Reachable(plan.macs / whole, _lines(trials, round_to))
+
+
+def _trials(network: nn.Module, image_size: int, round_to: int, progress: Callable[[int, int], None] | None) -> Trials:
+    assert isinstance(network, Network), "the classifier must be known, or its outputs would be pruned too"
+    image = _image(network, image_size)
+    names = {module: name for name, module in network.named_modules()}
+    tensors = names_of(network)
+    uses: dict[str, int] = {}
+    for layer, times in _uses(network, image_size).items():
+        name = tensors[f"{names[layer]}.weight"]
+        uses[name] = uses.get(name, 0) + times
+    best: Trials | None = None
+    for coupling in (Coupling.LIKELY, Coupling.ALL, Coupling.NONE):
+        with evaluating(network):
+            channels = find(network, image, uses, coupling)
+        trials = Trials(network, image, channels, round_to, progress)
+        if best is None or trials.lost < best.lost:
+            best = trials
+        if not best.lost:
+            break
+    assert best is not None
+    return best
+
+
+def _lines(trials: Trials, round_to: int) -> tuple[str, ...]:
+    """What was left whole, for people; fewer channels than go at a time are not worth a line."""
+    return tuple(
+        f"{each.name.removeprefix('body.').removesuffix('.weight')}: {each.channels} channels: "
+        f"{each.why.replace('body.', '')}"
+        for each in trials.whole
+        if each.channels >= round_to
+    )
 
 
 def _uses(network: nn.Module, image_size: int) -> dict[nn.Module, int]:
@@ -157,7 +169,7 @@ def _uses(network: nn.Module, image_size: int) -> dict[nn.Module, int]:
 
     hooks = [layer.register_forward_hook(add) for layer in network.modules() if isinstance(layer, (_ConvNd, nn.Linear))]
     try:
-        with _evaluating(network), torch.no_grad():
+        with evaluating(network), torch.no_grad():
             network(_image(network, image_size))
     finally:
         for hook in hooks:
@@ -173,31 +185,5 @@ def _weights(layer: Any) -> int:
     return int(layer.weight.numel())
 
 
-def _saved(group: Any, uses: Mapping[nn.Module, int]) -> float:
-    """MACs that pruning a group will save."""
-    kept: dict[nn.Module, dict[bool, float]] = {}
-    for dependency, channels in group:
-        layer = dependency.target.module
-        if layer in uses:
-            outputs = dependency.handler.__name__.endswith("out_channels")
-            size = layer.weight.shape[0] if outputs or _depthwise(layer) else layer.weight.shape[1]
-            kept.setdefault(layer, {})[outputs or _depthwise(layer)] = 1 - len(channels) / size
-    return sum(uses[layer] * _weights(layer) * (1 - math.prod(sides.values())) for layer, sides in kept.items())
-
-
-def _depthwise(layer: nn.Module) -> bool:
-    return isinstance(layer, _ConvNd) and layer.groups == layer.out_channels > 1
-
-
 def _image(network: nn.Module, size: int) -> Tensor:
     return torch.zeros(1, 3, size, size, device=next(network.parameters()).device)
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    training = network.training
-    network.eval()
-    try:
-        yield
-    finally:
-        network.train(training)

@@ -15,10 +15,14 @@
       "eps": {"bn1": 0.001}                     left out where no norm has another eps than timm's, as in older files
     }
 
-Loading builds the fresh network, shrinks the listed layers and fills in every tensor, strictly: the tensors have the
-same bits, and so has what the network computes in the same memory format. Sizes may only shrink, so a damaged or
-hostile file cannot ask for more memory than the backbone itself, and names of backbones that timm would fetch from
-elsewhere are refused. Nothing is downloaded and nothing is executed.
+`edgetl.models.resize` says which sizes there are: those of convolutions, linear layers and norms (`"normalized_shape":
+[48]`), of every other parameter and buffer (`"gamma": [48]`), and the numbers of channels and heads that blocks keep
+(`"num_heads": 3`).
+
+Loading builds the fresh network, shrinks what is listed and fills in every tensor, strictly: the tensors have the same
+bits, and so has what the network computes in the same memory format. Sizes and the tensors they give may only shrink,
+so a damaged or hostile file cannot ask for more memory than the backbone itself, and names of backbones that timm would
+fetch from elsewhere are refused. Nothing is downloaded and nothing is executed.
 
 The tensors have timm's names: unpruned, with its backbone's own attention and activation, a network loads into plain
 timm.
@@ -30,18 +34,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
 
 from edgetl.errors import EdgetlError, IntegrityError, UsageError
 from edgetl.models import norms
 from edgetl.models.architecture import Architecture, Network, assemble
+from edgetl.models.resize import SizeError, Sizes, changed, resize
 
 __all__ = ["load", "save"]
 
@@ -52,13 +55,6 @@ _FIELDS: Final = {"schema": int, "backbone": str, "classes": int, "attention": s
 _MAY_BE_NULL: Final = ("attention", "activation")
 _EPS: Final = "eps"
 _MOST_CLASSES: Final = 100_000
-
-# timm's norm with a fused activation is a _BatchNorm but no BatchNorm2d.
-_RESIZABLE: Final[tuple[tuple[type[nn.Module], tuple[str, ...]], ...]] = (
-    (_ConvNd, ("in_channels", "out_channels", "groups")),
-    (_BatchNorm, ("num_features",)),
-    (nn.Linear, ("in_features", "out_features")),
-)
 
 
 def save(network: nn.Module, folder: Path) -> None:
@@ -72,18 +68,18 @@ def save(network: nn.Module, folder: Path) -> None:
     """
     assert isinstance(network, Network), "only networks that know their architecture can be rebuilt"
     fresh = _fresh(network.architecture)
-    sizes = _changed_sizes(fresh.body, network.body)
-    _resize(fresh.body, sizes)
+    sizes = changed(fresh.body, network.body)
+    try:
+        resize(fresh.body, sizes)
+    except SizeError as exc:
+        raise _beyond_words(network, str(exc)) from exc
     # Contiguous copies: safetensors takes neither channels_last nor shared storage.
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in network.body.state_dict().items()
     }
     if _shapes(fresh.body.state_dict()) != _shapes(tensors):
-        raise EdgetlError(
-            f"{network.architecture.backbone} was changed in a way that {_JSON} cannot describe",
-            hint="only the sizes of convolutions, BatchNorm and linear layers may differ from the fresh network",
-        )
+        raise _beyond_words(network, "tensors differ from what their layers say")
     document = {"schema": _SCHEMA, **asdict(network.architecture), "sizes": sizes}
     if eps := norms.changed(fresh.body, network.body):
         document[_EPS] = eps
@@ -100,11 +96,13 @@ def load(folder: Path) -> Network:
     architecture, sizes, eps = _parse(folder / _JSON)
     try:
         network = _fresh(architecture)
-        _resize(network.body, sizes)
+        resize(network.body, sizes)
         norms.give(network.body, eps)
         tensors = load_file(folder / _TENSORS)
     except UsageError as exc:
         raise IntegrityError(exc.message, place=_JSON, hint="the file was written by another version of timm") from exc
+    except SizeError as exc:
+        raise IntegrityError(f"sizes: {exc}", place=_JSON) from exc
     except ValueError as exc:
         raise IntegrityError(str(exc), place=_JSON) from exc
     except (OSError, SafetensorError) as exc:
@@ -117,6 +115,13 @@ def load(folder: Path) -> Network:
     return network.eval()
 
 
+def _beyond_words(network: Network, why: str) -> EdgetlError:
+    return EdgetlError(
+        f"{network.architecture.backbone} was changed in a way that {_JSON} cannot describe: {why}",
+        hint="only sizes may differ from the fresh network, and only be smaller",
+    )
+
+
 def _fresh(architecture: Architecture) -> Network:
     # The initial weights are thrown away; the caller's random numbers must not shift because of them.
     with torch.random.fork_rng(devices=[]):
@@ -127,64 +132,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
-def _sizes_of(module: nn.Module) -> dict[str, int]:
-    for kind, attributes in _RESIZABLE:
-        if isinstance(module, kind):
-            return {attribute: getattr(module, attribute) for attribute in attributes}
-    return {}
-
-
-def _changed_sizes(fresh: nn.Module, pruned: nn.Module) -> dict[str, dict[str, int]]:
-    changed: dict[str, dict[str, int]] = {}
-    original = dict(fresh.named_modules())
-    for name, module in pruned.named_modules():
-        before = _sizes_of(original[name]) if name in original else {}
-        different = {key: size for key, size in _sizes_of(module).items() if before.get(key) != size}
-        if different:
-            changed[name] = different
-    return changed
-
-
-def _resize(body: nn.Module, sizes: dict[str, dict[str, int]]) -> None:
-    """Give layers other sizes, in place; their tensors become uninitialised.
-
-    Raises:
-        IntegrityError: a layer that is not there, a size that it does not have, or one that grows.
-    """
-    modules: dict[str, Any] = dict(body.named_modules())
-    for name, wanted in sizes.items():
-        before = _sizes_of(modules[name]) if name in modules else {}
-        for key, size in wanted.items():
-            if type(size) is not int or not 1 <= size <= before.get(key, 0):
-                limit = f"1 to {before[key]}" if key in before else "no such size"
-                raise IntegrityError(f"sizes: {name}.{key}: got {size!r}, expected {limit}", place=_JSON)
-            setattr(modules[name], key, size)
-        if not before:
-            raise IntegrityError(f"sizes: {name!r}: no layer of this name has sizes", place=_JSON)
-        _reallocate(modules[name], name)
-
-
-def _reallocate(module: nn.Module, name: str) -> None:
-    if isinstance(module, _ConvNd):
-        if module.in_channels % module.groups or module.out_channels % module.groups:
-            raise IntegrityError(f"sizes: {name}: groups do not divide the channels", place=_JSON)
-        shape = (module.out_channels, module.in_channels // module.groups, *module.kernel_size)
-        outputs = module.out_channels
-    elif isinstance(module, nn.Linear):
-        shape, outputs = (module.out_features, module.in_features), module.out_features
-    else:
-        assert isinstance(module, _BatchNorm)
-        shape, outputs = (module.num_features,), module.num_features
-    tensors = {"weight": shape, "bias": (outputs,), "running_mean": (outputs,), "running_var": (outputs,)}
-    for attribute, size in tensors.items():
-        tensor = getattr(module, attribute, None)
-        if isinstance(tensor, nn.Parameter):
-            setattr(module, attribute, nn.Parameter(tensor.new_empty(size)))
-        elif isinstance(tensor, Tensor):
-            setattr(module, attribute, tensor.new_empty(size))
-
-
-def _parse(path: Path) -> tuple[Architecture, dict[str, dict[str, int]], dict[str, object]]:
+def _parse(path: Path) -> tuple[Architecture, Sizes, dict[str, object]]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as exc:

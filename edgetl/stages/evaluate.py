@@ -182,6 +182,6 @@ def _write_cut(picture: Path, number: int, path: Path) -> None:
 
 _NEEDS = (*needs.originals("val", "test"), *TEACHER_NETWORKS, *SHIPPED)
 
-_TOOLS = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *_PHANTOM.tools, "timm", "torch", "torch-pruning")
+_TOOLS = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *_PHANTOM.tools, "timm", "torch")
 
 STAGE = Stage("evaluate", 5, _NEEDS, _settings, _TOOLS, _run)

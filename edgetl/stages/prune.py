@@ -17,6 +17,7 @@ from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
     from edgetl.config.recipe import Prune, Training
+    from edgetl.console.progress import Progress
     from edgetl.models.architecture import Network
     from edgetl.training.batches import TrainingData
 
@@ -46,7 +47,7 @@ def _run(context: Context) -> None:
     seed = slices.training_seed(recipe, prune)
     network = trained.load(context.inputs["trial"])
     before = trained.cut(network, data, recipe.data.image_size)
-    _prune(network, data, recipe.data.image_size, prune, settings, seed)
+    _prune(network, data, recipe.data.image_size, prune, settings, seed, context.progress)
     after = trained.cut(network, data, recipe.data.image_size)
     context.progress.say(f"pruned: {after.macs / before.macs:.0%} of the student's MACs are left")
     weight = Choice.read(context.inputs["trial"]).weight
@@ -77,14 +78,28 @@ def _run(context: Context) -> None:
     PruneResult(training, trained.run_of(pruned)).write(context.folder)
 
 
-def _prune(network: Network, data: TrainingData, image_size: int, prune: Prune, settings: Training, seed: int) -> None:
+def _prune(
+    network: Network,
+    data: TrainingData,
+    image_size: int,
+    prune: Prune,
+    settings: Training,
+    seed: int,
+    progress: Progress,
+) -> None:
     """Prune `network` in place and measure its BatchNorm anew."""
     from edgetl.models.prune import prune_to_macs
     from edgetl.training.batches import batch_size_for, plain_batches
     from edgetl.training.ema import recalibrate
     from edgetl.training.run import RECALIBRATION_IMAGES
 
-    prune_to_macs(network, image_size, prune.macs, prune.round_to)
+    report = prune_to_macs(
+        network, image_size, prune.macs, prune.round_to, lambda done, total: progress.advance("pruning", done, total)
+    )
+    for line in report.left_whole:
+        progress.event("left whole", layer=line)
+    if report.left_whole:
+        progress.say(f"pruning left {len(report.left_whole)} layers whole, {report.left_whole[0]}")
     batch_size = batch_size_for(data, settings.batch_size)
     recalibrate(network, plain_batches(data, RECALIBRATION_IMAGES, batch_size, seed))
 
@@ -95,10 +110,10 @@ def _taught_by(recipe: Recipe) -> str:
 
 STAGE = Stage(
     name="prune",
-    version=4,
+    version=5,
     needs=(*TRAINING_DATA, *TEACHER_NETWORKS, "trial/network", "trial/choice.json"),
     settings=_settings,
-    tools=(*TRAINING_TOOLS, "torch-pruning"),
+    tools=(*TRAINING_TOOLS, "scipy"),
     run=_run,
     trains=True,
     network="pruned",

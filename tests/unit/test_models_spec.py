@@ -28,6 +28,13 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def norms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("norms")
+    spec.save(create("convnext_atto", 3)[0], folder)
+    return folder
+
+
 def _edited(saved: Path, folder: Path, **fields: Any) -> Path:
     document = json.loads((saved / "architecture.json").read_text(encoding="utf-8"))
     document.update(fields)
@@ -115,6 +122,35 @@ def test_documents_that_do_not_add_up(saved: Path, tmp_path: Path, fields: dict[
     if words is None:
         spec.load(folder)
         return
+    with pytest.raises(IntegrityError, match=words):
+        spec.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({"stages.0.blocks.0": {"gamma": [48]}}, r"got \[48\], expected at most \[40\]"),
+        ({"stages.0.blocks.0": {"gamma": 8}}, "got 8, expected 1 numbers"),
+        ({"stages.0.blocks.0": {"gamma": [8, 8]}}, "expected 1 numbers"),
+        ({"stages.0.blocks.0": {"gamma": [True]}}, "expected at most"),
+        ({"stages.0.blocks.0": {"gamma": [0]}}, "expected at most"),
+        ({"stages.0.blocks.0": {"gamma": [8]}}, "does not belong"),
+        ({"stages.0.blocks.0": {"drop_path": 1}}, "no such size"),
+        ({"stages.0.blocks.0": {"__class__": 1}}, "no such size"),
+        ({"stages.0.blocks.0": {"forward": 1}}, "no such size"),
+        ({"stages.0.blocks.0.norm": {"normalized_shape": 8}}, "expected 1 numbers"),
+        ({"stages.0.blocks.0.norm": {"normalized_shape": [8]}}, "does not belong"),
+        ({"stages.0.blocks.0.norm": {"weight": [8]}}, "no such size"),
+        ({"stages.0.blocks.0.norm": {"eps": [8]}}, "no such size"),
+        ({"stages.0.blocks.0.conv_dw": {"weight": [8, 1, 7, 7]}}, "no such size"),
+        ({"stages.0.blocks.0.conv_dw": {"stride": [1, 1]}}, "no such size"),
+        ({"stages.0.blocks.0.conv_dw": {"groups": 1}}, "weight would grow"),
+    ],
+)
+def test_sizes_of_any_layer_may_shrink_and_do_nothing_else(
+    tmp_path: Path, norms: Path, sizes: dict[str, Any], words: str
+) -> None:
+    folder = _edited(norms, tmp_path, sizes=sizes)
     with pytest.raises(IntegrityError, match=words):
         spec.load(folder)
 

@@ -7,7 +7,7 @@ from importlib import metadata
 
 from edgetl.runtime.backends import BACKENDS
 
-_TRAINING = ("torch", "timm", "torch-pruning", "numpy")
+_TRAINING = ("torch", "timm", "numpy")
 
 
 def tool_versions(backends: Iterable[str]) -> dict[str, str]:
