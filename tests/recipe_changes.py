@@ -88,6 +88,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "data.images": ({**PHANTOM, "data.images": 80}, ALL),
     "teacher": ({"teacher": None}, AFTER_TEACH),
     "teacher.backbone": ({"teacher.backbone": "mobilenetv3_small_075"}, AFTER_TEACH),
+    "teacher.image_size": ({"teacher.image_size": 64}, AFTER_TEACH),
     "teacher.weights": ({"teacher.weights": "none"}, AFTER_TEACH),
     **{f"teacher.{name}": ({f"teacher.{name}": value}, AFTER_TEACH) for name, value in _TRAINING.items()},
     "student.backbone": ({"student.backbone": "mobilenetv3_small_075"}, AFTER_TRIAL),

@@ -238,6 +238,9 @@ class Teacher(Training):
     """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file,
     which starts where the command runs or at the recipe's project: .safetensors, .pth or .pt, a checkpoint of the same network
     from timm or torchvision, whose classifier is left out where it has other classes. `edgetl doctor` lists those in caches."""
+    image_size: Annotated[int, Field(ge=32, le=1024, multiple_of=8)] | None = None
+    """Height and width of the pictures that it sees, resized from the student's crop, for one that takes a single size;
+    null: those of the student."""
     learning_rate: Rate = 7e-4
     """Peak of AdamW at this batch size."""
 

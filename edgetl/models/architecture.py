@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import timm
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from edgetl.errors import UsageError
-from edgetl.errors.wording import did_you_mean
+from edgetl.errors.wording import did_you_mean, one_line
 from edgetl.models import activations
 from edgetl.models.attention.placement import Placement, place
 
-__all__ = ["Architecture", "Network", "assemble", "plain"]
+__all__ = ["Architecture", "Network", "assemble", "only_size", "plain", "require_size"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Architecture:
     classes: outputs of the last layer.
     attention: a name of ATTENTION, none, or None for what the backbone has.
     activation: relu | relu6 | hard_swish | silu, or None for what the backbone has.
+    image_size: side of the pictures that the network takes; others are resized to it. None: as they come.
     """
 
     backbone: str
     classes: int
     attention: str | None = None
     activation: str | None = None
+    image_size: int | None = None
 
 
 class Network(nn.Module):
@@ -53,6 +57,9 @@ class Network(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits float32 [B, classes] of images float32 [B, 3, H, W]."""
+        side = self.architecture.image_size
+        if side is not None and image.shape[-2:] != (side, side):
+            image = functional.interpolate(image, (side, side), mode="bilinear", antialias=True, align_corners=False)
         logits: Tensor = self.body(image)
         return logits
 
@@ -67,8 +74,17 @@ class Network(nn.Module):
         return head if isinstance(head, tuple) else (head,)
 
 
-def plain(backbone: str, classes: int) -> nn.Module:
+def only_size(backbone: str) -> int | None:
+    """The side of the only pictures that a backbone takes as timm makes it, such as 224 of a ViT; None where it takes any."""
+    settings = timm.get_pretrained_cfg(backbone, allow_unregistered=True)
+    return int(settings.input_size[-1]) if settings is not None and settings.fixed_input_size else None
+
+
+def plain(backbone: str, classes: int, image_size: int | None = None) -> nn.Module:
     """timm's own network with fresh weights.
+
+    Args:
+        image_size: side of its pictures, for a backbone that takes one size only and can be made for another.
 
     Raises:
         UsageError: timm does not know the backbone; the message has the nearest names. Names that timm would fetch from
@@ -80,9 +96,27 @@ def plain(backbone: str, classes: int) -> nn.Module:
             f"backbone: got {backbone!r}, expected the name of a timm model",
             hint=near or "timm.list_models('mobilenet*') lists names",
         )
-    body: nn.Module = timm.create_model(backbone, pretrained=False, num_classes=classes)
+    body = _made(backbone, classes, image_size)
     _calm_classifier(body)
     return body
+
+
+def _made(backbone: str, classes: int, image_size: int | None) -> nn.Module:
+    made: nn.Module
+    if image_size is not None and only_size(backbone) not in (None, image_size):
+        try:
+            made = timm.create_model(backbone, pretrained=False, num_classes=classes, img_size=image_size)
+        except TypeError:  # timm makes it for its own size alone; whoever runs it will see
+            pass
+        except (AssertionError, ValueError, RuntimeError) as exc:
+            raise UsageError(
+                f"{backbone} cannot be made for pictures of {image_size} x {image_size}: {one_line(exc)}",
+                hint="many take multiples of 32 alone",
+            ) from exc
+        else:
+            return made
+    made = timm.create_model(backbone, pretrained=False, num_classes=classes)
+    return made
 
 
 def _calm_classifier(body: Any) -> None:
@@ -105,8 +139,24 @@ def assemble(architecture: Architecture) -> Network:
     Raises:
         UsageError: an unknown name, or a backbone without a place for the attention.
     """
-    body = plain(architecture.backbone, architecture.classes)
+    body = plain(architecture.backbone, architecture.classes, architecture.image_size)
     placement = place(body, architecture.attention)
     if architecture.activation is not None:
         activations.replace(body, architecture.activation)
     return Network(architecture, body, placement)
+
+
+@torch.no_grad()
+def require_size(network: Network, image_size: int, hint: str) -> None:
+    """Raises UsageError, with the hint, where the network does not take pictures of that size."""
+    training = network.training
+    network.eval()
+    try:
+        network(torch.zeros(1, 3, image_size, image_size))
+    except Exception as exc:
+        raise UsageError(
+            f"{network.architecture.backbone} does not take pictures of {image_size} x {image_size}: {one_line(exc)}",
+            hint=hint,
+        ) from exc
+    finally:
+        network.train(training)

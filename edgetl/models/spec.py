@@ -12,6 +12,7 @@
         "blocks.1.0.conv_dw": {"in_channels": 48, "out_channels": 48, "groups": 48},
         "classifier": {"in_features": 640}
       },
+      "image_size": 224,                        left out where it takes pictures as they come
       "eps": {"bn1": 0.001}                     left out where no norm has another eps than timm's, as in older files
     }
 
@@ -53,7 +54,9 @@ _JSON: Final = "architecture.json"
 _TENSORS: Final = "weights.safetensors"
 _FIELDS: Final = {"schema": int, "backbone": str, "classes": int, "attention": str, "activation": str, "sizes": dict}
 _MAY_BE_NULL: Final = ("attention", "activation")
-_EPS: Final = "eps"
+_SIDE, _EPS = "image_size", "eps"
+"""Fields that may be left out."""
+_MOST_SIDE: Final = 4096
 _MOST_CLASSES: Final = 100_000
 
 
@@ -81,6 +84,8 @@ def save(network: nn.Module, folder: Path) -> None:
     if _shapes(fresh.body.state_dict()) != _shapes(tensors):
         raise _beyond_words(network, "tensors differ from what their layers say")
     document = {"schema": _SCHEMA, **asdict(network.architecture), "sizes": sizes}
+    if document[_SIDE] is None:
+        del document[_SIDE]
     if eps := norms.changed(fresh.body, network.body):
         document[_EPS] = eps
     (folder / _JSON).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -141,7 +146,9 @@ def _parse(path: Path) -> tuple[Architecture, Sizes, dict[str, object]]:
         got = document.get("schema") if isinstance(document, dict) else type(document).__name__
         hint = "another version of edgetl wrote it"
         raise IntegrityError(f"schema: got {got!r}, expected {_SCHEMA}", place=_JSON, hint=hint)
-    eps = document.pop(_EPS, {})
+    side, eps = document.pop(_SIDE, None), document.pop(_EPS, {})
+    if side is not None and not (type(side) is int and 1 <= side <= _MOST_SIDE):
+        raise IntegrityError(f"image_size: got {side!r}, expected 1 to {_MOST_SIDE}", place=_JSON)
     if not isinstance(eps, dict):
         raise IntegrityError("eps: expected a mapping of norms to numbers", place=_JSON)
     if set(document) != set(_FIELDS):
@@ -156,4 +163,4 @@ def _parse(path: Path) -> tuple[Architecture, Sizes, dict[str, object]]:
     if not all(isinstance(sizes, dict) for sizes in document["sizes"].values()):
         raise IntegrityError("sizes: expected a mapping of layers to their sizes", place=_JSON)
     names = (document[field] for field in ("backbone", "classes", "attention", "activation"))
-    return Architecture(*names), document["sizes"], eps
+    return Architecture(*names, side), document["sizes"], eps

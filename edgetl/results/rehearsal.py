@@ -14,7 +14,7 @@ __all__ = ["Rehearsal", "RehearsedFile", "RehearsedPruning", "RehearsedTraining"
 class RehearsedTraining:
     """Steps of one kind of training, measured.
 
-    backbone, attention, activation: of the network that learns. taught: whether a teacher is asked too.
+    backbone, attention, activation, image_size: of the network that learns. taught: whether a teacher is asked too.
     grows: whether some epochs see smaller pictures.
     step_seconds: the median of `steps` steps, with their waits for images. image_seconds: of one image in a validation.
     peak_mb: largest memory of the process while it ran, in MB (10**6 bytes); device_mb: that of the accelerator.
@@ -23,6 +23,7 @@ class RehearsedTraining:
     backbone: str
     attention: str | None
     activation: str | None
+    image_size: Positive | None
     taught: bool
     batch_size: Positive
     precision: str

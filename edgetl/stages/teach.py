@@ -59,7 +59,7 @@ def _run(context: Context, index: int, label: str) -> None:
         return
     table = trained.open_table(context)
     seed = slices.training_seed(recipe, settings)
-    network, used = trained.create(seed, settings.backbone, len(table.classes), settings.weights)
+    network, used = trained.create_teacher(recipe, settings, len(table.classes))
     notes = slices.cautions(label, settings, settings.weights)
     for note in notes:
         context.progress.warn(f"warning: {note}")

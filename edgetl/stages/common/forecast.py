@@ -15,7 +15,7 @@ from edgetl.config.recipe import Recipe, Training
 from edgetl.console.progress import Progress
 from edgetl.errors import EdgetlError, UsageError
 from edgetl.stages.common import settings as slices
-from edgetl.stages.common.planned import Architecture, Planned, trainings
+from edgetl.stages.common.planned import Architecture, Planned, of_teacher, trainings
 from edgetl.stages.common.stage import Context
 from edgetl.training.schedules import small_epochs
 
@@ -222,7 +222,7 @@ def _rehearsed(rehearsal: Rehearsal) -> dict[Kind, Pace]:
 
     paces = {}
     for one in rehearsal.trainings:
-        architecture = Architecture(one.backbone, one.attention, one.activation)
+        architecture = Architecture(one.backbone, one.attention, one.activation, one.image_size)
         kind = Kind(architecture, one.taught, one.batch_size, one.precision, one.grows)
         paces[kind] = Pace(one.step_seconds, one.image_seconds, one.steps)
     return paces
@@ -241,7 +241,7 @@ def job_of(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -
     from edgetl.training.job import Job
 
     network = _untrained(planned.architecture, data)
-    teachers = [_untrained(Architecture(teacher.backbone), data) for teacher in recipe.teachers if taught]
+    teachers = [_untrained(of_teacher(teacher), data) for teacher in recipe.teachers if taught]
     teacher = trained.together(teachers) if teachers else None
     distillation = trained.distillation(recipe.distil, teacher, weight=1.0)
     seed = slices.training_seed(recipe, planned.settings)
@@ -251,8 +251,7 @@ def job_of(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -
 def _untrained(architecture: Architecture, data: TrainingData) -> nn.Module:
     from edgetl.stages.common import trained
 
-    backbone, attention, activation = architecture
-    return trained.create(0, backbone, data.classes, "none", attention, activation)[0]
+    return trained.untrained(architecture, data.classes, data.images.shape[1])
 
 
 def _duration(seconds: float) -> str:

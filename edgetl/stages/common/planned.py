@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgetl.config.recipe import Recipe, Training
+from edgetl.config.recipe import Recipe, Teacher, Training
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.networks import TEACHERS
 
 if TYPE_CHECKING:
     from edgetl.training.batches import TrainingData
 
-__all__ = ["Architecture", "Planned", "trainings"]
+__all__ = ["Architecture", "Planned", "of_teacher", "trainings"]
 
 
 class Architecture(NamedTuple):
@@ -21,6 +21,8 @@ class Architecture(NamedTuple):
     backbone: str
     attention: str | None = None
     activation: str | None = None
+    image_size: int | None = None
+    """Side that it resizes pictures to, where it sees others than the student."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Planned:
         return self.settings.epochs
 
 
+def of_teacher(teacher: Teacher) -> Architecture:
+    """A teacher's architecture."""
+    return Architecture(teacher.backbone, image_size=teacher.image_size)
+
+
 def trainings(recipe: Recipe, data: TrainingData) -> list[Planned]:
     """What a build of the recipe trains, in its order."""
     from edgetl.stages.common import trained
@@ -58,7 +65,7 @@ def trainings(recipe: Recipe, data: TrainingData) -> list[Planned]:
     planned = []
     for (label, stage), teacher in zip(TEACHERS.items(), recipe.teachers, strict=False):
         settings = trained.with_epochs(teacher, data, teacher.weights != "none")
-        planned.append(Planned(stage, label.replace("_", " "), settings, Architecture(teacher.backbone), alone=1))
+        planned.append(Planned(stage, label.replace("_", " "), settings, of_teacher(teacher), alone=1))
     student = Architecture(recipe.student.backbone, recipe.student.attention, recipe.student.activation)
     weights, epochs = slices.candidate_weights(recipe), trained.student_epochs(recipe, data)
     alone, taught = weights.count(0.0), len(weights) - weights.count(0.0)

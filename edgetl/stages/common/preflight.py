@@ -8,6 +8,9 @@ from edgetl.config import target
 from edgetl.config.loading import Loaded
 from edgetl.stages.common.networks import TEACHERS
 
+SIZES = "set data.image_size to what it takes; a teacher may see another size: teacher: {image_size: 224}"
+"""What to do about a network that does not take the recipe's pictures."""
+
 
 def _quiet(_: str) -> None:
     return
@@ -20,21 +23,29 @@ def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:
 
     Raises:
         RecipeError: there is no such target.
-        UsageError: there is no such backbone, it has no place for the attention, or the weights do not fit it.
+        UsageError: there is no such backbone, it has no place for the attention or does not take such pictures, or the
+            weights do not fit it.
         EnvironmentFault, IntegrityError: the weights' package is missing or damaged.
     """
     recipe = loaded.recipe
     for name in recipe.targets:
         target.load(name, loaded.project)
     from edgetl.models import backbones
+    from edgetl.models.architecture import require_size
 
-    student = recipe.student
-    wanted = [(student.backbone, student.weights, student.attention, student.activation)]
-    wanted += [(teacher.backbone, teacher.weights, None, None) for teacher in recipe.teachers]
-    for name, (backbone, weights, attention, activation) in zip(("student", *TEACHERS), wanted, strict=False):
-        network, used = backbones.create(backbone, 2, _here(weights), attention, activation)
+    student, side = recipe.student, recipe.data.image_size
+
+    def look(name: str, backbone: str, weights: str, own: int | None = None, **parts: str | None) -> None:
+        network, used = backbones.create(
+            backbone, 2, _here(weights), **parts, image_size=own or side, resizes=own is not None
+        )
+        require_size(network, side, SIZES)
         for said in filter(None, (network.placement.said, used.said)):
             say(f"{name.replace('_', ' ')} {backbone}: {said}")
+
+    look("student", student.backbone, student.weights, attention=student.attention, activation=student.activation)
+    for name, teacher in zip(TEACHERS, recipe.teachers, strict=False):
+        look(name, teacher.backbone, teacher.weights, teacher.image_size)
 
 
 def _here(weights: str) -> str:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.config.recipe import Distil, Recipe, Training
+from edgetl.config.recipe import Distil, Recipe, Teacher, Training
 from edgetl.data.augment import Augment
 from edgetl.data.images import open_images
 from edgetl.data.records import Split
@@ -21,6 +21,7 @@ from edgetl.models.architecture import Network
 from edgetl.models.ensemble import AveragedLogits
 from edgetl.results.training import Cut, Epoch, InitialWeights, KeptEpoch, Run, Scores
 from edgetl.stages.common.networks import TEACHERS
+from edgetl.stages.common.planned import Architecture
 from edgetl.stages.common.settings import augmentation, is_pretrained, training_seed
 from edgetl.stages.common.stage import Context
 from edgetl.tasks.classify import validation_scores
@@ -87,7 +88,22 @@ def create(seed: int, *arguments: Any, **options: Any) -> tuple[Network, Initial
 def create_student(recipe: Recipe, classes: int) -> tuple[Network, InitialWeights]:
     """The recipe's student before any training: the same initial weights each time."""
     seed, student = training_seed(recipe, recipe.distil), recipe.student
-    return create(seed, student.backbone, classes, student.weights, student.attention, student.activation)
+    names = student.backbone, classes, student.weights, student.attention, student.activation
+    return create(seed, *names, recipe.data.image_size)
+
+
+def create_teacher(recipe: Recipe, teacher: Teacher, classes: int) -> tuple[Network, InitialWeights]:
+    """A teacher of the recipe before any training."""
+    size, resizes = teacher.image_size or recipe.data.image_size, teacher.image_size is not None
+    seed = training_seed(recipe, teacher)
+    return create(seed, teacher.backbone, classes, teacher.weights, image_size=size, resizes=resizes)
+
+
+def untrained(architecture: Architecture, classes: int, image_size: int) -> Network:
+    """A network of random weights, for pictures of that size."""
+    backbone, attention, activation, own = architecture
+    names = backbone, classes, "none", attention, activation
+    return create(0, *names, own or image_size, resizes=own is not None)[0]
 
 
 def save(network: nn.Module, folder: Path) -> None:

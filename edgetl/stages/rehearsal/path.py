@@ -24,14 +24,15 @@ from edgetl.errors.wording import one_line
 from edgetl.evidence import gates
 from edgetl.evidence.parity import compare
 from edgetl.models import spec
-from edgetl.models.architecture import Network
+from edgetl.models.architecture import Network, require_size
 from edgetl.models.prune import count, prune_to_macs
 from edgetl.results.rehearsal import Rehearsal, RehearsedFile, RehearsedPruning, RehearsedTraining
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.memory import peak_rss_mb
 from edgetl.stages.common import trained
 from edgetl.stages.common.forecast import Kind, job_of, kinds_of
-from edgetl.stages.common.planned import Architecture, trainings
+from edgetl.stages.common.planned import Architecture, of_teacher, trainings
+from edgetl.stages.common.preflight import SIZES
 from edgetl.stages.common.stage import Context
 from edgetl.stages.quantize import calibration_rows
 from edgetl.stages.rehearsal.memory import forget_the_peak
@@ -98,10 +99,10 @@ def rehearse(recipe: Recipe, folder: Path, say: Say) -> Rehearsal:
     size = recipe.data.image_size
     for teacher in recipe.teachers:
         with step.of(f"{teacher.backbone}: an image of {size} x {size}"):
-            _forward(_fresh(Architecture(teacher.backbone), data), size)
+            require_size(trained.untrained(of_teacher(teacher), data.classes, size), size, SIZES)
     with step.of(f"{student.backbone}: an image of {size} x {size}"):
-        network = _fresh(student, data)
-        _forward(network, size)
+        network = trained.untrained(student, data.classes, size)
+        require_size(network, size, SIZES)
     seen = list(plain_batches(data, _IMAGES, min(_IMAGES // 2, len(data.train)), seed=0))
     with step.of(f"{student.backbone}: BatchNorm on training images"):
         spread(network, seen)
@@ -112,16 +113,6 @@ def rehearse(recipe: Recipe, folder: Path, say: Say) -> Rehearsal:
     _require_files(recipe, files)
     rehearsed = _trainings(recipe, data, step)
     return Rehearsal(rehearsed, pruning, files, time.perf_counter() - began, peak_rss_mb())
-
-
-def _fresh(architecture: Architecture, data: TrainingData) -> Network:
-    return trained.create(0, architecture.backbone, data.classes, "none", *architecture[1:])[0]
-
-
-@torch.no_grad()
-def _forward(network: Network, size: int) -> None:
-    network.eval()
-    network(torch.zeros(2, 3, size, size))
 
 
 def pruned(recipe: Recipe, network: Network, seen: Sequence[Tensor], step: Steps) -> RehearsedPruning | None:
