@@ -35,7 +35,7 @@ from edgetl.evidence.parity import compare
 from edgetl.files import replacing
 from edgetl.models import spec
 from edgetl.runtime.backends import BACKENDS
-from edgetl.stages.quantize import calibration_rows
+from edgetl.stages.common.tried import calibration_rows
 
 RESULT = Path(__file__).parent / "results" / "int8_pooled.json"
 NETWORKS = {

@@ -69,6 +69,7 @@ def build(
 
     Raises:
         GateFailed: an artefact must not ship; the report is written.
+        ArtifactError: a file cannot be made or does not work, and the recipe refuses an incomplete bundle, or none is left.
         EnvironmentFault: the disk is full or cannot be written; finished stages are kept.
     """
     stages = _active(loaded, until)
@@ -80,10 +81,11 @@ def build(
         with_report = until in (None, report.NAME)
         steps = _computed(loaded, store, run, progress, stages, fresh, with_report=with_report)
         failed = report.failures(run) if with_report else []
+        for sentence in report.left_out(run) if with_report else []:
+            progress.warn(f"INCOMPLETE: {sentence}")
     if failed:
-        raise GateFailed(
-            "; ".join(failed), place="gate", hint=f"no bundle was written; the evidence: {run / report.PAGE}"
-        )
+        evidence = f"no bundle was written; the evidence: {run / report.PAGE}"
+        raise GateFailed("; ".join(failed), place="gate", hint=evidence + report.advice(loaded, run))
     return steps
 
 

@@ -111,6 +111,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "quantize.max_drop": ({"quantize.max_drop": 0.5}, VERIFY),
     "quantize.images": ({"quantize.images": 9}, AFTER_QUANTIZE),
     "export": ({"export": ["tflite", "onnx"]}, {"benchmark"}),
+    "incomplete": ({"incomplete": "ship"}, set()),
     "targets": ({"targets": ["other"]}, {"benchmark"}),
 }
 ONE_VALUE = {"schema", "quantize.scheme"}

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from edgetl.console.capture import Log, captured
-from edgetl.errors import EdgetlError, EnvironmentFault
+from edgetl.errors import ArtifactError, EdgetlError, EnvironmentFault
+from edgetl.errors.wording import without_folders
 from edgetl.runtime import telemetry
 
 __all__ = ["converting"]
@@ -20,7 +21,7 @@ def converting(backend: str, step: str) -> Iterator[Log]:
 
     Raises:
         EnvironmentFault: a package of the converter is missing.
-        EdgetlError: anything else that went wrong inside, naming backend, step and reason, with the last lines that
+        ArtifactError: anything else that went wrong inside, naming backend, step and reason, with the last lines that
             the converter printed. What is ours, the disk's or the memory's (EdgetlError, OSError, MemoryError)
             passes unchanged.
     """
@@ -51,10 +52,9 @@ class _Translated:
                 hint="reinstall edgetl with its dependencies, or take this backend out of the recipe's `export`",
             ) from error
         tail = self._log.tail()
-        raise EdgetlError(
+        raise ArtifactError(
             f"{self._backend}: {self._step} failed: {_reason(error)}",
-            hint="take this backend out of the recipe's `export`, or choose a backbone that it takes"
-            + (f"; the converter's last words:\n{tail}" if tail else ""),
+            hint=f"the converter's last words:\n{tail}" if tail else None,
         ) from error
 
 
@@ -63,4 +63,4 @@ def _reason(error: BaseException, lines: int = 3) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     reasons = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {' / '.join(reasons[:lines]) or 'no reason given'}"
+    return without_folders(f"{type(error).__name__}: {' / '.join(reasons[:lines]) or 'no reason given'}")

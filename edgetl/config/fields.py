@@ -128,7 +128,7 @@ def _below(here: tuple[Any, ...], step: Step) -> tuple[Any, ...]:
 def _meaning(info: FieldInfo) -> str:
     """The text under a field, and what each name means where it takes one of a table."""
     named = [*(mark for mark in info.metadata if isinstance(mark, OneOf)), *marks(info.annotation)]
-    parts = [f"{name}: {about}" for mark in named for name, about in mark.meanings().items()]
+    parts = [f"{name}: {about}" for mark in named for name, about in mark.entries().items()]
     text = " ".join((info.description or "").split())
     return f"{text} {'; '.join(parts)}." if parts else text
 

@@ -37,14 +37,22 @@ class OneOf:
 
     where: the table's place. also: further words that the field takes, and what they mean.
     only: attribute that an entry must have set to be named here.
+    parts: what may follow an entry's name after a hyphen, and what that means.
     """
 
     where: str
     also: Mapping[str, str] = field(default_factory=dict, hash=False)
     only: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def meanings(self) -> dict[str, str]:
         """Name -> what it is."""
+        named = self.entries()
+        parts = {f"{name}-{part}": f"{named[name]}, {of}" for name in named for part, of in self.parts.items()}
+        return {**named, **parts}
+
+    def entries(self) -> dict[str, str]:
+        """`meanings` of whole entries alone."""
         entries: Mapping[str, Entry] = table(self.where)
         named = {name: entry.about for name, entry in entries.items() if not self.only or getattr(entry, self.only)}
         return {**self.also, **named}

@@ -8,6 +8,7 @@ The text under a field is its documentation, wherever that is shown: `edgetl exp
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -19,7 +20,17 @@ Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
 Epochs = Annotated[int, Field(ge=1, le=1000)]
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
-Format = Annotated[str, OneOf(names.BACKENDS)]
+PRECISIONS: Mapping[str, str] = {"fp32": "its float32 file alone", "int8": "its 8-bit file alone"}
+"""Of each format; int8 is held against fp32, so that is built first."""
+
+
+def parts_of(entry: str) -> tuple[str, str]:
+    """Format and precision of an entry of `export`, or of a file's name; without a precision the whole format."""
+    backend, _, precision = entry.rpartition("-")
+    return (backend, precision) if backend and precision in PRECISIONS else (entry, "")
+
+
+Export = Annotated[str, OneOf(names.BACKENDS, parts=PRECISIONS)]
 MOST_TEACHERS = 8
 WEIGHTS = ("package", "hub", "none")
 """What initial weights are by name; everything else is the path of a file."""
@@ -346,8 +357,13 @@ class Recipe(Strict):
     """Structured pruning; null leaves it out."""
     quantize: Quantize | None = Quantize()
     """8-bit artefacts beside the fp32 ones; null leaves them out."""
-    export: Annotated[tuple[Format, ...], Field(min_length=1)] = ("onnx", "openvino", "tflite")
-    """File formats of the bundle."""
+    export: Annotated[tuple[Export, ...], Field(min_length=1)] = ("onnx", "openvino", "tflite")
+    """Files of the bundle: a format stands for all its precisions, `tflite-fp32` for one file. fp32 is built, to hold int8
+    against it, where only int8 ships too."""
+    incomplete: Literal["refuse", "ship"] = "refuse"
+    """What becomes of the bundle when a file cannot be made, does not work in its runtime, or fails a gate. refuse: there is
+    none, and the build ends with exit code 1; ship: it holds the other files, and console, report and model card say first
+    which one is missing, and why (as `make --keep-going` does). Where no file is left there is no bundle either."""
     targets: tuple[str, ...] = ("local_cpu",)
     """Where latency is measured: names of files in targets/."""
 
@@ -370,8 +386,47 @@ class Recipe(Strict):
             seen.append(seeded)
         return self
 
+    @property
+    def artifacts(self) -> tuple[str, ...]:
+        """Names of the files that are to ship, as `onnx-int8`, in the order of `export`."""
+        return tuple(
+            f"{backend}-{precision}"
+            for backend, named in map(parts_of, self.export)
+            for precision in ([named] if named else self._precisions)
+        )
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The formats that are built, in the order of `export`."""
+        return tuple(dict.fromkeys(backend for backend, _ in map(parts_of, self.export)))
+
+    @property
+    def _precisions(self) -> tuple[str, ...]:
+        return tuple(one for one in PRECISIONS if one != "int8" or self.quantize is not None)
+
+    def makes(self, backend: str, precision: str) -> bool:
+        """Whether a file is built: to ship, or as what int8 is held against."""
+        return backend in self.formats if precision == "fp32" else f"{backend}-{precision}" in self.artifacts
+
+    def export_of(self, artifacts: Container[str]) -> tuple[str, ...]:
+        """`export` in its shortest form where only some of its files are to ship."""
+        kept = [name for name in self.artifacts if name in artifacts]
+        whole = {
+            backend for backend in self.formats if all(f"{backend}-{one}" in artifacts for one in self._precisions)
+        }
+        return tuple(dict.fromkeys(parts_of(name)[0] if parts_of(name)[0] in whole else name for name in kept))
+
     @model_validator(mode="after")
-    def _formats_once(self) -> Recipe:
-        if len(set(self.export)) != len(self.export):
-            raise ValueError("export names a format twice")
+    def _files_once(self) -> Recipe:
+        for number, entry in enumerate(self.export):
+            before = self.export[:number]
+            backend, precision = parts_of(entry)
+            if entry in before:
+                raise ValueError(f"export.{number} names {entry} twice")
+            if precision and backend in self.export:
+                raise ValueError(
+                    f"export.{number} names {entry}, which {backend} beside it stands for already: leave out one of the two"
+                )
+            if precision == "int8" and self.quantize is None:
+                raise ValueError(f"export.{number} names {entry}, and quantize: null leaves out every int8 file")
         return self

@@ -2,6 +2,7 @@
 
 EdgetlError
 ├── GateFailed            1    a gate said no: the build is complete but must not ship
+├── ArtifactError         1    a file of the bundle cannot be made, or does not work in its own runtime
 ├── RecipeError           2    the recipe or a target file is wrong
 ├── DataError             2    the data set is wrong
 ├── UsageError            2    the command line is wrong
@@ -21,6 +22,7 @@ from __future__ import annotations
 from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
 
 __all__ = [
+    "ArtifactError",
     "Bug",
     "DataError",
     "DeviceError",
@@ -46,6 +48,10 @@ class GateFailed(EdgetlError):
     """A gate said no."""
 
     exit_code = 1
+
+
+class ArtifactError(EdgetlError):
+    """A file cannot be made, or does not work in its own runtime: what is wrong with one, and not with the others."""
 
 
 class RecipeError(EdgetlError):

@@ -4,10 +4,28 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
+import sys
+import tempfile
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-__all__ = ["alike", "did_you_mean", "first_line", "indented", "nearest", "one_line", "quoted", "some"]
+__all__ = [
+    "alike",
+    "did_you_mean",
+    "first_line",
+    "indented",
+    "nearest",
+    "one_line",
+    "quoted",
+    "some",
+    "without_folders",
+]
+
+_BELOW = r"[/\\](?:[^\s'\"():,;/\\]+[/\\])*"
+_FOLDERS = re.compile(r"(?<![\w.:/\\])((?:[A-Za-z]:)?[/\\][^\s'\"():,;/\\]+)" + _BELOW)
+"""An absolute folder, with the topmost one as its group."""
 
 
 def alike(word: str, names: Iterable[str], most: int = 1, least: float = 0.6) -> list[str]:
@@ -56,3 +74,13 @@ def first_line(error: BaseException) -> str:
 def one_line(error: BaseException) -> str:
     """All that an error says, on one line of bounded length."""
     return " ".join(str(error).split())[:300]
+
+
+def without_folders(text: str) -> str:
+    """A text of another library with the names of files alone: where they lie on this machine is nobody's business.
+
+    Layers have names like /stem/conv too: what is no folder at the top of this machine stays.
+    """
+    for folder in {tempfile.gettempdir(), sys.prefix, str(Path.home()), str(Path.cwd())} - {"/"}:
+        text = re.sub(re.escape(folder) + _BELOW, "", text)  # these may have spaces in them
+    return _FOLDERS.sub(lambda found: "" if Path(found[1]).is_dir() else found[0], text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-__all__ = ["Parity", "compare"]
+__all__ = ["Parity", "compare", "widest_flip"]
 
 _LISTED = 20
 
@@ -47,3 +47,17 @@ def compare(ours: ArrayLike, reference: ArrayLike) -> Parity:
         top1_agreement=1.0 - len(flipped) / len(a),
         disagreements=tuple(widest_first[:_LISTED].tolist()),
     )
+
+
+def widest_flip(ours: ArrayLike, reference: ArrayLike) -> float:
+    """How sure the reference was where the other one names another class: 0 where it does so nowhere.
+
+    Returns:
+        The largest lead of the reference's most probable class over its second one, in [0, 1], among those images.
+    """
+    a, b = np.asarray(ours, dtype=np.float64), np.asarray(reference, dtype=np.float64)
+    flipped = a.argmax(axis=1) != b.argmax(axis=1)
+    if not flipped.any():
+        return 0.0
+    first_two = np.sort(b[flipped], axis=1)[:, -2:]
+    return float((first_two[:, 1] - first_two[:, 0]).max())

@@ -162,5 +162,5 @@ def _parse(path: Path) -> tuple[Architecture, Sizes, dict[str, object]]:
         raise IntegrityError(f"classes: got {document['classes']}, expected 1 to {_MOST_CLASSES}", place=_JSON)
     if not all(isinstance(sizes, dict) for sizes in document["sizes"].values()):
         raise IntegrityError("sizes: expected a mapping of layers to their sizes", place=_JSON)
-    names = (document[field] for field in ("backbone", "classes", "attention", "activation"))
+    names = document["backbone"], document["classes"], document["attention"], document["activation"]
     return Architecture(*names, side), document["sizes"], eps

@@ -45,6 +45,9 @@ def _opening(report: Report) -> list[str]:
             f"> **Stand-in data.** This model was trained and tested on `{report.stand_in}`, pictures drawn by a "
             "program. Its accuracies say nothing about real images: use it only to try the software.",
         ]
+    if report.missing:
+        named = "; ".join(f"`{each.artifact}` ({each.step}: {_text(each.reason)})" for each in report.missing)
+        lines += ["", f"> **Incomplete.** Not in this bundle: {named}."]
     if failed := report.not_passed("fail"):
         lines += ["", "> **Failed gates: do not ship.** " + "; ".join(_text(_sentence(gate)) for gate in failed)]
     lines += ["", _text(" ".join(story.story(report))), "", f"Made by edgetl {report.edgetl}."]

@@ -1,7 +1,8 @@
 """What all documents share: how one becomes a JSON file and is read back, and the kinds of numbers in them.
 
 Reading is strict: a field that is missing, unknown, of another type or out of its range is an IntegrityError. Fields have
-no defaults, so that none can be left out; null is written where there is nothing to say.
+no defaults, so that none can be left out; null is written where there is nothing to say. A field that came later, within one
+version, has one: what files from before it mean.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pydantic import Discriminator, Tag
 
 from edgetl.evidence.gates import Gate, Severity
 from edgetl.evidence.parity import Parity
+from edgetl.results.artifacts import Missing
 from edgetl.results.data import DataSummary
 from edgetl.results.document import Amount, Digest, Document, Factor, Positive, validated
 from edgetl.results.evaluation import Comparison, Measures, Model
@@ -93,7 +94,9 @@ class Report(Document):
 
     edgetl: version that wrote it. name: the recipe's. recipe: as JSON, without where files lay on this machine.
     stand_in: name of the data set that stood in for the real one, or null. trial: how much of the teacher is learned, and
-    why. models: without the student where the recipe prunes and spares it.
+    why. models: without the student where the recipe prunes and spares it. artifacts: the files that ship, or would if no gate
+    forbade it. missing: files that were to ship and do not, or that those were held against; reports from before there was
+    such a thing have no such field, and none is missing in them.
     """
 
     FILE: ClassVar[str] = "report.json"
@@ -111,6 +114,7 @@ class Report(Document):
     artifacts: tuple[ReportedArtifact, ...]
     gates: tuple[Gate, ...]
     stages: tuple[StageRun, ...]
+    missing: tuple[Missing, ...] = ()
 
     def __post_init__(self) -> None:
         for entry in self.entries:
@@ -134,5 +138,8 @@ class Report(Document):
         return validated(ShownRecipe, self.recipe)
 
     def not_passed(self, severity: Severity) -> tuple[Gate, ...]:
-        """The gates of a severity that did not pass; one of severity fail forbids shipping."""
-        return tuple(gate for gate in self.gates if not gate.passed and gate.severity == severity)
+        """The gates of a severity that did not pass, but for those of files that are missing: these do not ship anyway."""
+        missing = {each.artifact for each in self.missing}
+        return tuple(
+            gate for gate in self.gates if not gate.passed and gate.severity == severity and gate.subject not in missing
+        )

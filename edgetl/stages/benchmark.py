@@ -15,12 +15,14 @@ from edgetl.devices.local import machine
 from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common.files import targets
 from edgetl.stages.common.networks import SHIPPED, TEACHER_NETWORKS, networks
+from edgetl.stages.common.one_by_one import refusal
 from edgetl.stages.common.stage import Context, Stage
 
 
 def _settings(recipe: Recipe) -> Any:
     # Latencies hold for one machine: another one measures again.
-    return {"targets": recipe.targets, "image_size": recipe.data.image_size, "machine": asdict(machine())}
+    what = {"artifacts": sorted(recipe.artifacts), "image_size": recipe.data.image_size}
+    return {"targets": recipe.targets, **what, "machine": asdict(machine())}
 
 
 def _run(context: Context) -> None:
@@ -32,7 +34,15 @@ def _run(context: Context) -> None:
 
     finished = [f"calibrate.{backend}" for backend in BACKENDS]
     folders = [context.inputs[name] for name in finished if name in context.inputs]
-    artifacts = [(folder, each.artifact) for folder in folders for each in Calibration.read(folder).artifacts]
+    calibrations = [(folder, Calibration.read(folder)) for folder in folders]
+    artifacts = [
+        (folder, each.artifact)
+        for folder, calibration in calibrations
+        for each in calibration.artifacts
+        if each.artifact.name in context.recipe.artifacts
+    ]
+    if not artifacts:
+        raise refusal(context.recipe, [each for _, calibration in calibrations for each in calibration.missing])
     size = context.recipe.data.image_size
     baselines = {
         name: functools.partial(eager.worker, network=folder, size=size) for name, folder in networks(context).items()
@@ -53,4 +63,4 @@ def stage(backends: Sequence[str]) -> Stage:
     """The benchmark of all artefacts of these backends."""
     needs = (*TEACHER_NETWORKS, *SHIPPED, *(f"calibrate.{backend}" for backend in backends))
     tools = ("numpy", "torch", "timm", *dict.fromkeys(BACKENDS[backend].distribution for backend in backends))
-    return Stage("benchmark", 2, needs, _settings, tools, _run, files=targets)
+    return Stage("benchmark", 3, needs, _settings, tools, _run, files=targets)

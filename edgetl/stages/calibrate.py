@@ -16,6 +16,7 @@ from edgetl.config.recipe import Recipe
 from edgetl.files import sha256_of
 from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common import needs
+from edgetl.stages.common.one_by_one import Files
 from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -31,18 +32,27 @@ def stage(backend: str) -> Stage:
 
     def run(context: Context) -> None:
         from edgetl.data.table import DataTable
-        from edgetl.results.artifacts import Calibration
+        from edgetl.results.artifacts import Calibration, LeftOut
 
         table = DataTable.load(context.inputs["data"], ("val",))
         models = context.folder / "models"
         models.mkdir()
+        sources = {
+            one: context.inputs[f"{maker}.{backend}"]
+            for one, maker in _MAKERS
+            if f"{maker}.{backend}" in context.inputs
+        }
+        files = Files(context, "calibrate", models, LeftOut.of(list(sources.values())[-1]))
         finished = []
-        for precision, maker in _MAKERS:
-            if source := context.inputs.get(f"{maker}.{backend}"):
-                for path in sorted(source.glob(f"{backend}-*")):
+        for precision, source in sources.items():
+            name = f"{backend}-{precision}"
+            if files.lacks(name, f"{backend}-fp32"):
+                continue
+            with files.making(name):
+                for path in sorted(source.glob(f"{name}.*")):
                     shutil.copy2(path, models)
                 finished.append(_calibrated(context, table, backend, precision, models))
-        Calibration(tuple(finished)).write(context.folder)
+        Calibration(tuple(finished), tuple(files.missing)).write(context.folder)
 
     def settings(recipe: Recipe) -> object:
         preprocessing = {"image_size": recipe.data.image_size, "resize": recipe.data.resize.model_dump()}
@@ -51,12 +61,12 @@ def stage(backend: str) -> Stage:
     reads = (*needs.originals("val"), f"export.{backend}", f"quantize.{backend}")
     return Stage(
         f"calibrate.{backend}",
-        3,
+        4,
         reads,
         settings,
         (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *BACKENDS[backend].tools),
         run,
-        lambda recipe: backend in recipe.export,
+        lambda recipe: recipe.makes(backend, "fp32"),
     )
 
 
@@ -70,7 +80,7 @@ def _calibrated(
     from edgetl.evidence.calibration import fit_temperature, operating_points, softmax
     from edgetl.results.artifacts import CalibratedArtifact
     from edgetl.runtime.manifest import Artifact
-    from edgetl.stages.common.predict import open_file, outputs
+    from edgetl.stages.common.predict import BuiltFile, outputs
     from edgetl.stages.common.settings import preprocessing_after
 
     path = models / f"{backend}-{precision}{BACKENDS[backend].suffix}"
@@ -78,7 +88,7 @@ def _calibrated(
     labels = table.labels("val")
     advance = functools.partial(context.progress.advance, f"calibrate {path.stem}")
     preprocessing = preprocessing_after(context.recipe.data, context.inputs["data"])
-    session = {path.stem: open_file(backend, path, options)}
+    session = {path.stem: BuiltFile(backend, path, options)}
     digests = originals.read(context.inputs["data"], "val")
     records = table.of("val")
     probabilities = outputs(session, context.data_root, records, preprocessing, advance, digests)[path.stem]

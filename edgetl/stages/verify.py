@@ -8,12 +8,15 @@ the report, so that the evidence is there to read.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.config.recipe import Recipe
+from edgetl.runtime import labels
 from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.common import needs
+from edgetl.stages.common.one_by_one import Files
 from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -35,37 +38,47 @@ def stage(backend: str) -> Stage:
         from edgetl.data import originals
         from edgetl.data.table import DataTable
         from edgetl.results.artifacts import Calibration, Verification
-        from edgetl.stages.common.predict import open_file, outputs
+        from edgetl.stages.common.predict import BuiltFile, outputs
         from edgetl.stages.common.settings import preprocessing_after
         from edgetl.store.arrays import write_arrays
 
         table = DataTable.load(context.inputs["data"], ("test",))
         finished = context.inputs[f"calibrate.{backend}"]
-        calibrated = Calibration.read(finished).artifacts
-        sessions = {
-            artifact.name: open_file(backend, finished / artifact.path, artifact.runtime_options)
-            for artifact in (each.artifact for each in calibrated)
-        }
+        calibration = Calibration.read(finished)
+        golden = context.folder / "golden"
+        golden.mkdir()
+        files = Files(context, "verify", golden, calibration.missing)
+        sessions: dict[str, Session] = {}
+        for artifact in (each.artifact for each in calibration.artifacts):
+            with files.making(artifact.name):
+                sessions[artifact.name] = BuiltFile(backend, finished / artifact.path, artifact.runtime_options)
         advance = functools.partial(context.progress.advance, f"verify {backend}")
         preprocessing = preprocessing_after(context.recipe.data, context.inputs["data"])
         digests = originals.read(context.inputs["data"], "test")
-        probabilities = outputs(sessions, context.data_root, table.of("test"), preprocessing, advance, digests)
-        verified = [_verified(context, table, each, probabilities) for each in calibrated]
-        _write_golden(context, sessions, table.classes)
-        write_arrays(context.folder / "outputs.npz", probabilities)
-        Verification(tuple(verified)).write(context.folder)
+        records = table.of("test")
+        probabilities = outputs(sessions, context.data_root, records, preprocessing, advance, digests, files.leave_out)
+        verified = []
+        for each in calibration.artifacts:
+            name = each.artifact.name
+            if not files.lacks(name, each.reference):
+                with files.making(name):
+                    _write_golden(context, golden, name, sessions[name])
+                    verified.append(_verified(context, table, each, probabilities))
+        (golden / "labels.txt").write_text(labels.to_text(table.classes), encoding="utf-8", newline="\n")
+        write_arrays(context.folder / "outputs.npz", {each.name: probabilities[each.name] for each in verified})
+        Verification(tuple(verified), tuple(files.missing)).write(context.folder)
 
     def settings(recipe: Recipe) -> object:
         return {
             "image_size": recipe.data.image_size,
             "resize": recipe.data.resize.model_dump(),
             "seed": recipe.seed,
-            "max_drop": recipe.quantize.max_drop if recipe.quantize else None,
+            "max_drop": recipe.quantize.max_drop if recipe.quantize and recipe.makes(backend, "int8") else None,
         }
 
     reads = (*needs.originals("test"), "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
     tools = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *BACKENDS[backend].tools)
-    return Stage(f"verify.{backend}", 4, reads, settings, tools, run, lambda recipe: backend in recipe.export)
+    return Stage(f"verify.{backend}", 5, reads, settings, tools, run, lambda recipe: recipe.makes(backend, "fp32"))
 
 
 def _verified(
@@ -78,16 +91,17 @@ def _verified(
     import numpy as np
 
     from edgetl.evidence.calibration import softmax
-    from edgetl.evidence.parity import compare
+    from edgetl.evidence.parity import compare, widest_flip
     from edgetl.results.artifacts import VerifiedArtifact
     from edgetl.stages.common.measures import measured
 
     artifact = calibrated.artifact
     probabilities = outputs[artifact.name]
     logits = np.load(context.inputs["evaluate"] / "logits.npz")[f"{artifact.model}_test"]
-    parity = compare(probabilities, softmax(logits, artifact.temperature))
+    expected = softmax(logits, artifact.temperature)
+    parity = compare(probabilities, expected)
     measures = measured(artifact.name, table, probabilities, calibrated.thresholds, context.recipe.seed)
-    gates = _gates(context, table, calibrated, outputs, parity)
+    gates = _gates(context, table, calibrated, outputs, parity, widest_flip(probabilities, expected))
     for gate in gates:
         if not gate.passed:
             word = "FAILED" if gate.severity == "fail" else "warning"
@@ -105,19 +119,20 @@ def _gates(
     calibrated: CalibratedArtifact,
     outputs: Mapping[str, npt.NDArray[np.float32]],
     parity: Parity,
+    flip: float,
 ) -> list[Gate]:
     from edgetl.evidence import gates
     from edgetl.evidence.intervals import paired_difference
 
     name = calibrated.artifact.name
     if calibrated.reference is None:
-        return [gates.fp32_parity(name, parity)]
+        return [gates.fp32_parity(name, parity, flip=flip)]
     assert context.recipe.quantize is not None
     reference = outputs[calibrated.reference]
-    labels, groups = table.labels("test"), table.groups("test")
+    true, groups = table.labels("test"), table.groups("test")
 
     def lost(metric: str) -> Interval:
-        return paired_difference(metric, outputs[name], reference, labels, groups, table.classes)
+        return paired_difference(metric, outputs[name], reference, true, groups, table.classes)
 
     return [
         gates.int8_collapse(name, lost("accuracy")),
@@ -125,14 +140,8 @@ def _gates(
     ]
 
 
-def _write_golden(context: Context, sessions: Mapping[str, Session], classes: Sequence[str]) -> None:
+def _write_golden(context: Context, golden: Path, name: str, session: Session) -> None:
     import numpy as np
 
-    from edgetl.runtime import labels
-
-    golden = context.folder / "golden"
-    golden.mkdir()
     tensors = np.load(context.inputs["evaluate"] / "golden" / "tensors.npy")
-    for name, session in sessions.items():
-        np.save(golden / f"{name}.npy", np.concatenate([session.run(image[None]) for image in tensors]))
-    (golden / "labels.txt").write_text(labels.to_text(classes), encoding="utf-8", newline="\n")
+    np.save(golden / f"{name}.npy", np.concatenate([session.run(image[None]) for image in tensors]))

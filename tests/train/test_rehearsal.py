@@ -19,7 +19,7 @@ from edgetl.config.loading import load
 from edgetl.config.recipe import Recipe
 from edgetl.errors import EnvironmentFault, UsageError
 from edgetl.models import backbones
-from edgetl.results.rehearsal import Rehearsal
+from edgetl.results.rehearsal import Rehearsal, RehearsedFile
 from edgetl.stages.rehearsal import child, path, remembered
 from edgetl.stages.rehearsal.spread import spread
 from edgetl.store import Store
@@ -133,7 +133,23 @@ class TestRefused:
         with pytest.raises(path.Failure) as caught:
             path.rehearse(_recipe(prune=None), folder, lambda _: None)
         assert caught.value.message == "mobilenetv3_small_050: onnx-int8: says the same of every picture"
-        assert caught.value.hint == "what works: export: [onnx-fp32]"
+        assert caught.value.hint is not None
+        assert caught.value.hint.startswith("`export: [onnx-fp32]` leaves it out")
+
+    def test_what_was_rehearsed_for_a_recipe_that_ships_the_others_is_refused_by_one_that_does_not(
+        self, project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        files = (
+            RehearsedFile("onnx-fp32", 1.0, 9, 0.0, None),
+            RehearsedFile("onnx-int8", 1.0, 0, None, "onnx-int8: no"),
+        )
+        monkeypatch.setattr(child, "run", lambda *_: Rehearsal((), None, files, 1.0, None))
+        changes, heard = {"teacher": None, "distil": {"batch_size": 6}}, Heard()
+        remembered.rehearsed(_recipe(**changes, incomplete="ship"), folder, _store(project), heard)
+        assert heard.warnings == ["rehearsal: WILL BE LEFT OUT: onnx-int8: no"]
+        with pytest.raises(UsageError, match="onnx-int8: no") as caught:
+            remembered.rehearsed(_recipe(**changes), folder, _store(project), heard)
+        assert "`export: [onnx-fp32]`" in str(caught.value.hint)
 
     def test_a_constant_a_nan_and_a_difference_are_refused(self) -> None:
         rows = np.array([[0.2, 0.8], [0.7, 0.3]], np.float32)

@@ -84,8 +84,9 @@ def test_everything_else_follows_the_tables(project: Path) -> None:
         ("data: {kind: sidecar, root: nowhere}", "does not exist, expected a folder with pictures and their labels"),
         (
             "data: {kind: skin_phantom}\nexport: [pt]",
-            "expected one of onnx, openvino, tflite, pt2; did you mean 'pt2'?",
+            "expected one of onnx, openvino, tflite, pt2, onnx-fp32, onnx-int8,",
         ),
+        ("data: {kind: skin_phantom}\nexport: [pt]", "pt2-fp32, pt2-int8; did you mean 'pt2'?"),
         ("data: {kind: skin_phantom}\ndistil: {loss: square}", "did you mean 'squared'?"),
         ("data: {kind: skin_phantom}\nstudent: {attention: sima}", "did you mean 'simam'?"),
     ],

@@ -11,6 +11,7 @@ import pytest
 from edgetl.evidence.gates import (
     COLLAPSE,
     FP32_AGREEMENT,
+    FP32_NOISE,
     FP32_TOLERANCE,
     Gate,
     fp32_parity,
@@ -32,7 +33,7 @@ def _above(number: float) -> float:
 
 
 def test_the_limits_are_those_of_the_documentation() -> None:
-    assert (FP32_TOLERANCE, FP32_AGREEMENT, COLLAPSE) == (1e-4, 0.999, 0.05)
+    assert (FP32_TOLERANCE, FP32_NOISE, FP32_AGREEMENT, COLLAPSE) == (1e-4, 1e-3, 0.999, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,40 @@ def test_a_tolerance_that_was_asked_for_counts() -> None:
     assert fp32_parity("onnx_fp32", Parity(0.01, 0.0, 1.0, ()), tolerance=0.01).passed
     gate = fp32_parity("onnx_fp32", Parity(0.01, 0.0, 1.0, ()), tolerance=0.009)
     assert (gate.passed, gate.limit) == (False, 0.009)
+
+
+@pytest.mark.parametrize(
+    ("difference", "agreement", "flip", "severity"),
+    [
+        (1e-3, 1.0, 0.0, "warn"),
+        (_above(1e-3), 1.0, 0.0, "fail"),
+        (5e-4, 0.98, _below(1e-3), "warn"),
+        (5e-4, 0.9999, 1e-3, "fail"),  # one image in ten thousand, of which the network was sure
+        (0.0, 0.98, 1e-5, "warn"),  # a tie in a small test split
+        (0.0, 0.98, 0.2, "fail"),
+    ],
+)
+def test_a_runtimes_own_noise_warns_and_nothing_beyond_it(
+    difference: float, agreement: float, flip: float, severity: str
+) -> None:
+    gate = fp32_parity("openvino-fp32", Parity(difference, 0.0, agreement, ()), flip=flip)
+    assert (gate.passed, gate.severity, gate.value, gate.limit) == (False, severity, difference, 1e-4)
+    assert ("the runtime's own arithmetic" in gate.message) is (severity == "warn")
+
+
+def test_what_is_well_within_the_limits_passes_whatever_flips() -> None:
+    gate = fp32_parity("onnx-fp32", Parity(1e-4, 0.0, 0.9995, ()), flip=0.5)
+    assert (gate.passed, gate.severity) == (True, "fail")
+
+
+def test_the_sentence_of_noise() -> None:
+    sentences = [
+        fp32_parity("a", Parity(4e-4, 0.0, share, ()), flip=flip).message for share, flip in ((1.0, 0.0), (0.99, 3e-4))
+    ]
+    assert sentences[0].endswith(
+        "; within 0.001, and the class changes nowhere: the runtime's own arithmetic, no fault"
+    )
+    assert "only where the two most probable ones are at most 0.0003 apart" in sentences[1]
 
 
 def test_the_sentence_of_parity() -> None:

@@ -143,6 +143,27 @@ TWO_FIELDS: dict[str, tuple[dict[str, Any], dict[str, Any], Set[str]]] = {
         {"distil.epochs": 2},
         AFTER_DISTIL | AFTER_PRUNE,
     ),
+    "both files of a format, one by one": ({}, {"export": ["onnx-fp32", "openvino", "onnx-int8", "tflite"]}, set()),
+    "a format without its int8 file": (
+        {},
+        {"export": ["onnx", "openvino", "tflite-fp32"]},
+        {"calibrate.tflite", "verify.tflite", "benchmark"},
+    ),
+    "a format whose fp32 file is there to hold int8 against": (
+        {},
+        {"export": ["onnx-int8", "openvino", "tflite"]},
+        {"benchmark"},
+    ),
+    "the loss that int8 may have, of a format that has none": (
+        {"export": ["onnx", "tflite-fp32"]},
+        {"quantize.max_drop": 0.5},
+        {"verify.onnx"},
+    ),
+    "formats without int8 as without quantization": (
+        {"export": ["onnx-fp32", "tflite-fp32"]},
+        {"export": ["onnx", "tflite"], "quantize": None},
+        set(),
+    ),
     "the student's epochs, written out for the pruned network": (
         {"distil.epochs": 2, "prune.epochs": None},
         {"prune.epochs": 2},
@@ -192,6 +213,16 @@ def test_what_decides_epochs_that_are_null(project: Path, case: str) -> None:
     before, after = (tiny_project.read(project, changes).recipe for changes in (first, first | then))
     changed = {stage.name for stage in all_stages() if stage.trains and stage.settings(before) != stage.settings(after)}
     assert changed == expected
+
+
+def test_which_stages_there_are_follows_from_the_files_that_are_wanted(project: Path) -> None:
+    def of(*export: str, **changes: Any) -> set[str]:
+        wanted = keys(project, {"export": export, **changes})
+        return {name for name in wanted if name.startswith(("export.", "quantize."))}
+
+    assert of("onnx-int8", "tflite-fp32") == {"export.onnx", "quantize.onnx", "export.tflite"}
+    assert of("onnx") == of("onnx-fp32", "onnx-int8") == {"export.onnx", "quantize.onnx"}
+    assert of("onnx", quantize=None) == {"export.onnx"}
 
 
 def test_another_teacher_leaves_the_first_one_as_it_is(project: Path, before: dict[str, str]) -> None:

@@ -80,11 +80,33 @@ def test_there_are_enough_of_them_and_without_what_is_wrong_they_are_right(folde
         ),
         ({"data": {"kind": "skin_phantom", "exclude": [2]}}, "2", "data.exclude.0: got 2, expected text; in quotes"),
         ({"data": {"kind": "skin_phantom", "exclude": 2}}, "exclude", "data.exclude: got 2, expected text or a list"),
-        ({"export": ["onnx", "onnx"]}, "export", "export names a format twice"),
+        ({"export": ["onnx", "onnx"]}, "onnx", "export.1 names onnx twice"),
+        ({"export": ["onnx-int8", "tflite", "onnx-int8"]}, "onnx-int8", "export.2 names onnx-int8 twice"),
+        (
+            {"export": ["tflite-fp32", "onnx", "tflite"]},
+            "tflite-fp32",
+            "export.0 names tflite-fp32, which tflite beside it stands for already: leave out one of the two",
+        ),
+        (
+            {"export": ["onnx", "tflite-int8"], "quantize": None},
+            "tflite-int8",
+            "export.1 names tflite-int8, and quantize: null leaves out every int8 file",
+        ),
         (
             {"export": ["onx"]},
             "onx",
-            "export.0: got \"onx\", expected one of onnx, openvino, tflite; did you mean 'onnx'?",
+            'export.0: got "onx", expected one of onnx, openvino, tflite, onnx-fp32, onnx-int8, openvino-fp32, '
+            "openvino-int8, tflite-fp32, tflite-int8; did you mean 'onnx'?",
+        ),
+        (
+            {"export": ["tflite-int4"]},
+            "tflite-int4",
+            "openvino-int8, tflite-fp32, tflite-int8; did you mean 'tflite-int8'?",
+        ),
+        (
+            {"incomplete": "shp"},
+            "incomplete",
+            "incomplete: got \"shp\", expected one of refuse, ship; did you mean 'ship'?",
         ),
         ({"schema": True}, "schema", "schema: got true, expected a whole number"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgetl.evidence.parity import Parity, compare
+from edgetl.evidence.parity import Parity, compare, widest_flip
 
 
 def test_parity_lists_the_widest_disagreement_first() -> None:
@@ -33,3 +33,13 @@ def test_parity_refuses_broken_outputs() -> None:
     for ours, theirs in (([[0.5, 0.5]], [[0.5, 0.25, 0.25]]), ([0.5], [0.5]), (np.zeros((0, 2)), np.zeros((0, 2)))):
         with pytest.raises(ValueError, match="shapes"):
             compare(ours, theirs)
+
+
+def test_how_sure_the_reference_was_where_the_class_changes() -> None:
+    reference = np.array([[0.5, 0.3, 0.2], [0.41, 0.4, 0.19], [0.1, 0.2, 0.7]])
+    assert widest_flip(reference, reference) == 0.0
+    tied = reference.copy()
+    tied[1] = [0.4, 0.41, 0.19]
+    assert widest_flip(tied, reference) == pytest.approx(0.01)
+    tied[0] = [0.3, 0.5, 0.2]
+    assert widest_flip(tied, reference) == pytest.approx(0.2)

@@ -17,6 +17,7 @@ from edgetl.report.card import model_card
 from edgetl.report.plots import session, training_curves
 from edgetl.report.render import render
 from edgetl.report.story import trainings
+from edgetl.results.artifacts import Missing
 from edgetl.results.extras import Extras
 from edgetl.results.report import Report
 from edgetl.results.training import Epoch
@@ -272,3 +273,25 @@ def test_a_single_candidate_is_no_choice_to_show() -> None:
     single = replace(report, trial=replace(report.trial, candidates=(alone,)))
     assert "Weight of the teacher" in render(report, make_extras())
     assert "Weight of the teacher" not in render(single, make_extras())
+
+
+def test_page_and_card_say_first_which_file_is_missing_and_why(report: Report) -> None:
+    missing = (Missing("tflite-int8", "quantize", "does not run: node 3 (DIV) <b>"),)
+    kept = tuple(artifact for artifact in report.artifacts if artifact.name != "tflite-int8")
+    incomplete = replace(report, missing=missing, artifacts=kept)
+    page, card = render(incomplete, make_extras()), model_card(incomplete)
+    banner = page.index("1 file is missing: this bundle is incomplete")
+    assert banner < page.index('class="lead"')
+    assert "<b>tflite-int8</b>, quantize: does not run: node 3 (DIV) &lt;b&gt;" in page
+    said = "> **Incomplete.** Not in this bundle: `tflite-int8` (quantize: does not run: node 3 (DIV) &lt;b>)."
+    assert card.index(said) < card.index("## Intended use")
+    for text in (render(report, make_extras()), model_card(report)):
+        assert "ncomplete" not in text
+
+
+def test_a_failed_gate_of_a_file_that_is_missing_forbids_nothing(report: Report) -> None:
+    failed = Gate("rule", "tflite-int8", False, "fail", None, None, "by far")
+    judged = replace(report, gates=(*report.gates, failed))
+    assert failed in judged.not_passed("fail")
+    missing = (Missing("tflite-int8", "verify", "failed rule: by far"),)
+    assert failed not in replace(judged, missing=missing).not_passed("fail")

@@ -26,8 +26,8 @@ from edgetl.files import sha256_of
 from edgetl.runtime import sessions
 from edgetl.runtime.manifest import Manifest
 from edgetl.runtime.preprocessing import Preprocessing, Resize
+from edgetl.stages.common.tried import calibration_rows
 from edgetl.stages.evaluate import _compared
-from edgetl.stages.quantize import calibration_rows
 from edgetl.stages.report.bundle import _refuse_private
 from edgetl.stages.report.collect import without_paths
 from edgetl.store.arrays import write_arrays

@@ -36,8 +36,6 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OnnxSe
         IntegrityError: the file does not load, keeps weights elsewhere, or has other ends than the contract.
     """
     runtime = _runtime()
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
     settings = runtime.SessionOptions()
     settings.intra_op_num_threads = check_threads(threads)
     settings.inter_op_num_threads = 1
@@ -49,16 +47,7 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OnnxSe
     quantized = _quantized(path)
     try:
         session = runtime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-    except (
-        state.EPFail,
-        state.Fail,
-        state.InvalidArgument,
-        state.InvalidGraph,
-        state.InvalidProtobuf,
-        state.NoSuchFile,
-        state.NotImplemented,
-        state.RuntimeException,
-    ) as exc:
+    except _failures() as exc:
         raise IntegrityError(f"does not load in ONNX Runtime: {exc}", place=str(path)) from exc
     return OnnxSession(path, session, quantized)
 
@@ -67,6 +56,7 @@ class OnnxSession:
     """One open .onnx file."""
 
     def __init__(self, path: Path, session: Any, quantized: bool) -> None:
+        self._path = path
         self._session = session
         self._quantized = quantized
         inputs, outputs = (
@@ -78,7 +68,11 @@ class OnnxSession:
 
     def run(self, image: Image) -> Probabilities:
         """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3]."""
-        probabilities: Probabilities = self._session.run(None, {self._name: check_image(image, self.input_shape)})[0]
+        inputs = {self._name: check_image(image, self.input_shape)}
+        try:
+            probabilities: Probabilities = self._session.run(None, inputs)[0]
+        except _failures() as exc:
+            raise IntegrityError(f"does not run in ONNX Runtime: {exc}", place=str(self._path)) from exc
         return probabilities
 
     def describe(self) -> dict[str, str]:
@@ -101,6 +95,22 @@ def _runtime() -> Any:
             "an ONNX artefact needs ONNX Runtime, which is not installed", hint="pip install onnxruntime"
         ) from exc
     return onnxruntime
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises of a file that it cannot load or run."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (
+        state.EPFail,
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NoSuchFile,
+        state.NotImplemented,
+        state.RuntimeException,
+    )
 
 
 def _quantized(path: Path) -> bool:

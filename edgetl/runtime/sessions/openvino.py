@@ -55,6 +55,7 @@ class OpenVinoSession:
     """One compiled IR."""
 
     def __init__(self, path: Path, compiled: Any) -> None:
+        self._path = path
         self._compiled = compiled
         self._request = compiled.create_infer_request()
         inputs, outputs = ([_tensor(tensor) for tensor in tensors] for tensors in (compiled.inputs, compiled.outputs))
@@ -62,7 +63,11 @@ class OpenVinoSession:
 
     def run(self, image: Image) -> Probabilities:
         """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3]."""
-        results = self._request.infer([check_image(image, self.input_shape)], share_inputs=True)
+        checked = check_image(image, self.input_shape)
+        try:
+            results = self._request.infer([checked], share_inputs=True)
+        except RuntimeError as exc:
+            raise IntegrityError(f"does not run in OpenVINO: {_last_line(exc)}", place=str(self._path)) from exc
         probabilities: Probabilities = results[0]
         return probabilities
 

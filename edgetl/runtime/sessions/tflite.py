@@ -53,6 +53,7 @@ class TfliteSession:
     """One open .tflite file."""
 
     def __init__(self, path: Path, interpreter: Any, runtime: str) -> None:
+        self._path = path
         self._interpreter = interpreter
         self._runtime = runtime
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
@@ -63,7 +64,10 @@ class TfliteSession:
     def run(self, image: Image) -> Probabilities:
         """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3]."""
         self._interpreter.set_tensor(self._input, check_image(image, self.input_shape))
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as exc:  # an operator that only notices now, named in the message
+            raise IntegrityError(f"does not run in {self._runtime}: {exc}", place=str(self._path)) from exc
         probabilities: Probabilities = self._interpreter.get_tensor(self._output)
         return probabilities
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgetl.backends import converter
+from edgetl.backends import converter, trial_run
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Silent
 from edgetl.data.images import open_images
@@ -22,7 +22,7 @@ from edgetl.data.table import DataTable
 from edgetl.errors import EdgetlError, UsageError
 from edgetl.errors.wording import one_line
 from edgetl.evidence import gates
-from edgetl.evidence.parity import compare
+from edgetl.evidence.parity import compare, widest_flip
 from edgetl.models import spec
 from edgetl.models.architecture import Network, require_size
 from edgetl.models.prune import count, prune_to_macs
@@ -31,16 +31,17 @@ from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.memory import peak_rss_mb
 from edgetl.stages.common import trained
 from edgetl.stages.common.forecast import Kind, job_of, kinds_of
+from edgetl.stages.common.one_by_one import works_without
 from edgetl.stages.common.planned import Architecture, of_teacher, trainings
 from edgetl.stages.common.preflight import SIZES
 from edgetl.stages.common.stage import Context
-from edgetl.stages.quantize import calibration_rows
+from edgetl.stages.common.tried import calibration_rows
 from edgetl.stages.rehearsal.memory import forget_the_peak
 from edgetl.stages.rehearsal.spread import spread
 from edgetl.training.batches import TrainingData, as_input, plain_batches
 from edgetl.training.pace import measured
 
-__all__ = ["Failure", "Steps", "files_of", "pruned", "read_back", "rehearse"]
+__all__ = ["Failure", "Steps", "files_of", "pruned", "read_back", "rehearse", "require_files"]
 
 _IMAGES = 64
 """Training images on which BatchNorm is measured and the head's scale."""
@@ -76,7 +77,8 @@ class Steps:
         except Failure:
             raise
         except EdgetlError as exc:
-            raise Failure(f"{what}: {exc.message}", hint=exc.hint) from exc
+            reason = exc.message.removeprefix(what.partition(" ")[0]).lstrip()  # both name the file
+            raise Failure(f"{what}: {reason}", hint=exc.hint) from exc
         except (Exception, MemoryError) as exc:  # third parties raise every type there is
             raise Failure(f"{what}: {type(exc).__name__}: {one_line(exc)}") from exc
 
@@ -110,7 +112,7 @@ def rehearse(recipe: Recipe, folder: Path, say: Say) -> Rehearsal:
     with step.of(f"{student.backbone}: saving and reading it back"):
         network = read_back(network, seen[0][:2])
     files = files_of(recipe, network, _images(recipe, folder), step)
-    _require_files(recipe, files)
+    require_files(recipe, files)
     rehearsed = _trainings(recipe, data, step)
     return Rehearsal(rehearsed, pruning, files, time.perf_counter() - began, peak_rss_mb())
 
@@ -160,7 +162,7 @@ def files_of(
     files: list[RehearsedFile] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for backend in recipe.export:
+        for backend in recipe.formats:
             exported = folder / f"{backend}-fp32{BACKENDS[backend].suffix}"
 
             def export(backend: str = backend) -> Path:
@@ -170,7 +172,7 @@ def files_of(
                 return converter(backend).quantize(network, exported, images, folder, f"{backend}-int8")
 
             files.append(_file(backend, "fp32", export, images, reference, step, look))
-            if recipe.quantize is not None and files[-1].problem is None:
+            if recipe.makes(backend, "int8") and files[-1].problem is None:
                 files.append(_file(backend, "int8", quantize, images, None, step, look))
     return tuple(files)
 
@@ -191,8 +193,7 @@ def _file(
         size = sum(file.stat().st_size for file in path.parent.glob(f"{path.stem}.*"))
         with step.of(f"{name}: running it"):
             options = dict(BACKENDS[backend].runtime_options.get(precision, {}))
-            session = BACKENDS[backend].open_session(path, 1, options)
-            probabilities = np.concatenate([session.run(image[None]) for image in images])
+            probabilities = trial_run.outputs(path, backend, images, options)
         difference = _judged(name, probabilities, reference)
         if look is not None:
             look(path, backend, precision)
@@ -210,23 +211,21 @@ def _judged(name: str, probabilities: NDArray[np.float32], reference: NDArray[np
     if reference is None:
         return None
     parity = compare(probabilities, reference)
-    gate = gates.fp32_parity(name, parity)
-    if not gate.passed:
+    gate = gates.fp32_parity(name, parity, flip=widest_flip(probabilities, reference))
+    if not gate.passed and gate.severity == "fail":
         raise Failure(f"{name}: {gate.message}")
     return parity.max_abs_diff
 
 
-def _require_files(recipe: Recipe, files: Sequence[RehearsedFile]) -> None:
-    """Every artefact of the recipe, or those that can be had where it may ship without the others."""
+def require_files(recipe: Recipe, files: Sequence[RehearsedFile]) -> None:
+    """Every artefact of the recipe, or those that can be had where it may ship without the others. Raises Failure."""
     failed = [file for file in files if file.problem is not None]
-    if not failed:
-        return
-    works = [file.name for file in files if file.problem is None]
-    if works and getattr(recipe, "incomplete", "refuse") == "ship":
+    works = {file.name for file in files if file.problem is None} & set(recipe.artifacts)
+    if not failed or (works and recipe.incomplete == "ship"):
         return
     raise Failure(
         f"{recipe.student.backbone}: " + "; ".join(file.problem or "" for file in failed),
-        hint=f"what works: export: [{', '.join(works)}]" if works else "take another backbone",
+        hint=works_without(recipe, [file.name for file in failed]),
     )
 
 

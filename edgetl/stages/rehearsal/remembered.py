@@ -56,6 +56,12 @@ def rehearsed(recipe: Recipe, folder: Path, store: Store, progress: Progress) ->
                 found.write(draft.folder)
             progress.say(_told(found))
         store.use(parts.key, recipe.name)
+    if problems := [file.problem for file in found.files if file.problem]:
+        from edgetl.stages.rehearsal.path import require_files
+
+        require_files(recipe, found.files)  # it may have been made for a recipe that ships the others
+        for problem in problems:
+            progress.warn(f"rehearsal: WILL BE LEFT OUT: {problem}")
     return found
 
 
@@ -77,15 +83,17 @@ def _parts(recipe: Recipe, folder: Path) -> Dependencies:
         "image_size": recipe.data.image_size,
         "augment": recipe.data.augment,
         "student": recipe.student.model_dump(mode="json", exclude={"weights"}),
-        "teachers": [{"backbone": teacher.backbone, **_steps(teacher)} for teacher in recipe.teachers],
+        "teachers": [
+            {**teacher.model_dump(include={"backbone", "image_size"}), **_steps(teacher)} for teacher in recipe.teachers
+        ],
         "distil": {**_steps(recipe.distil), "loss": recipe.distil.loss, "weights": recipe.distil.weights},
         "prune": recipe.prune
         and {**recipe.prune.model_dump(include={"macs", "round_to", "reference"}), **_steps(recipe.prune)},
-        "export": recipe.export,
+        "artifacts": sorted(recipe.artifacts),
         "quantize": recipe.quantize is not None,
         "machine": [platform.machine(), _processor(), usable_cores(), _accelerator()],
     }
-    backends = [tool for backend in recipe.export for tool in BACKENDS[backend].tools]
+    backends = [tool for backend in recipe.formats for tool in BACKENDS[backend].tools]
     tools = tuple(dict.fromkeys((*needs.TRAINING_TOOLS, "scipy", *backends)))
     return Dependencies.of(NAME, _VERSION, settings, {}, tools, environment.that_count(tools))
 

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from edgetl.backends import contract
 from edgetl.config.loading import Loaded
 from edgetl.data.layout import pictures_of
 from edgetl.errors import EdgetlError
+from edgetl.evidence.gates import FP32_NOISE
 from edgetl.files import sha256_of
 from edgetl.report.card import model_card
 from edgetl.results.artifacts import CalibratedArtifact, Calibration
@@ -45,11 +47,13 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Report, bundle: P
     labels = tuple(report.data.classes)
     (bundle / label_files.NAME).write_text(label_files.to_text(labels), encoding="utf-8", newline="\n")
     (bundle / "MODEL_CARD.md").write_text(model_card(report), encoding="utf-8")
-    calibrated: list[CalibratedArtifact] = []
-    for backend in loaded.recipe.export:
-        calibrated += Calibration.read(folders[f"calibrate.{backend}"]).artifacts
-        shutil.copytree(folders[f"calibrate.{backend}"] / "models", bundle / "models", dirs_exist_ok=True)
-    golden = _golden(labels, folders, calibrated, bundle)
+    calibrated = list(_shipped(loaded, folders, report, bundle))
+    tolerance = dict(GOLDEN_TOLERANCE)
+    if any(gate.name == "fp32_parity" for gate in report.not_passed("warn")):
+        tolerance["fp32"] = (
+            FP32_NOISE  # a runtime whose own arithmetic does that to PyTorch does it to another processor
+        )
+    golden = _golden(labels, folders, calibrated, bundle, tolerance)
     files = {path.relative_to(bundle).as_posix(): sha256_of(path) for path in _files(bundle)}
     size = loaded.recipe.data.image_size
     manifest = Manifest(
@@ -76,8 +80,24 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Report, bundle: P
     return Manifest.load(bundle)
 
 
+def _shipped(loaded: Loaded, folders: Mapping[str, Path], report: Report, bundle: Path) -> Iterator[CalibratedArtifact]:
+    """The artefacts of the report, their files copied."""
+    names = {artifact.name for artifact in report.artifacts}
+    (bundle / "models").mkdir()
+    for folder in (folders[f"calibrate.{backend}"] for backend in loaded.recipe.formats):
+        for each in Calibration.read(folder).artifacts:
+            if each.artifact.name in names:
+                for path in (each.artifact.path, *each.artifact.companions):
+                    shutil.copy2(folder / path, bundle / path)
+                yield each
+
+
 def _golden(
-    labels: Sequence[str], folders: Mapping[str, Path], calibrated: Sequence[CalibratedArtifact], bundle: Path
+    labels: Sequence[str],
+    folders: Mapping[str, Path],
+    calibrated: Sequence[CalibratedArtifact],
+    bundle: Path,
+    tolerance: Mapping[str, float],
 ) -> Golden:
     shutil.copytree(folders["evaluate"] / "golden", bundle / "golden")
     expected = {}
@@ -88,15 +108,16 @@ def _golden(
         label_files.require_same(bundle, label_files.GOLDEN, labels)
         expected[name] = f"golden/{name}.npy"
     images = tuple(f"golden/{path.name}" for path in sorted((bundle / "golden").glob("*.png")))
-    return Golden(images, "golden/tensors.npy", expected, dict(GOLDEN_TOLERANCE))
+    return Golden(images, "golden/tensors.npy", expected, tolerance)
 
 
 def _provenance(loaded: Loaded, report: Report) -> Mapping[str, Any]:
     return {
         "recipe": report.recipe,
         "seed": loaded.recipe.seed,
-        "tools": tool_versions(loaded.recipe.export),
+        "tools": tool_versions(loaded.recipe.formats),
         "stages": {stage.name: stage.key for stage in report.stages},
+        **({"missing": [asdict(each) for each in report.missing]} if report.missing else {}),
     }
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl import __version__
 from edgetl.config.loading import Loaded
-from edgetl.config.recipe import Recipe
+from edgetl.config.recipe import Recipe, parts_of
 from edgetl.devices.local import machine
 from edgetl.evidence.gates import Gate, no_leaks
-from edgetl.results.artifacts import CalibratedArtifact, Calibration, Verification, VerifiedArtifact
+from edgetl.results.artifacts import CalibratedArtifact, Calibration, Missing, Verification, VerifiedArtifact
 from edgetl.results.data import DataSummary
 from edgetl.results.evaluation import Evaluation
 from edgetl.results.extras import Extras
@@ -47,13 +47,20 @@ def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: Stag
     evaluation = Evaluation.read(folders["evaluate"])
     data = DataSummary.read(folders["data"])
     networks = _networks(steps)
-    pairs = [pair for backend in loaded.recipe.export for pair in _artifacts(folders, backend)]
+    verified = [Verification.read(folders[f"verify.{backend}"]) for backend in loaded.recipe.formats]
+    pairs = [
+        pair
+        for backend, each in zip(loaded.recipe.formats, verified, strict=True)
+        for pair in _artifacts(folders, backend, each)
+    ]
+    missing = missing_of(loaded.recipe, verified)
+    names = set(loaded.recipe.artifacts) - {each.artifact for each in missing}
     return Report(
         edgetl=__version__,
         name=loaded.recipe.name,
         recipe=without_paths(loaded.recipe),
         stand_in=loaded.stand_in,
-        environment=environment(loaded.recipe.export, latency.targets),
+        environment=environment(loaded.recipe.formats, latency.targets),
         data=data,
         trial=TrialResult.read(folders["trial"]).trial,
         models=tuple(
@@ -63,9 +70,14 @@ def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: Stag
             for model in evaluation.models
         ),
         comparisons=evaluation.comparisons,
-        artifacts=tuple(_artifact(*pair, latency.rows.get(pair[0].artifact.name, ())) for pair in pairs),
+        artifacts=tuple(
+            _artifact(calibrated, found, latency.rows.get(found.name, ()))
+            for calibrated, found in pairs
+            if found.name in names
+        ),
         gates=(_data_gate(data), *evaluation.gates, *(gate for _, verified in pairs for gate in verified.gates)),
         stages=(*_stages(steps), own),
+        missing=missing,
     )
 
 
@@ -129,10 +141,34 @@ def _training(networks: Folders, model: str) -> Training:
     return training
 
 
-def _artifacts(folders: Folders, backend: str) -> Iterator[tuple[CalibratedArtifact, VerifiedArtifact]]:
-    verified = {each.name: each for each in Verification.read(folders[f"verify.{backend}"]).artifacts}
+def _artifacts(
+    folders: Folders, backend: str, verification: Verification
+) -> Iterator[tuple[CalibratedArtifact, VerifiedArtifact]]:
+    verified = {each.name: each for each in verification.artifacts}
     for calibrated in Calibration.read(folders[f"calibrate.{backend}"]).artifacts:
-        yield calibrated, verified[calibrated.artifact.name]
+        if found := verified.get(calibrated.artifact.name):
+            yield calibrated, found
+
+
+def missing_of(recipe: Recipe, verified: Sequence[Verification]) -> tuple[Missing, ...]:
+    """What does not ship, in the order of the recipe: what stages left out and, with `incomplete: ship`, what a gate forbids.
+
+    Where the gates leave nothing, they forbid the bundle as ever, and their files are no exceptions.
+    """
+    missing = {each.artifact: each for one in verified for each in one.missing}
+    if recipe.incomplete == "refuse":
+        return tuple(missing.values())
+    forbidden = dict(missing)
+    for found in (each for one in verified for each in one.artifacts):  # of each format fp32 comes first
+        for gate in found.gates:
+            if not gate.passed and gate.severity == "fail":
+                forbidden[found.name] = Missing(found.name, "verify", f"failed {gate.name}: {gate.message}")
+        backend, precision = parts_of(found.name)
+        if precision == "int8" and f"{backend}-fp32" in forbidden and found.name not in forbidden:
+            forbidden[found.name] = Missing(
+                found.name, "verify", f"is held against {backend}-fp32, which failed a gate"
+            )
+    return tuple((forbidden if set(recipe.artifacts) - forbidden.keys() else missing).values())
 
 
 def _artifact(

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 from edgetl import __version__
 from edgetl.config.loading import Loaded
+from edgetl.config.recipe import PRECISIONS
 from edgetl.errors import IntegrityError
 from edgetl.files import write_whole
 from edgetl.results.extras import Extras
 from edgetl.results.report import Report, StageRun
+from edgetl.stages.common.one_by_one import refusal, works_without
 from edgetl.stages.report import collect
 from edgetl.stages.report.atomic_swap import aside, swap
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from edgetl.stages.common.stage import Step
 
 NAME = "report"
-VERSION = 3
+VERSION = 4
 PAGE = "report.html"
 BUNDLE = "bundle"
 _COPIED = ("models/", "golden/")
@@ -36,16 +38,31 @@ def is_current(loaded: Loaded, steps: Sequence[Step], run: Path) -> bool:
     return _is_current(run, _key(loaded, steps))
 
 
+def left_out(run: Path) -> list[str]:
+    """What the bundle of a written run folder lacks, a sentence a file."""
+    return [f"{each.artifact} is missing ({each.step}): {each.reason}" for each in Report.read(run).missing]
+
+
 def failures(run: Path) -> list[str]:
     """What failed in a written run folder, a sentence a gate."""
     failed = Report.read(run).not_passed("fail")
     return [f"{gate.name} of {gate.subject}: {gate.message}" for gate in failed]
 
 
+def advice(loaded: Loaded, run: Path) -> str:
+    """What a recipe could say where only files failed, a line of a hint; empty where the data did."""
+    failed = [gate.subject for gate in Report.read(run).not_passed("fail")]
+    built = {f"{backend}-{precision}" for backend in loaded.recipe.formats for precision in PRECISIONS}
+    return f"\n  {works_without(loaded.recipe, failed)}" if set(failed) <= built else ""
+
+
 def write(loaded: Loaded, steps: Sequence[Step], run: Path) -> None:
     """Bring the run folder up to date with the stages: everything is written aside first, then put in its place.
 
     When a gate failed the bundle is left out, and an earlier one removed: it is of another build.
+
+    Raises:
+        ArtifactError: a stage left out a file, for a recipe with `incomplete: ship`, and this one refuses that.
     """
     from edgetl.report.render import render
     from edgetl.stages.report import bundle
@@ -53,6 +70,8 @@ def write(loaded: Loaded, steps: Sequence[Step], run: Path) -> None:
     folders = {step.stage.name: step.entry.folder for step in steps if step.entry}
     own = StageRun(name=NAME, key=_key(loaded, steps), seconds=0.0, cached=False, peak_rss_mb=None)
     report = collect.report_of(loaded, steps, folders, own)
+    if report.missing and loaded.recipe.incomplete == "refuse":
+        raise refusal(loaded.recipe, report.missing)
     extras = collect.extras_of(steps, folders, report)
     with aside(run) as new:
         if not report.not_passed("fail"):
@@ -78,7 +97,7 @@ def _key(loaded: Loaded, steps: Sequence[Step]) -> str:
         "version": VERSION,
         "edgetl": __version__,
         "recipe": collect.without_paths(loaded.recipe),
-        "environment": asdict(collect.environment(loaded.recipe.export, {})),
+        "environment": asdict(collect.environment(loaded.recipe.formats, {})),
         "stages": digests,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
