@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgetl.backends import onnx
+from edgetl.backends import contract, onnx
 from edgetl.errors import UsageError
 from edgetl.models import spec
 from edgetl.models.backbones import Network, create
@@ -89,6 +89,16 @@ def test_a_pruned_family_exports(tmp_path: Path, backbone: str) -> None:
     (got,) = session.run(None, {session.get_inputs()[0].name: picture})
     assert np.abs(got - expected).max() < 1e-5
     assert expected.max() - expected.min() > 1e-2
+
+
+@pytest.mark.parametrize("backbone", ["fastvit_t8", "fastvit_sa12", "mobileone_s0", "repvgg_a0", "repvit_m0_9"])
+def test_branches_of_a_pruned_network_merge(backbone: str) -> None:
+    network = _network(backbone)
+    prune_to_macs(network, _SIZE, 0.6)
+    images = torch.randn(2, 3, _SIZE, _SIZE)
+    with torch.inference_mode():
+        logits, merged = network.eval()(images), contract.frozen(network)(images)
+    torch.testing.assert_close(merged, logits, rtol=1e-2, atol=1e-3 * float(logits.abs().max()))
 
 
 @pytest.mark.parametrize(

@@ -155,17 +155,24 @@ def _layers(network: nn.Module, channels: Channels, kept: NDArray[np.bool_]) -> 
 
 
 def _mirrored(module: nn.Module, followed: Mapping[nn.Module, Mapping[str, int]]) -> dict[str, int]:
-    """Numbers that a block keeps of the convolutions inside it (`groups` of MobileOne's), which follow them."""
+    """Numbers that a block keeps of the convolutions inside it (`groups` of MobileOne's), which follow them.
+
+    A block may have a norm alone (FastViT's identity branch), whose channels are all of these numbers; `dim` of its mixer
+    is those of all that is inside.
+    """
     mirrored: dict[str, int] = {}
+    layers = [layer for layer in module.modules() if layer in followed]
+    norms_alone = all(followed[layer].keys() == {"num_features"} for layer in layers)
     for attribute, whole in numbers_of(module).items():
-        kind = next((kind for kind in ("groups", "in_c", "out_c") if attribute.startswith(kind)), None)
+        kind = next((kind for kind in ("groups", "in_c", "out_c", "dim") if attribute.startswith(kind)), None)
         if kind is None or whole == 1 or module in followed:
             continue
+        any_of_them = norms_alone or kind == "dim"
         new = {
             size
-            for layer in module.modules()
-            for name, size in followed.get(layer, {}).items()
-            if name.startswith(kind) and getattr(layer, name) == whole
+            for layer in layers
+            for name, size in followed[layer].items()
+            if (any_of_them or name.startswith(kind)) and getattr(layer, name) == whole
         }
         if len(new) == 1:
             mirrored[attribute] = new.pop()
