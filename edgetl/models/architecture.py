@@ -154,9 +154,9 @@ def require_size(network: Network, image_size: int, hint: str) -> None:
     try:
         network(torch.zeros(1, 3, image_size, image_size))
     except Exception as exc:
-        raise UsageError(
-            f"{network.architecture.backbone} does not take pictures of {image_size} x {image_size}: {one_line(exc)}",
-            hint=hint,
-        ) from exc
+        backbone = network.architecture.backbone
+        only = only_size(backbone)
+        why = f"it takes {only} x {only} alone" if only not in (None, image_size) else one_line(exc)
+        raise UsageError(f"{backbone} does not take pictures of {image_size} x {image_size}: {why}", hint=hint) from exc
     finally:
         network.train(training)

@@ -174,6 +174,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("EDGETL_")]:
             patch.delenv(name)
+        patch.setenv("EDGETL_REHEARSAL", "off")  # the document that tells of it runs one
         yield Project(folder, patch)
 
 
