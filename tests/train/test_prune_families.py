@@ -127,6 +127,22 @@ def test_what_goes_is_what_could_as_well_be_zero(backbone: str) -> None:
     assert count(network, _SIZE)[1] < count(zeroed, _SIZE)[1]
 
 
+def test_what_a_network_remembers_of_an_earlier_run_is_forgotten() -> None:
+    """Attention that keeps its biases in eval mode, ready for the heads that it had."""
+    network = _network("levit_128s")
+    image = torch.zeros(1, 3, 224, 224)
+    with torch.no_grad():
+        network.eval()(image)
+    assert prune_to_macs(network, 224, 0.9).left_whole == ()
+    with torch.no_grad():
+        assert network(image).shape == (1, 7)
+
+
+def test_pruning_works_in_inference_mode_too() -> None:
+    with torch.inference_mode():
+        assert prune_to_macs(_network("convnextv2_atto"), _SIZE, 0.6).share <= 0.6
+
+
 def test_the_least_share_is_known_before_and_the_same_each_time() -> None:
     network = _network("mobilevit_xxs")
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from edgetl.errors import UsageError
 from edgetl.models.architecture import Architecture, Network
+from edgetl.models.attention.placement import Placement
 from edgetl.models.channels.sizes import numbers_of, rows_of
 from edgetl.models.prune import PruneReport, prune_to_macs, reachable
 
@@ -40,7 +41,7 @@ class _Body(nn.Module):
 def _pruned(middle: nn.Module, inputs: int = 32, outputs: int = 32, share: float = 0.6) -> tuple[Any, PruneReport]:
     torch.manual_seed(0)
     body = _Body(middle, inputs, outputs)
-    report = prune_to_macs(Network(Architecture("none", 3), body), _SIZE, share)
+    report = prune_to_macs(Network(Architecture("none", 3), body, Placement(None)), _SIZE, share)
     assert report.share <= share
     assert body(torch.randn(2, 3, _SIZE, _SIZE)).shape == (2, 3)
     return body, report
@@ -178,7 +179,7 @@ def test_a_network_without_anything_to_prune_says_so() -> None:
             return x + torch.ones(32, 1, 1)
 
     body = _Body(Fixed())
-    network = Network(Architecture("none", 3), body)
+    network = Network(Architecture("none", 3), body, Placement(None))
     assert reachable(network, _SIZE).share == 1.0
     with pytest.raises(UsageError, match=r"1\.000 is the least"):
         prune_to_macs(network, _SIZE, 0.9)

@@ -76,16 +76,17 @@ class Bonds:
     def classes(self) -> Atoms:
         """[atoms + 1] the class of each atom: those that go together have the same. Classes count from 0 in the order of
         their first atom."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
-        one = np.concatenate([pair[0] for pair in self._joined]) if self._joined else np.zeros(0, np.int64)
-        other = np.concatenate([pair[1] for pair in self._joined]) if self._joined else np.zeros(0, np.int64)
-        graph = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(self._next, self._next))
-        found = connected_components(graph, directed=False)[1]
-        _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
-        order: Atoms = np.argsort(np.argsort(first))
-        return order[inverse]
+        one = np.concatenate([np.zeros(0, np.int64), *(pair[0] for pair in self._joined)])
+        other = np.concatenate([np.zeros(0, np.int64), *(pair[1] for pair in self._joined)])
+        first = np.arange(self._next)  # of each atom, the lowest one that it is known to go with
+        while (first[one] != first[other]).any():
+            lowest = np.minimum(first[one], first[other])
+            for atoms in (first[one], first[other]):
+                np.minimum.at(first, atoms, lowest)
+            while (first != first[first]).any():
+                first = first[first]
+        classes: Atoms = np.unique(first, return_inverse=True)[1]
+        return classes
 
     def reasons(self, classes: Atoms) -> dict[int, str]:
         """Why a class must stay, for those that must."""

@@ -88,7 +88,8 @@ def run(network: nn.Module, image: Tensor, bonds: Bonds, held: Trace | None = No
     trace.image = channels
     tracer.give(image, [None, channels, None, None])
     bonds.pin(channels, IMAGE)
-    with torch.no_grad(), tracer.watching(), _Calls(tracer), tracer:
+    # In inference mode operations arrive whole, before they fall into those that have rules.
+    with torch.inference_mode(False), torch.no_grad(), tracer.watching(), _Calls(tracer), tracer:
         output = network(image)
     for value in tree_iter(output):
         if isinstance(value, Tensor):

@@ -94,7 +94,7 @@ def _parts(recipe: Recipe, folder: Path) -> Dependencies:
         "machine": [platform.machine(), _processor(), usable_cores(), _accelerator()],
     }
     backends = [tool for backend in recipe.formats for tool in BACKENDS[backend].tools]
-    tools = tuple(dict.fromkeys((*needs.TRAINING_TOOLS, "scipy", *backends)))
+    tools = tuple(dict.fromkeys((*needs.TRAINING_TOOLS, *backends)))
     return Dependencies.of(NAME, _VERSION, settings, {}, tools, environment.that_count(tools))
 
 
