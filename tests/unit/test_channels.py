@@ -165,6 +165,18 @@ def test_what_a_network_insists_on_is_left_whole_and_named() -> None:
     assert body.middle[0].one.out_channels == 32
 
 
+def test_channels_that_would_silently_meet_others_are_left_whole() -> None:
+    """Every shape fits without the first eight channels, but the number in the code then parts others."""
+
+    def swapped(block: Any, x: Tensor) -> Any:
+        y = block.one(x)
+        return block.two(torch.cat([y[:, 8:], y[:, :8]], dim=1))
+
+    body, report = _pruned(nn.Sequential(_Function(swapped), nn.Conv2d(32, 32, 1)), share=0.7)
+    assert body.middle[0].one.out_channels == 32
+    assert any("other channels meet" in line for line in report.left_whole)
+
+
 def test_an_operation_that_is_not_known_keeps_its_channels() -> None:
     def sorted_channels(block: Any, x: Tensor) -> Any:
         return block.two(block.one(x).sort(dim=1).values)

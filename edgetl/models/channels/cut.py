@@ -90,14 +90,12 @@ def check(network: nn.Module, image: Tensor, channels: Channels, kept: NDArray[n
 
 @contextmanager
 def evaluating(network: nn.Module) -> Iterator[None]:
-    """Eval mode; caches that some networks keep in it (LeViT's biases) are emptied before and after."""
+    """Eval mode. What some networks keep in it (LeViT's biases) they forget whenever a mode is set, as before and after."""
     training = network.training
-    network.train()
     network.eval()
     try:
         yield
     finally:
-        network.train()
         network.train(training)
 
 
