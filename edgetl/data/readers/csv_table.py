@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from edgetl.data.layout import Layout, base_of, pictures_of
 from edgetl.data.readers import READERS, labels, roles
+from edgetl.data.readers.hints import as_yaml
 from edgetl.data.readers.joining import Joined
 from edgetl.data.readers.locating import Locator, Unplaced, plain
 from edgetl.data.readers.roles import Roles
@@ -94,7 +95,7 @@ def _tables(root: Path, layout: Layout) -> list[tuple[Path, Split | None]]:
             "got no table, expected one .csv or .tsv", place=str(root), hint="data.root may name the table itself"
         )
     names = [path.name for path in tables]
-    choices = [f"data.root: {root / name}" for name in names]
+    choices = [f"data: {{root: {as_yaml(str(root / name))}}}" for name in names]
     splits = {split: path.name for path in tables if (split := SPLIT_NAMES.get(path.stem.lower()))}
     if len(splits) > 1:
         written = ", ".join(f"{split}: {name}" for split, name in splits.items())
@@ -148,7 +149,7 @@ class _Rows:
         self._source_of = array("B")  # and its table
         self._sources: list[_Source] = []
         self._doubts: dict[_Key, Doubt] = {}
-        self._repeated = self._masks = 0
+        self._repeated = self._masks = self._half_labelled = self._moved = 0
         self._boxes: list[str] = []
 
     def read(self, table: Columned, found: Roles, split: Split | None) -> None:
@@ -164,6 +165,8 @@ class _Rows:
             try:
                 record = _record(row, source, metadata(tuple(row[name] for name in further)))
                 key = (record.image, split)
+                written = SPLIT_NAMES.get(_cell(row, found.split).lower(), split)
+                self._moved += split is not None and written != split
                 before = self._records.setdefault(key, record)
                 if before is record:
                     self._lines.append(line)
@@ -184,6 +187,7 @@ class _Rows:
                 raise ValueError(f"got {record.image} a second time, with the {what} {says}; before it was {said}")
         self._repeated += 1
         self._masks += before.mask != record.mask
+        self._half_labelled += bool(before.label) != bool(record.label)
         return replace(before, label=labels.joined((*labels.parts(before.label), *labels.parts(record.label))))
 
     def _doubt(
@@ -241,6 +245,10 @@ class _Rows:
         if self._repeated:
             boxes = f", a box each ({', '.join(dict.fromkeys(self._boxes))})," if self._boxes else ""
             yield f"{self._repeated} rows{boxes} tell of a picture that an earlier row told of: each picture counts once"
+        if self._half_labelled:
+            yield f"{self._half_labelled} rows have no label where another of their picture has one, or the reverse: it counts"
+        if self._moved:
+            yield f"{self._moved} rows name another split than that of their table, whose split is taken"
         if self._masks:
             yield f"{self._masks} rows name another mask for a picture than its first row, whose mask is kept"
 

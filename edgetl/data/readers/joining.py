@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
+from edgetl.data.readers.labels import without_nothing
 from edgetl.data.readers.locating import stem_of
 from edgetl.data.readers.roles import USUAL, plain_name
 from edgetl.data.readers.tables import Table
 from edgetl.errors import DataError
-from edgetl.errors.wording import did_you_mean, quoted
+from edgetl.errors.wording import did_you_mean, quoted, some
 
 __all__ = ["Joined"]
 
@@ -19,8 +21,8 @@ __all__ = ["Joined"]
 class Joined:
     """A table with the further columns of another one; it looks like a `Table`.
 
-    Rows go together where the column that both have is the same, but for the ending of a picture. A row that the other
-    table lacks has nothing in the further columns.
+    Rows go together where the column that both have is the same, but for the ending of a picture and for folders that only
+    one of them names. A row that the other table lacks has nothing in the further columns, and one with an empty cell too.
     """
 
     def __init__(self, first: Table, second: Path, on: str | None, columns: Mapping[str, str | Sequence[str]]) -> None:
@@ -54,18 +56,40 @@ class Joined:
         """As those of `Table`."""
         nothing = ("",) * len(self._further)
         for line, row in self._first.rows():
-            further = self._rows.get(stem_of(row[self._on]), nothing)
-            yield line, row | dict(zip(self._further, further, strict=True))
+            further = self._of(line, row)
+            yield line, row | dict(zip(self._further, nothing if further is None else further, strict=True))
 
     def require_a_header(self, is_picture: Callable[[str], bool]) -> None:
         """As that of `Table`."""
         self._first.require_a_header(is_picture)
 
+    def _of(self, line: int, row: Mapping[str, str]) -> tuple[str, ...] | None:
+        """The further cells of a row; None where the other table lacks it. Raises DataError where several may be meant."""
+        key = _key(row[self._on])
+        if key in self._rows or not key:
+            return self._rows.get(key)
+        fitting = [other for other in self._called.get(key.rpartition("/")[2], ()) if _one_ends_as(key, other)]
+        if len({self._rows[other] for other in fitting}) > 1:
+            raise DataError(
+                f"{self._on}: got {row[self._on]}, which may be {' or '.join(some(fitting, 3))} of the joined table",
+                place=f"{self.path}:{line}",
+                hint="data.table.on names the column by which rows go together",
+            )
+        return self._rows[fitting[0]] if fitting else None
+
+    @cached_property
+    def _called(self) -> dict[str, list[str]]:
+        """The other table's keys by their names without folders."""
+        called: dict[str, list[str]] = {}
+        for key in self._rows:
+            called.setdefault(key.rpartition("/")[2], []).append(key)
+        return called
+
     def _missing(self, second: Path) -> Iterator[str]:
         lacking = rows = 0
-        for _, row in self._first.rows():
+        for line, row in self._first.rows():
             rows += 1
-            lacking += stem_of(row[self._on]) not in self._rows
+            lacking += self._of(line, row) is None
         if rows and lacking == rows:
             raise DataError(
                 f"no row has a value of {self._on} that is in {self.path.name} too",
@@ -115,12 +139,24 @@ def _all_differ(table: Table, name: str) -> bool:
     return len(seen) == rows
 
 
+def _key(cell: str) -> str:
+    """What rows go together by: a path without the ending of a picture, as names of one picture may be in many folders."""
+    path = without_nothing(cell).replace("\\", "/").removeprefix("./")
+    return path[: len(path) - len(path.rpartition("/")[2])] + stem_of(path)
+
+
+def _one_ends_as(first: str, second: str) -> bool:
+    """Whether one path is the end of the other."""
+    return f"/{first}".endswith(f"/{second}") or f"/{second}".endswith(f"/{first}")
+
+
 def _by_key(table: Table, on: str, further: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """The further cells of each row by what it goes together by. Raises DataError where two rows say other things."""
     rows: dict[str, tuple[str, ...]] = {}
     for line, row in table.rows():
         cells = tuple(row[name] for name in further)
-        if rows.setdefault(stem_of(row[on]), cells) != cells:
+        key = _key(row[on])
+        if key and rows.setdefault(key, cells) != cells:
             raise DataError(
                 f"{on}: got {row[on]} a second time, with other cells than before", place=f"{table.path}:{line}"
             )

@@ -69,8 +69,8 @@ def label_of(cell: str) -> str:
             entries = ast.literal_eval(cell)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return cell
-        if isinstance(entries, list) and all(isinstance(entry, str) for entry in entries):
-            return joined(entry.strip() for entry in entries)
+        if isinstance(entries, list) and all(type(entry) in (str, int) for entry in entries):
+            return joined(str(entry).strip() for entry in entries)
         return cell
     if BAR in cell:
         return joined(part.strip() for part in cell.split(BAR))

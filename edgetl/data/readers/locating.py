@@ -15,6 +15,7 @@ import stat
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from edgetl.data.readers.folder import SUFFIXES
@@ -31,7 +32,9 @@ _ALTERED = ("_downsampled",)
 """What publishers add to some names and not to their tables (ISIC 2019)."""
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
 _PLAIN = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
-_MASKS = re.compile(r"masks?|segmentations?|(.*[_-](mask|segmentation))(_\d+)?", re.IGNORECASE)
+_MASKS = re.compile(
+    r"(?!(.*[_-])?(no|non|with|without)[_-])(masks?|segmentations?|(.*[_-](mask|segmentation))(_\d+)?)", re.IGNORECASE
+)
 _SHOWN = 3
 
 
@@ -79,7 +82,7 @@ class Locator:
         path = plain(written)
         outside = _leaves(path)
         if not outside:
-            for direct in dict.fromkeys((self._below(path), path)):
+            for direct in self._direct(path):
                 if (found := _spelt(direct, self._root)) is not None:
                     self._taken.add(found)
                     return found
@@ -136,6 +139,8 @@ class Locator:
         if not candidates:
             altered = next((ending for ending in _ALTERED if names.get(folded + ending)), "")
             candidates = names.get(folded + altered, []) if altered else []
+        if not (_is_mask(path) or self._all_masks):
+            candidates = [other for other in candidates if not _is_mask(other)]
         if len(candidates) == 1 and "/" not in path:
             chosen = candidates
         else:
@@ -154,6 +159,11 @@ class Locator:
         """A path below the folder as one below the root."""
         return (self._prefix / path).as_posix() if self._prefix.parts else path
 
+    def _direct(self, path: str) -> Sequence[str]:
+        """Where a path leads from the folder on, and from the root on where that is in the folder too."""
+        below = self._below(path)
+        return (below, path) if path.startswith(f"{self._prefix.as_posix()}/") else (below,)
+
     def _alike(self, path: str) -> list[str]:
         """The pictures of this name in other folders."""
         return [other for other in self._names().get(_folded(path), []) if not _is_mask(other)]
@@ -162,7 +172,6 @@ class Locator:
         """The candidates that are left by one rule after the other, of which none leaves nothing."""
         name, ending = path.rpartition("/")[2], _ending(path)
         rules: list[Callable[[str], bool]] = [
-            lambda other: _is_mask(path) or not _is_mask(other),
             lambda other: self._ending in (None, _ending(other)),
             lambda other: not ending or _ending(other) == ending,
             lambda other: other.rpartition("/")[2] == name or stem_of(other) == stem_of(path),
@@ -173,7 +182,7 @@ class Locator:
             left = [other for other in left if rule(other)] or left
         if len({other.rpartition("/")[0] for other in left}) == 1 and len(left) > 1:  # copies beside each other
             photographs = [other for other in left if _ending(other) in _PHOTOGRAPH]
-            left = photographs[:1] or left
+            left = photographs if len(photographs) == 1 else left
         return left
 
     def _note(self, written: str, found: str, altered: str) -> None:
@@ -203,6 +212,11 @@ class Locator:
                     elif ending in _UNREAD:
                         self._unread.setdefault(_folded(name), _UNREAD[ending])
         return self._index
+
+    @cached_property
+    def _all_masks(self) -> bool:
+        """Whether every picture is called as masks are, which then says nothing."""
+        return all(_is_mask(path) for paths in self._names().values() for path in paths)
 
 
 def _elsewhere(path: str, folder: Path, others: Sequence[str]) -> Unplaced:
