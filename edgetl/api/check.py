@@ -135,7 +135,7 @@ def _rehearsal(loaded: Loaded, progress: Progress) -> Rehearsal:
 def _of_data(data: Data, root: Path, progress: Progress) -> CheckResult:
     with tempfile.TemporaryDirectory() as scratch:
         source = sources.records(data, root, Path.cwd(), unpack_to=Path(scratch), progress=progress)
-        surveyed = survey(source, Path(scratch) / sources.INDEX, progress)
+        surveyed = survey(source, Path(scratch) / sources.INDEX, progress, data.bits)
     problems = _problems(surveyed) or _unsplittable(surveyed, source, data.split, data.split.seed or 0)
     return CheckResult(surveyed, root, None, tuple(problems), propose(source.records))
 

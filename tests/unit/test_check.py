@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from malformed_data import picture
+from PIL import Image
 
 from edgetl.cli import main
 from edgetl.runtime import preprocessing
@@ -129,3 +131,18 @@ def test_a_recipe_or_data(
     code, found, err = _check(monkeypatch, capsys, *words)
     assert (code, found) == (2, None)
     assert err.startswith("error: ")
+
+
+@pytest.mark.parametrize(("bits", "code"), [(8, 2), (10, 0), (None, 0)])
+def test_bits_beside_data_count_as_in_a_recipe(
+    bits: int | None, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        path = tmp_path / "data" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 1000, (40, 40), dtype=np.uint16)).save(path)
+    words = ("--set", f"data.bits={bits}") if bits else ()
+    found, document, _ = _check(monkeypatch, capsys, "--data", f"folder:{tmp_path / 'data'}", *words)
+    assert found == code
+    assert len(document["unreadable"]) == (8 if code else 0)
