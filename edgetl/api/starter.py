@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,11 @@ class Start:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
-def decide(discovered: Discovery, out: Path) -> Start:
+def decide(discovered: Discovery, out: Path, said: Mapping[str, Any] | None = None) -> Start:
     """Decisions for the recipe that will be written to `out`.
+
+    Args:
+        said: further fields of the data section, as the recipe is to hold them.
 
     Raises:
         DataError: fewer than two classes have enough groups, or a path that a recipe cannot hold.
@@ -96,6 +99,7 @@ def decide(discovered: Discovery, out: Path) -> Start:
             hint="each class has to be in training, validation and test",
         )
     short, long = (min(discovered.size), max(discovered.size)) if discovered.size else (_USUAL_SIZE, _USUAL_SIZE)
+    said = said or {}
     batch_size = 128 if kept >= 4000 else 64 if kept >= 2000 else 32 if kept >= 500 else 16
     epochs = epochs_needed(max(1, int(kept * 0.7) // batch_size), pretrained=False)
     return Start(
@@ -110,19 +114,19 @@ def decide(discovered: Discovery, out: Path) -> Start:
         left_out=left_out,
         few=tuple(sorted(name for name in classes if _FEWEST_GROUPS <= by_class[name] < _FEW_GROUPS)),
         size=discovered.size,
-        image_size=min(_USUAL_SIZE, max(32, short // 8 * 8)),
+        image_size=said.get("image_size", min(_USUAL_SIZE, max(32, short // 8 * 8))),
         resize="pad" if long > _SQUARE * short else "crop",
         batch_size=batch_size,
         epochs=epochs,
         quick_epochs=math.ceil(epochs / 4),
         weights="package" if importlib.util.find_spec(_TEACHER[1]) else "hub",
-        section=_section(discovered, left_out),
+        section=_section(discovered, left_out, said),
         notes=(*discovered.notes, *discovered.source.cautions),
     )
 
 
-def _section(discovered: Discovery, left_out: Sequence[str]) -> dict[str, Any]:
-    """What the data section says beside kind, root and sizes."""
+def _section(discovered: Discovery, left_out: Sequence[str], said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the data section says beside kind, root, and the sizes that are decided here."""
     layout = discovered.layout
     table = {
         "folder": layout.folder,
@@ -135,15 +139,20 @@ def _section(discovered: Discovery, left_out: Sequence[str]) -> dict[str, Any]:
     }
     fields = {
         "columns": {
-            role: column if isinstance(column, str) else list(column) for role, column in layout.columns.items()
+            role: column if isinstance(column, str) else list(column)
+            for role, column in layout.columns.items()
+            if role != "group" or layout.group is None
         },
         "table": {name: value for name, value in table.items() if value},
         "level": layout.level if layout.level != 1 else None,
         "group": {"from": layout.group.source, "pattern": layout.group.pattern} if layout.group else None,
         "split": None if layout.prescribed else {"prescribed": "ignore"},
-        "labels": {**discovered.labels, **dict.fromkeys(left_out)},
+        "labels": {
+            **{name: None if new in left_out else new for name, new in discovered.labels.items()},
+            **dict.fromkeys(name for name in left_out if name in discovered.source.labels - {*discovered.labels}),
+        },
     }
-    return {name: value for name, value in fields.items() if value}
+    return {name: value for name, value in fields.items() if value} | said
 
 
 def _name(root: Path) -> str:
@@ -181,8 +190,8 @@ def text(start: Start) -> str:
         *(f"  # {line}" for line in (*_counts(start), *map(_shown_note, start.notes))),
         *(f"  {name}: {inline(value)}" for name, value in start.section.items() if name != "labels"),
         *_labels(start),
-        f"  image_size: {start.image_size}  # {_size_note(start)}",
-        f"  resize: {{mode: {start.resize}}}  # {_RESIZES[start.resize]}",
+        *([] if "image_size" in start.section else [f"  image_size: {start.image_size}  # {_size_note(start)}"]),
+        *([] if "resize" in start.section else [f"  resize: {{mode: {start.resize}}}  # {_RESIZES[start.resize]}"]),
         *_augment(start),
         "teacher:",
         f"  backbone: {_TEACHER[0]}",
@@ -257,7 +266,7 @@ def _size_note(start: Start) -> str:
 
 
 def _augment(start: Start) -> list[str]:
-    if READERS[start.kind].any_angle:
+    if READERS[start.kind].any_angle or "augment" in start.section:
         return []
     return [
         "  augment: light  # a few degrees, right for X-ray and ultrasound; standard (any angle, mirror images) for pictures",

@@ -34,6 +34,7 @@ class Source:
     cautions: what is odd but bearable, for console and report.
     place: what errors call it: the folder, table or archive that the user named.
     columns: role -> column of a table as it is spelt, or columns for the label, however they were found.
+    labels: the source's own, before any was renamed or left out.
     """
 
     root: Path
@@ -41,6 +42,7 @@ class Source:
     cautions: tuple[str, ...] = ()
     place: str = ""
     columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    labels: frozenset[str] = frozenset()
 
 
 def open_source(
@@ -104,7 +106,8 @@ def open_source(
     cautions = [
         caution.encode(errors="backslashreplace").decode() for caution in (*whole.cautions, *kept.cautions, *doubts)
     ]
-    return Source(folder, records, tuple(cautions), place, whole.columns)
+    own = frozenset(record.label for record in whole.records)
+    return Source(folder, records, tuple(cautions), place, whole.columns, own)
 
 
 def _left_out(records: Sequence[Record], labels: Mapping[str, str | None]) -> Iterator[str]:

@@ -175,3 +175,49 @@ def test_whatever_is_wrong_is_one_message_or_a_recipe(
     assert code in (0, 2)
     assert err.count("error: ") == (1 if code else 0)
     assert Path("recipe.yaml").exists() == (code == 0)
+
+
+def test_what_is_said_of_the_data_is_in_the_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _folder(tmp_path / "set")
+    said = {
+        "exclude": ["no/0.png"],
+        "image_size": 64,
+        "resize": {"mode": "stretch"},
+        "bits": 12,
+        "augment": "none",
+        "split": {"seed": 3, "val": 0.2},
+    }
+    words = [word for name, value in said.items() for word in ("--set", f"data.{name}={json.dumps(value)}")]
+    code, _, err = _edgetl(capsys, "init", "set", *words)
+    assert code == 0, err
+    section = load(Path("recipe.yaml")).recipe.data
+    assert section.model_dump(mode="json", include={*said}, exclude_unset=True) == said
+
+
+def test_a_field_of_another_kind_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _csv(tmp_path / "set")
+    code, _, err = _edgetl(capsys, "init", "set", "--set", "data.level=2")
+    assert (code, Path("recipe.yaml").exists()) == (2, False)
+    assert "the data are of kind csv: data: level is only for kind folder, not csv" in err
+
+
+def test_groups_out_of_names_go_before_a_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _csv(tmp_path / "set")
+    assert _edgetl(capsys, "init", "set", "--set", r"data.group.pattern=^(\d+)")[0] == 0
+    section = load(Path("recipe.yaml")).recipe.data
+    assert section.group is not None
+    assert section.columns is not None
+    assert section.columns.group is None
+
+
+@pytest.mark.parametrize("name", ["x", "x*"])
+def test_a_renamed_class_that_is_left_out_checks_clean(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, label in enumerate(("a", "b", "x")):
+        for index in range(2 if label == "x" else 4):
+            _put(tmp_path / "set" / label / f"{index}.png", picture(10 * number + index))
+    assert _edgetl(capsys, "init", "set", "--set", f'data.labels={{"{name}": rare}}')[0] == 0
+    code, _, err = _edgetl(capsys, "check", "recipe.yaml")
+    assert code == 0, err
+    assert load(Path("recipe.yaml")).recipe.data.labels == {name: None}
