@@ -152,7 +152,7 @@ def _section(discovered: Discovery, left_out: Sequence[str], said: Mapping[str, 
             **dict.fromkeys(name for name in left_out if name in discovered.source.labels - {*discovered.labels}),
         },
     }
-    return {name: value for name, value in fields.items() if value} | said
+    return {**{name: value for name, value in fields.items() if value}, **said}
 
 
 def _name(root: Path) -> str:

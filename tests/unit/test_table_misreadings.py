@@ -126,3 +126,21 @@ def test_a_list_of_numbers_is_several_labels(tmp_path: Path) -> None:
     rows = [("image", "label"), ("1.png", "[0]"), ("2.png", "[1, 0]"), ("3.png", "[True]")]
     labels = [record.label for record in _read(_table(tmp_path, rows), Layout()).records]
     assert labels == ["0", "0|1", "[True]"]
+
+
+def test_a_picture_in_the_folder_of_another_split_is_told_of(tmp_path: Path) -> None:
+    _put(tmp_path, "train/1.png", "test/1.png", "test/2.png", "test/3.png")
+    _table(tmp_path, [("image", "label"), ("1", "a"), ("2", "b")], "train.tsv")
+    _table(tmp_path, [("image", "label"), ("1", "a"), ("3", "b")], "test.tsv")
+    reading = _read(tmp_path, Layout(splits={"train": "train.tsv", "test": "test.tsv"}))
+    assert [record.image for record in reading.records] == ["test/1.png", "test/2.png", "test/3.png", "train/1.png"]
+    said = "1 rows are of pictures in a folder of another split than their table's, such as 2 for test/2.png"
+    assert said in reading.cautions
+
+
+def test_a_folder_in_other_letters_is_told_of(tmp_path: Path) -> None:
+    _put(tmp_path, "scans/1.png", "Scans/2.png")
+    table = _table(tmp_path, [("image", "label"), ("scans/1.png", "a"), ("scans/2.png", "b")])
+    reading = _read(table, Layout())
+    assert [record.image for record in reading.records] == ["Scans/2.png", "scans/1.png"]
+    assert any("1 rows are in other letters" in said for said in reading.cautions)

@@ -15,7 +15,7 @@ import stat
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
 from edgetl.data.readers.folder import SUFFIXES
@@ -152,7 +152,7 @@ class Locator:
                 f"got {path}, which {' and '.join(some(chosen, _SHOWN))} are called: say which folder or ending is meant",
                 _distinction(self._root, self._folder, chosen),
             )
-        self._note(path, chosen[0], altered)
+        self._note(path, chosen[0], altered, split)
         return chosen[0]
 
     def _below(self, path: str) -> str:
@@ -185,18 +185,24 @@ class Locator:
             left = photographs if len(photographs) == 1 else left
         return left
 
-    def _note(self, written: str, found: str, altered: str) -> None:
+    def _note(self, written: str, found: str, altered: str, split: Split | None) -> None:
         """Remember in which way a row and its picture differ, unless the row is but an id or a name."""
-        name, there = written.rpartition("/")[2], found.rpartition("/")[2]
+        (folder, _, name), (holder, _, there) = written.rpartition("/"), found.rpartition("/")
         shown = f"{written} for {found}"
         if altered:
             self._differences[f"lack the {altered} of their pictures' names"].append(shown)
         elif _ending(written) and _ending(written) != _ending(found):
             self._differences["have another ending than their pictures"].append(shown)
-        elif stem_of(written) != stem_of(found) or (_ending(written) and name != there):
+        elif (
+            stem_of(written) != stem_of(found)
+            or (_ending(written) and name != there)
+            or (_ends(holder.casefold(), folder.casefold()) and not _ends(holder, folder))
+        ):
             self._differences["are in other letters (capitals, accents) than their pictures"].append(shown)
         if "/" in written and not _folded_path(found).endswith(_folded_path(written)):
             self._differences["begin with folders that are not there"].append(shown)
+        if split and {split} < {split, *filter(None, map(_split, holder.split("/")))}:
+            self._differences["are of pictures in a folder of another split than their table's"].append(shown)
 
     def _names(self) -> dict[str, list[str]]:
         """Folded id -> paths below the root of the pictures that are called so, in order."""
@@ -328,6 +334,11 @@ def _fitting(path: str, candidates: Sequence[str], prefix: Path, trusted: bool) 
     return agreeing[max(agreeing)] if agreeing else []
 
 
+def _ends(path: str, folders: str) -> bool:
+    return f"/{path}".endswith(f"/{folders}") if folders else True
+
+
+@lru_cache(4096)
 def _split(folder: str) -> Split | None:
     """The split that a folder's name says: test, train_images, a. Training Set."""
     words = {SPLIT_NAMES[word] for word in re.split("[^a-z]+", folder.lower()) if word in SPLIT_NAMES}
