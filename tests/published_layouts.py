@@ -126,7 +126,7 @@ def isic_2018(root: Path) -> Expected:
         groups=28,
         section={"columns.label": list(_ISIC_2018), "table.join": "ISIC2018_Task3_Training_LesionGroupings.csv"},
         said=(
-            "of columns MEL, NV, BCC, AKIEC, BKL, DF, VASC just one is set in every row: taken for the classes",
+            "each row has just one of the columns MEL, NV, BCC, AKIEC, BKL, DF, VASC set: taken for the classes",
             "ISIC2018_Task3_Training_LesionGroupings.csv: joined, as it has lesion_id",
         ),
     )
@@ -301,7 +301,10 @@ def odir_5k(root: Path) -> Expected:
             Ask(
                 ("--columns", "label=labels,group=ID"),
                 Expected(
-                    refused=("preprocessed_images/0_left.jpg are called so", "--set 'data.table.folder=ODIR-5K/OD")
+                    refused=(
+                        "preprocessed_images/0_left.jpg have that name in other folders",
+                        "--set 'data.table.folder=ODIR-5K/OD",
+                    )
                 ),
             ),
             Ask(
@@ -315,7 +318,9 @@ def odir_5k(root: Path) -> Expected:
             Ask(
                 ("--columns", "label=labels,path=filename"),
                 Expected(
-                    refused=("which ODIR-5K/ODIR-5K/Training Images/0_left.jpg and preprocessed_images/0_left.jpg",)
+                    refused=(
+                        "which may be ODIR-5K/ODIR-5K/Training Images/0_left.jpg or preprocessed_images/0_left.jpg",
+                    )
                 ),
             ),
         ),
@@ -473,7 +478,7 @@ def covidx(root: Path) -> Expected:
         groups=16,
         splits={"train": 20, "test": 10},
         section={"table.header": ["patientid", "path", "label", "source"]},
-        said=("no line of names in the lists: read as patientid, path, label, source",),
+        said=("the lists have no header: their columns are read as patientid, path, label, source",),
     )
 
 

@@ -23,7 +23,7 @@ from edgetl.console.capture import captured
 from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress
 from edgetl.data import leaks
-from edgetl.data.grouping import Proposal, propose
+from edgetl.data.groups_in_names import Proposal, propose
 from edgetl.data.source import Source
 from edgetl.data.splits import split
 from edgetl.data.survey import Survey, survey

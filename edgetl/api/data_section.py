@@ -31,9 +31,8 @@ def data_section(data: str, columns: Mapping[str, Any] | None = None, overrides:
     """
     kind, root = split_data(data)
     reader = readers.known(kind)
-    if columns and not reader.columns:
-        tables = [name for name, other in readers.READERS.items() if other.columns]
-        raise UsageError(f"columns: only a {' or '.join(tables)} has them, and this is a {kind}")
+    if columns:
+        readers.refuse_columns(reader)
     named = {} if reader.render else {"root": str(root)}
     section = {"kind": kind, **named, **({"columns": dict(columns)} if columns else {})}
     document = python_data.document({"name": "data", "data": section}, f"--data {data}")

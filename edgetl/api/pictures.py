@@ -17,7 +17,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from edgetl.api.paths import AnyPath
-from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.endings import SUFFIXES
 from edgetl.data.readers.walking import is_data, is_there, walk
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import some

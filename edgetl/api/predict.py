@@ -13,7 +13,7 @@ from edgetl.api.pictures import Pictures, find_pictures
 from edgetl.api.prediction_table import table
 from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress
-from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.endings import SUFFIXES
 from edgetl.errors import DataError, UnreadableImage, UsageError
 from edgetl.runtime.predicting import Prediction
 

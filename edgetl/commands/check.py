@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,6 @@ import typer
 from edgetl.commands.arguments import JsonOption, SetOption
 from edgetl.commands.completion import complete_recipe
 from edgetl.commands.pairs import ColumnsOption, columns_of
-from edgetl.errors.wording import quoted
 
 if TYPE_CHECKING:
     from edgetl.api.check import CheckResult, Proposal, Rehearsal, Survey
@@ -78,11 +76,9 @@ def _lines(result: CheckResult) -> Iterator[str]:
 def _proposed(proposal: Proposal) -> str:
     name, images = proposal.example
     torn = f", {proposal.torn} of them in several prescribed splits" if proposal.torn else ""
-    field = f"{{from: {proposal.rule.source}, pattern: {quoted(proposal.rule.pattern, None)}}}"
     return (
         f"  names look as if they did: {proposal.images} images of {proposal.groups} groups{torn}, such as {name!r}: "
-        f"{', '.join(images)}; if that is so: data: {{group: {field}}}; beside --data: "
-        f"--set {shlex.quote(f'data.group={field}')}"
+        f"{', '.join(images)}; if that is so: {proposal.hint}"
     )
 
 

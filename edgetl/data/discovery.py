@@ -15,16 +15,16 @@ from edgetl.console.progress import Progress
 from edgetl.data import table_discovery as tables
 from edgetl.data.layout import AS_USUAL, Layout
 from edgetl.data.readers import READERS
-from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.endings import SUFFIXES, TABLES, TEXT, WORKBOOKS, ending
 from edgetl.data.readers.walking import inside
 from edgetl.data.records import Record
 from edgetl.data.source import Source, open_source
-from edgetl.data.table_trials import TEXT, WORKBOOKS, Asked
+from edgetl.data.table_trials import Asked
 from edgetl.errors import DataError
 
 __all__ = ["Discovery", "discover"]
 
-GENERIC = re.compile(r"images?|imgs?|pictures?|photos?|jpe?g|png|data", re.IGNORECASE)
+_GENERIC = re.compile(r"images?|imgs?|pictures?|photos?|jpe?g|png|data", re.IGNORECASE)
 """Names of folders that say nothing of the pictures in them."""
 _MOST_CLASSES = 100
 _SAMPLE = 200
@@ -73,7 +73,7 @@ def discover(path: Path, scratch: Path, progress: Progress, asked: Asked | None 
             if root == path:
                 raise
             broken.append(f"{root.name}: {exc.message}")
-    if path.is_file() and path.suffix.lower() not in (*READERS["csv"].endings, *TEXT, *WORKBOOKS):
+    if path.is_file() and path.suffix.lower() not in (*TABLES, *TEXT, *WORKBOOKS):
         hint = "; or ".join(reader.root for reader in READERS.values() if not reader.render)
         raise DataError(f"got a {path.suffix or 'file'}, expected {_expected()}", place=str(path), hint=hint)
     table = tables.find(path, asked)
@@ -161,7 +161,7 @@ def _level(path: Path, source: Source) -> int:
     below: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in source.records:
         top, *inner, _ = record.image.split("/")[1 if record.split else 0 :]
-        if not inner or GENERIC.fullmatch(inner[0]):
+        if not inner or _GENERIC.fullmatch(inner[0]):
             return 1
         below[top][inner[0]] += 1
     names = [name for inner in below.values() for name in inner]
@@ -182,7 +182,7 @@ def _level(path: Path, source: Source) -> int:
 
 
 def _expected() -> str:
-    endings = [ending for reader in READERS.values() for ending in reader.endings]
+    endings = [end for reader in READERS.values() for end in reader.endings]
     return f"a folder or a file {', '.join(endings)}"
 
 
@@ -192,12 +192,12 @@ def _seen(folder: Path) -> str:
     folders = 0
     for _, inner, files in os.walk(folder):
         folders += len(inner)
-        endings.update(os.path.splitext(name)[1].lower() or "no ending" for name in files)  # noqa: PTH122
+        endings.update(ending(name) or "no ending" for name in files)
         if endings.total() > _ENTRIES:
             break
     parts = [f"{folders} folders"] if folders else []
-    parts += [f"{count} {ending}" for ending, count in endings.most_common(5)]
-    pictures = sum(count for ending, count in endings.items() if ending in SUFFIXES)
+    parts += [f"{count} {end}" for end, count in endings.most_common(5)]
+    pictures = sum(count for end, count in endings.items() if end in SUFFIXES)
     return f"{', '.join(parts) or 'nothing'}; {pictures} pictures"
 
 

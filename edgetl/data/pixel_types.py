@@ -16,7 +16,7 @@ from PIL import Image
 from edgetl.console.progress import Progress
 from edgetl.data.parallel import each_picture
 from edgetl.runtime.decoding import FORMATS, examine
-from edgetl.runtime.pixels import FEWEST_BITS, MOST_BITS, Facts, layout, may_be_transparent
+from edgetl.runtime.pixels import FEWEST_BITS, MOST_BITS, Facts, may_be_transparent, storage
 
 __all__ = ["PixelTypes", "look"]
 
@@ -93,5 +93,5 @@ def _needs_a_look(path: Path, *, grey: bool) -> bool:
             return False
         file.seek(0)
         with Image.open(file, formats=FORMATS) as image:
-            return (grey and layout(image).deep) or may_be_transparent(image)
+            return (grey and storage(image).deep) or may_be_transparent(image)
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +25,7 @@ _WORDS: Mapping[str, Split] = {
 }
 _FURTHER = ("set", "data", "dataset", "split", "image", "images", "img", "imgs", "pictures", "photos")
 _EVALUATION = ("eval", "evaluation")
-
-SPLIT_NAMES: Mapping[str, Split] = {
+_SPELLINGS: Mapping[str, Split] = {
     **_WORDS,
     **{
         f"{word}{between}{further}": split
@@ -34,21 +34,31 @@ SPLIT_NAMES: Mapping[str, Split] = {
         for between in ("", "_", "-", " ")
     },
 }
-"""How sources spell the splits, in lower case; `split_of` also knows those whose meaning depends on the others."""
+"""How sources spell the splits, in lower case."""
 
 
-def split_of(text: str, beside: Collection[str] = ()) -> Split | None:
-    """The split that a source calls `text`, or None: train, Training, train_set, valid, dev, TEST, test_images, ...
+def split_named(text: str) -> Split | None:
+    """The split that a cell or a file's name spells, in any case of letters: train, Training, train_set, valid, TEST."""
+    return _SPELLINGS.get(text.lower())
+
+
+def splits_within(name: str) -> set[Split]:
+    """The splits that single words of a name spell: {"train"} of `a. Training Set` and `ISIC2018_Task3_Training_GT`."""
+    return {_SPELLINGS[word] for word in re.split("[^a-z]+", name.lower()) if word in _SPELLINGS}
+
+
+def split_of(folder: str, beside: Collection[str] = ()) -> Split | None:
+    """The split that a folder's name says, or None: as `split_named`, however its words are joined, and eval.
 
     An eval or evaluation is the test split, unless one of `beside`, the names of the source's other splits, is: then it
     is the validation.
     """
-    plain = " ".join(text.lower().replace("_", " ").replace("-", " ").split())
-    if plain in SPLIT_NAMES:
-        return SPLIT_NAMES[plain]
+    plain = " ".join(folder.lower().replace("_", " ").replace("-", " ").split())
+    if (split := split_named(plain)) is not None:
+        return split
     first, _, further = plain.partition(" ")
     if first in _EVALUATION and further in ("", *_FURTHER):
-        return "val" if any(split_of(name) == "test" for name in beside if name.lower() != text.lower()) else "test"
+        return "val" if any(split_of(name) == "test" for name in beside if name.lower() != folder.lower()) else "test"
     return None
 
 

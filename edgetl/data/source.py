@@ -6,7 +6,6 @@ that is left out is never opened.
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +13,9 @@ from importlib import import_module
 from pathlib import Path
 
 from edgetl.console.progress import Progress, Silent
-from edgetl.data import grouping, lint, readers, selection
+from edgetl.data import groups_in_names, lint, readers, selection
 from edgetl.data.layout import AS_USUAL, Layout
+from edgetl.data.readers.hints import data_field
 from edgetl.data.readers.labels import BAR, NoLabel, SeveralLabels, parts
 from edgetl.data.readers.walking import is_there
 from edgetl.data.records import Doubt, Record
@@ -93,7 +93,7 @@ def open_source(
         _require_a_label(kept.records, whole.doubts, place)
     folder = whole.folder or (root.parent if root.is_file() else root)
     _require_a_picture(kept.records, folder, place)
-    records, unnamed = grouping.grouped(kept.records, layout.group, place)
+    records, unnamed = groups_in_names.grouped(kept.records, layout.group, place)
     if not layout.prescribed:
         records = [replace(record, split=None) for record in records]
     doubts = [
@@ -121,7 +121,7 @@ def _require_a_label(records: Sequence[Record], doubts: Mapping[str, Doubt], pla
     """One label for each image. Raises DataError where there is none, or several."""
     if lacking := [record.image for record in records if not record.label]:
         message, where = _said([doubts[image] for image in lacking])
-        hint = f"to leave {len(lacking)} of {len(records)} images out: {_naming({'': None})}"
+        hint = f"to leave {len(lacking)} of {len(records)} images out: {_labels_said({'': None})}"
         raise NoLabel(message, place=where, hint=hint)
     several = [record for record in records if BAR in record.label]
     if not several:
@@ -129,12 +129,10 @@ def _require_a_label(records: Sequence[Record], doubts: Mapping[str, Doubt], pla
     counts = Counter(label for record in records for label in parts(record.label))
     often = counts.most_common(1)[0][0]
     one = {**_holding(often, records), "*": f"no {often}"}
-    message, where = (
-        (
-            f"{len(several)} of {len(records)} images have several labels, such as {several[0].label} of {several[0].image}, "
-            "and edgetl learns one label per image"
-        ),
-        place,
+    where = place
+    message = (
+        f"{len(several)} of {len(records)} images have several labels, such as {several[0].label} of {several[0].image}, "
+        "and edgetl learns one label per image"
     )
     if contradicted := [doubts[record.image] for record in several if record.image in doubts]:
         said, where = _said(contradicted)
@@ -142,7 +140,7 @@ def _require_a_label(records: Sequence[Record], doubts: Mapping[str, Doubt], pla
     raise SeveralLabels(
         message,
         place=where,
-        hint=f"to leave them out: {_naming({'*|*': None})}; to ask for one of them: {_naming(one)}",
+        hint=f"to leave them out: {_labels_said({'*|*': None})}; to ask for one of them: {_labels_said(one)}",
     )
 
 
@@ -166,10 +164,9 @@ def _said(doubts: Sequence[Doubt]) -> tuple[str, str]:
     return "\n".join(some([first.said, *(f"{doubt.place}: {doubt.said}" for doubt in others)])), first.place
 
 
-def _naming(labels: Mapping[str, str | None]) -> str:
+def _labels_said(labels: Mapping[str, str | None]) -> str:
     """How data.labels is written, in a recipe and beside --data."""
-    written = ", ".join(f"{quoted(name, None)}: {quoted(new, None)}" for name, new in labels.items())
-    return f"data: {{labels: {{{written}}}}}; beside --data: --set {shlex.quote(f'data.labels={{{written}}}')}"
+    return data_field("labels", quoted(labels, None))
 
 
 def _require_a_picture(records: Sequence[Record], folder: Path, place: str) -> None:
@@ -178,5 +175,5 @@ def _require_a_picture(records: Sequence[Record], folder: Path, place: str) -> N
         raise DataError(
             f"none of {len(records)} pictures is where the data set says, such as {records[0].image}",
             place=place,
-            hint="paths in a table are relative to its folder and have their ending (.png, .jpg)",
+            hint="correct data.root; of a table, data.table.folder says where its pictures are",
         )

@@ -182,4 +182,6 @@ def _require_every_class(groups: Sequence[_Group], dealt: Mapping[str, Split], p
         out = ", ".join(f"{quoted(label, None)}: null" for label in lacking)
         hints.append(f"to leave the classes out: data: {{labels: {{{out}}}}}")
     hint = "; ".join(hints) or "add images, merge the class or leave it out"
-    raise DataError(f"got classes that are not in every split: {'; '.join(absent)}; expected each in each", hint=hint)
+    raise DataError(
+        f"got classes that are not in every split: {'; '.join(absent)}; expected each class in each split", hint=hint
+    )

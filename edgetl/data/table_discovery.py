@@ -14,11 +14,22 @@ from pathlib import Path
 
 from edgetl.data.layout import Layout
 from edgetl.data.readers import labels
+from edgetl.data.readers.endings import WORKBOOKS
 from edgetl.data.readers.roles import USUAL, NoColumn, NoLabelColumn, plain_name
 from edgetl.data.readers.tables import Table
 from edgetl.data.readers.walking import inside, is_there
 from edgetl.data.source import Source
-from edgetl.data.table_trials import COVIDX, WORKBOOKS, Asked, Tried, lists, opened, path_from, split_of, tables, tried
+from edgetl.data.table_trials import (
+    COVIDX,
+    Asked,
+    Tried,
+    lists,
+    opened,
+    path_from,
+    split_of_table,
+    tables,
+    tried,
+)
 from edgetl.errors import DataError
 from edgetl.errors.wording import quoted, some
 
@@ -92,7 +103,7 @@ def find(path: Path, asked: Asked) -> FoundTable | NoTable:
 
 def _chosen(telling: Sequence[Tried], root: Path) -> list[Tried]:
     """The tables that tell of pictures without those of one class, as templates of answers are, unless they are splits."""
-    if len({split_of(one.path, root) for one in telling} - {None}) == len(telling):
+    if len({split_of_table(one.path, root) for one in telling} - {None}) == len(telling):
         return list(telling)
     return [one for one in telling if one.error or len(one.classes) > 1] or list(telling)
 
@@ -120,7 +131,7 @@ def _with_notes(one: Tried, notes: Mapping[Path, str], root: Path, hints: Sequen
 def _of_splits(usable: Sequence[Tried], seen: _Seen, asked: Asked) -> FoundTable:
     """The tables as one for each split. Raises DataError where they are not."""
     root = seen.root
-    splits = {split: one for one in usable if (split := split_of(one.path, root))}
+    splits = {split: one for one in usable if (split := split_of_table(one.path, root))}
     headers = {tuple(Table(one.path, one.layout.header).names) for one in usable}
     if len(splits) < len(usable) or len(headers) > 1:
         lines = [f"{one.path.name}: {_classes(one.source)}" for one in usable if one.source]
@@ -151,7 +162,7 @@ def _joined(
         try:
             found = _finished(table, joined, said, asked)
         except DataError as exc:
-            notes[other] = f"has a column of groups, but cannot be joined, {exc.message}{LEFT_OUT}"
+            notes[other] = f"has a column of groups, but cannot be joined: {exc.message}{LEFT_OUT}"
             continue
         if "group" in found.source.columns:
             notes[other] = f"joined, as it has {found.source.columns['group']}"
@@ -178,7 +189,7 @@ def _finished(root: Path, layout: Layout, said: Mapping[str, str | None], asked:
         raise DataError(exc.message, place=exc.place, hint=hint) from exc
     notes = []
     if layout.header == COVIDX and not asked.layout.header:
-        notes.append(f"no line of names in the lists: read as {', '.join(COVIDX)}")
+        notes.append(f"the lists have no header: their columns are read as {', '.join(COVIDX)}")
     missing = [record.image for record in source.records if not is_there(source.root / record.image)]
     if missing:
         notes.append(f"{len(missing)} of {len(source.records)} pictures are not there, such as {missing[0]}")

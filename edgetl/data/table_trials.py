@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgetl.data.layout import Layout
-from edgetl.data.readers import READERS, labels
+from edgetl.data.readers import labels
 from edgetl.data.readers.csv_table import NoPicture
-from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.endings import SUFFIXES, TABLES, TEXT
 from edgetl.data.readers.roles import USUAL, NoColumn, plain_name
 from edgetl.data.readers.tables import Table
 from edgetl.data.readers.walking import inside
-from edgetl.data.records import SPLIT_NAMES, Split
+from edgetl.data.records import Split, splits_within
 from edgetl.data.source import Source, open_source
 from edgetl.errors import DataError
 
 __all__ = [
     "COVIDX",
-    "TEXT",
-    "WORKBOOKS",
     "Asked",
     "Tried",
     "lists",
     "opened",
     "path_from",
-    "split_of",
+    "split_of_table",
     "tables",
     "tried",
 ]
 
-TEXT, WORKBOOKS = (".txt", ".lst"), (".xlsx", ".xls", ".ods")
 COVIDX = ("patientid", "path", "label", "source")
 """Columns of the lists without a header of COVIDx (Wang, Lin and Wong, "COVID-Net", Scientific Reports 2020)."""
 _MOST = 20
@@ -86,7 +82,7 @@ def tables(path: Path) -> list[Path]:
 def _is_table(path: Path) -> bool:
     """Whether it is one by its ending; a text file where it has columns, or names pictures."""
     ending = path.suffix.lower()
-    if ending in READERS["csv"].endings:
+    if ending in TABLES:
         return not _is_list(path)
     if ending not in TEXT:
         return False
@@ -101,7 +97,7 @@ def _is_table(path: Path) -> bool:
 
 def lists(folder: Path) -> list[Path]:
     """Files in a folder with nothing but a picture's name a line."""
-    endings = (*TEXT, *READERS["csv"].endings)
+    endings = (*TEXT, *TABLES)
     return [file for file in inside(folder)[1] if file.suffix.lower() in endings and _is_list(file)]
 
 
@@ -122,7 +118,7 @@ def tried(table: Path, root: Path, asked: Asked) -> Tried:
         layout = replace(layout, header=COVIDX)
     said = dict(asked.labels)
     # Names that are in the folders of two splits are told apart by the table's own.
-    split = split_of(table, root)
+    split = split_of_table(table, root)
     alone = replace(layout, splits={split: path_from(table, root)}, folder=asked.layout.folder) if split else layout
     for _ in range(2):
         try:
@@ -147,16 +143,15 @@ def _is_covidx(table: Path) -> bool:
         names = Table(table).spelt
     except DataError:
         return False
-    of_a_split = table.suffix.lower() in TEXT and split_of(table, table.parent) is not None
+    of_a_split = table.suffix.lower() in TEXT and split_of_table(table, table.parent) is not None
     return of_a_split and len(names) == len(COVIDX) and Path(names[1]).suffix.lower() in SUFFIXES
 
 
-def split_of(table: Path, root: Path) -> Split | None:
+def split_of_table(table: Path, root: Path) -> Split | None:
     """The split that a table's name or its folder's says: train.csv, ISIC2018_Task3_Validation_GroundTruth.csv."""
     for name in (table.stem, *table.relative_to(root).parent.parts[::-1]):
-        words = [SPLIT_NAMES[word] for word in re.split("[^a-z]+", name.lower()) if word in SPLIT_NAMES]
-        if words:
-            return words[0] if len(words) == 1 else None
+        if splits := splits_within(name):
+            return splits.pop() if len(splits) == 1 else None
     return None
 
 

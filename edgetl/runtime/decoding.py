@@ -37,7 +37,7 @@ import numpy as np
 from .containers import container
 from .errors import MissingRuntime, UnreadableImage
 from .jpeg import lacks_data
-from .pixels import MOST_BITS, Facts, Layout, Pixels, facts, layout, to_rgb
+from .pixels import MOST_BITS, Facts, Pixels, Storage, facts, storage, to_rgb
 from .png import lacks_rows
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def examine(source: Path | str | bytes) -> Facts:
     return _loaded(source, facts)
 
 
-def _loaded(source: Path | str | bytes, use: Callable[[Image.Image, Layout], Found]) -> Found:
+def _loaded(source: Path | str | bytes, use: Callable[[Image.Image, Storage], Found]) -> Found:
     """What `use` makes of a complete, safe picture; what it raises itself on a damaged one is an UnreadableImage too."""
     content = source if isinstance(source, bytes) else _read(Path(source))
     if not content:
@@ -129,7 +129,7 @@ def _read(path: Path) -> bytes:
     )
 
 
-def _decode(content: bytes, place: str, use: Callable[[Image.Image, Layout], Found]) -> Found:
+def _decode(content: bytes, place: str, use: Callable[[Image.Image, Storage], Found]) -> Found:
     try:
         from PIL import Image, ImageFile, UnidentifiedImageError
     except ImportError as exc:
@@ -147,7 +147,7 @@ def _decode(content: bytes, place: str, use: Callable[[Image.Image, Layout], Fou
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             _refuse_unsafe(image, place)
-            how = layout(image)
+            how = storage(image)
             image.load()
             _refuse_incomplete(image, content, place)
             return use(image, how)

@@ -1,6 +1,6 @@
 """A picture that Pillow has opened becomes RGB: the rules 2 to 5 of `decoding`.
 
-Some of what they need is known only between opening and loading: `layout` notes it. All else works on bands of rows: at
+Some of what they need is known only between opening and loading: `storage` notes it. All else works on bands of rows: at
 once, Pillow's conversions would need twice the memory.
 """
 
@@ -33,7 +33,7 @@ _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
 
 
-class Layout(NamedTuple):
+class Storage(NamedTuple):
     """How a file holds its pixels.
 
     deep: as unsigned 16-bit grey that does not say how many of its bits are used.
@@ -51,17 +51,17 @@ class Facts(NamedTuple):
     transparent: bool
 
 
-def layout(image: Image.Image) -> Layout:
-    """The layout of a picture that is opened and not loaded yet."""
+def storage(image: Image.Image) -> Storage:
+    """How a picture is stored that is opened and not loaded yet."""
     raw = getattr(image, "tile", None) or [("", None, 0, "")]
     how: Any = raw[0][3]  # of a PNG the raw mode, such as "L;4"; of a PPM that Pillow scales that and its largest value
     bits = {"L;2": 2, "L;4": 4, "RGB;16B": 16}.get(how, 8) if image.format == "PNG" and isinstance(how, str) else 8
     tags = _tags(image)
     if not _is_grey16(image) or _SIGNED in tags.get(_SAMPLE_FORMAT, ()):
-        return Layout(deep=False, sample_bits=bits)
+        return Storage(deep=False, sample_bits=bits)
     if image.format == "PPM":
-        return Layout(isinstance(how, str) or how[1] == 2**MOST_BITS - 1, bits)
-    return Layout(tags.get(_BITS_PER_SAMPLE, (MOST_BITS,))[0] == MOST_BITS, bits)
+        return Storage(isinstance(how, str) or how[1] == 2**MOST_BITS - 1, bits)
+    return Storage(tags.get(_BITS_PER_SAMPLE, (MOST_BITS,))[0] == MOST_BITS, bits)
 
 
 def may_be_transparent(image: Image.Image) -> bool:
@@ -70,13 +70,13 @@ def may_be_transparent(image: Image.Image) -> bool:
     return image.mode in _ALPHA or "transparency" in image.info or (palette is not None and palette.mode.endswith("A"))
 
 
-def facts(image: Image.Image, how: Layout) -> Facts:
+def facts(image: Image.Image, how: Storage) -> Facts:
     """What a loaded picture holds."""
     largest = _largest(image) if how.deep else None
     return Facts(largest, may_be_transparent(image) and any(_is_transparent(band, how) for _, band in _bands(image)))
 
 
-def to_rgb(image: Image.Image, how: Layout, bits: int, place: str) -> Pixels:
+def to_rgb(image: Image.Image, how: Storage, bits: int, place: str) -> Pixels:
     """uint8 [H, W, 3] of a loaded picture.
 
     Args:
@@ -123,7 +123,7 @@ def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
         yield top, image.crop((0, top, width, min(top + rows, height)))
 
 
-def _conversion(image: Image.Image, how: Layout, bits: int) -> Callable[[Image.Image], Pixels] | None:
+def _conversion(image: Image.Image, how: Storage, bits: int) -> Callable[[Image.Image], Pixels] | None:
     """What makes RGB [h, w, 3], or grey [h, w, 1], of the picture's bands; None where they have no fixed range."""
     tags = _tags(image)
     if _SIGNED in tags.get(_SAMPLE_FORMAT, ()):
@@ -156,7 +156,7 @@ def _opaque(band: Image.Image) -> Pixels:
     return np.asarray(band if band.mode == "RGB" else band.convert("RGB"))
 
 
-def _over_black(band: Image.Image, how: Layout) -> Pixels:
+def _over_black(band: Image.Image, how: Storage) -> Pixels:
     if band.mode in _MULTIPLIED:
         return np.asarray(band)[:, :, :-1]
     if band.mode == "P":
@@ -168,12 +168,12 @@ def _over_black(band: Image.Image, how: Layout) -> Pixels:
     return np.asarray((colour * alpha[:, :, None].astype(np.uint16) + 127) // 255, dtype=np.uint8)
 
 
-def _is_transparent(band: Image.Image, how: Layout) -> bool:
+def _is_transparent(band: Image.Image, how: Storage) -> bool:
     alpha = _alpha(band.convert("RGBA") if band.mode == "P" else band, how)
     return alpha is not None and bool(alpha.min() < 255)
 
 
-def _alpha(band: Image.Image, how: Layout) -> Pixels | None:
+def _alpha(band: Image.Image, how: Storage) -> Pixels | None:
     """uint8 [h, w] of a band that is no palette; None where its key colour is none that its pixels can have."""
     if band.mode in _ALPHA:
         return np.asarray(band.getchannel(len(band.getbands()) - 1))

@@ -189,7 +189,13 @@ def _folders() -> Iterable[Case]:
     yield Case(
         "other_inner_set", "folder", _with_class("c/a", "c/b"), True, "c holds a, b as they lie beside it", "c/a/0.png"
     )
-    yield Case("masks_folder", "folder", _with("a/masks/0.png", picture(900)), False, "1 pictures in a/masks are masks")
+    yield Case(
+        "masks_folder",
+        "folder",
+        _with("a/masks/0.png", picture(900)),
+        False,
+        "1 pictures in a/masks are taken for masks",
+    )
     yield Case("one_empty_class", "folder", empty_class, False, "c: holds no pictures")
     yield Case("broken_jfif", "folder", _with("a/x.jfif", b"oops"), True, "is text, not a picture", "a/x.jfif")
     yield Case("phone_picture", "folder", _with("a/x.HEIC", b"ftypheic"), False, "1 .heic (a/x.HEIC)")

@@ -22,7 +22,7 @@ from edgetl.data import readers
 from edgetl.data.layout import Layout
 from edgetl.data.readers.folder_names import are_no_classes, holds_masks, look_like_classes, says_nothing
 from edgetl.data.readers.hints import as_yaml
-from edgetl.data.records import SPLIT_NAMES, Reading, Split, split_of
+from edgetl.data.records import Reading, Split, split_named, split_of, splits_within
 from edgetl.data.source import Source, open_source
 from edgetl.data.splits import split
 from edgetl.errors import DataError
@@ -200,7 +200,8 @@ class TestMasks:
         assert classes(reading) == {"COVID": 2, "Normal": 2, "Viral Pneumonia": 2}
         assert all(record.mask == record.image.replace("/images/", "/masks/") for record in reading.records)
         assert reading.cautions == [
-            "6 pictures in COVID/masks, Normal/masks, Viral Pneumonia/masks are masks of the pictures of their names",
+            "6 pictures in COVID/masks, Normal/masks, Viral Pneumonia/masks are taken for masks of the pictures of the same "
+            "names",
             "COVID, Normal, Viral Pneumonia are classes, and 6 of 6 pictures lie in folders below: images",
             "labels are the folders' names; tables beside them are not read: COVID.metadata.xlsx",
         ]
@@ -236,14 +237,14 @@ class TestMasks:
             ("a/1.jpg", f"a/{name}/{mask}"),
             ("b/1.jpg", None),
         ]
-        assert reading.cautions == [f"1 pictures in a/{name} are masks of the pictures of their names"]
+        assert reading.cautions == [f"1 pictures in a/{name} are taken for masks of the pictures of the same names"]
 
     def test_masks_without_a_picture_are_counted(self, tmp_path: Path) -> None:
         reading = read(make(tmp_path, *files("a|b", "images"), *files("a", "masks", count=4)))
         assert len(reading.records) == 4
         assert reading.cautions[0] == (
-            "4 pictures in a/masks are masks of the pictures of their names; 2 have no picture of their name, "
-            "or several, and are ignored "
+            "4 pictures in a/masks are taken for masks of the pictures of the same names; 2 belong to no picture, "
+            "or to one of several, and are ignored "
             "(a/masks/2.png, a/masks/3.png)"
         )
 
@@ -261,7 +262,7 @@ class TestMasks:
     def test_a_mask_of_either_of_two_pictures_is_of_none(self, tmp_path: Path) -> None:
         reading = read(make(tmp_path, *files("a|b", "P1|P2", "images", count=1), *files("a", "masks", count=1)))
         assert not any(record.mask for record in reading.records)
-        assert "1 have no picture of their name, or several, and are ignored (a/masks/0.png)" in reading.cautions[0]
+        assert "1 belong to no picture, or to one of several, and are ignored (a/masks/0.png)" in reading.cautions[0]
 
     @pytest.mark.parametrize("name", ["no_mask", "without mask", "lesions_no_mask", "unmasked", "masked"])
     def test_no_masks(self, name: str, tmp_path: Path) -> None:
@@ -271,13 +272,15 @@ class TestMasks:
     def test_folders_of_masks_beside_the_classes_are_said(self, tmp_path: Path) -> None:
         reading = read(make(tmp_path, *files("a|b|masks|images")))
         (caution,) = reading.cautions
-        assert caution.startswith("taken for a class each, and called as none: images, masks; ")
+        assert caution.startswith(
+            "taken for classes, although their names only say what files they hold: images, masks; "
+        )
         assert classes(followed(tmp_path, proposed(caution))) == {"a": 2, "b": 2}
 
     def test_train_images_beside_classes_are_no_split(self, tmp_path: Path) -> None:
         reading = read(make(tmp_path, *files("a|b|train_images")))
         assert splits(reading) == {None: 6}
-        assert "called as none: train_images" in reading.cautions[0]
+        assert "what files they hold: train_images" in reading.cautions[0]
 
     def test_mask_may_be_a_class(self, tmp_path: Path) -> None:
         reading = read(make(tmp_path, *files("mask|no_mask")))
@@ -333,13 +336,13 @@ class TestNestedOnceMore:
         )
         assert classes(reading) == {"a": 2, "benign": 4, "malignant": 2}
         assert reading.cautions[1] == (
-            "folders inside a class are called as another one: benign/deep/Malignant (taken for benign)"
+            "folders inside a class have the name of another class: benign/deep/Malignant (taken for benign)"
         )
 
     def test_one_folder_of_a_name_beside_is_no_set(self, tmp_path: Path) -> None:
         reading = read(make(tmp_path, *files("benign|malignant"), *files("benign", "malignant")))
         assert classes(reading) == {"benign": 4, "malignant": 2}
-        assert reading.cautions[1].endswith("called as another one: benign/malignant (taken for benign)")
+        assert reading.cautions[1].endswith("have the name of another class: benign/malignant (taken for benign)")
 
     @pytest.mark.parametrize("level", [1, 2])
     def test_what_a_class_holds_once_more_is_in_it(self, level: int, tmp_path: Path) -> None:
@@ -387,8 +390,21 @@ class TestSplits:
     def test_names(self, name: str, split: Split | None) -> None:
         assert split_of(name) == split
 
-    def test_all_names_of_a_table_are_known(self) -> None:
-        assert {name: split_of(name) for name in SPLIT_NAMES} == SPLIT_NAMES
+    @pytest.mark.parametrize("name", ["train", "VAL", "TestData", "valid-set", "dev images", "training_split"])
+    def test_what_a_table_calls_a_split_is_one_as_a_folder(self, name: str) -> None:
+        assert split_named(name) == split_of(name) is not None
+
+    @pytest.mark.parametrize(
+        ("name", "splits"),
+        [
+            ("a. Training Set", {"train"}),
+            ("ISIC2018_Task3_Validation_GroundTruth", {"val"}),
+            ("train_and_test", {"train", "test"}),
+            ("retrained", set()),
+        ],
+    )
+    def test_splits_within_a_name(self, name: str, splits: set[Split]) -> None:
+        assert splits_within(name) == splits
 
     @pytest.mark.parametrize(
         ("names", "found"),

@@ -176,7 +176,7 @@ CASES: Sequence[tuple[Callable[[], None], str, tuple[str, ...]]] = (
     (_classes_with_gaps, "in none of the columns", ()),
     (_two_folders, "say which folder", ()),
     (_two_endings, "say which folder or ending", ()),
-    (_folders_of_somebody_else, "called so in other folders", ()),
+    (_folders_of_somebody_else, "that name in", ()),
     (_from_above, "leaves the table's folder", ("tables/t.csv",)),
     (_two_tables, "got 2 tables", ()),
     (_tables_of_splits, "got 3", ()),

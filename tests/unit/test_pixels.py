@@ -153,9 +153,9 @@ class TestTransparency:
     def test_alpha_that_is_opaque_changes_nothing(self, mode: str) -> None:
         image = Image.effect_noise((20, 30), 90).convert("RGB")
         whole = image.convert("LA").convert("La") if mode == "La" else image.convert("RGBA").convert(mode)
-        got = pixels.to_rgb(whole, pixels.Layout(deep=False, sample_bits=8), 16, "x")
+        got = pixels.to_rgb(whole, pixels.Storage(deep=False, sample_bits=8), 16, "x")
         np.testing.assert_array_equal(got, np.asarray(image.convert("L").convert("RGB") if "L" in mode else image))
-        assert not pixels.facts(whole, pixels.Layout(deep=False, sample_bits=8)).transparent
+        assert not pixels.facts(whole, pixels.Storage(deep=False, sample_bits=8)).transparent
 
     def test_noise_behind_transparent_pixels_is_gone(self) -> None:
         values = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
@@ -177,7 +177,7 @@ class TestTransparency:
         image.putpalette([200, 100, 50])
         image = image.convert("PA")
         image.putalpha(Image.fromarray(np.array([[255, 51]], np.uint8)))
-        got = pixels.to_rgb(image, pixels.Layout(deep=False, sample_bits=8), 16, "x")
+        got = pixels.to_rgb(image, pixels.Storage(deep=False, sample_bits=8), 16, "x")
         assert got[0].tolist() == [[200, 100, 50], [40, 20, 10]]
 
     def test_the_transparent_colour_of_a_gif(self) -> None:

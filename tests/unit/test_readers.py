@@ -25,7 +25,7 @@ from edgetl.console.progress import Silent
 from edgetl.data import readers
 from edgetl.data.layout import Layout
 from edgetl.data.readers import READERS
-from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.endings import SUFFIXES
 from edgetl.data.records import Record
 from edgetl.data.source import open_source
 from edgetl.errors import DataError, EnvironmentFault, UsageError

@@ -154,7 +154,7 @@ def test_too_few_groups_are_counted() -> None:
     with pytest.raises(DataError, match=r"rare has 2 groups \(train \d, val \d, test \d\)") as caught:
         split(plain("common", 30) + plain("rare", 2), 0.15, 0.15, 0)
     assert caught.value.hint == "add images, merge the class or leave it out"
-    with pytest.raises(DataError, match=r"rare has 2 groups .*expected each in each"):
+    with pytest.raises(DataError, match=r"rare has 2 groups .*expected each class in each split"):
         split(plain("common", 30) + plain("rare", 2), 0.15, 0.15, 0)
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal, cast
 
 from edgetl.data.layout import AS_USUAL, Layout
+from edgetl.data.readers.endings import TABLES
 from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import did_you_mean, some
 
-__all__ = ["READERS", "Reader", "known", "read"]
+__all__ = ["READERS", "Reader", "known", "read", "refuse_columns"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ _ENTRIES = (
         root="a table with a path and a label column, or its folder",
         takes=("file", "folder"),
         columns=True,
-        endings=(".csv", ".tsv", ".tab"),
+        endings=TABLES,
     ),
     Reader(
         name="ham10000",
@@ -123,9 +124,8 @@ def read(kind: str, root: Path, layout: Layout = AS_USUAL, fewest: int = 2) -> R
         DataError: the root is not of its kind, holds nothing that this kind understands, or has too few classes.
     """
     reader = known(kind)
-    if layout.columns and not reader.columns:
-        tables = [name for name, other in READERS.items() if other.columns]
-        raise UsageError(f"columns: only a {' or '.join(tables)} has them, and this is a {kind}")
+    if layout.columns:
+        refuse_columns(reader)
     if not root.is_dir() and not (root.is_file() and "file" in reader.takes and not reader.unpack):
         got = "a file" if root.exists() else "nothing"
         raise DataError(f"got {got}, expected {reader.root}", place=str(root), hint="correct data.root in the recipe")
@@ -152,6 +152,13 @@ def known(kind: str) -> Reader:
         expected = f"expected one of {', '.join(READERS)}"
         raise UsageError(f"data kind: got {kind!r}, {expected}", hint=did_you_mean(kind, READERS))
     return READERS[kind]
+
+
+def refuse_columns(reader: Reader) -> None:
+    """Raises UsageError, as columns were named, where the kind has none."""
+    if not reader.columns:
+        tables = [name for name, other in READERS.items() if other.columns]
+        raise UsageError(f"columns: only a {' or '.join(tables)} has them, and this is a {reader.name}")
 
 
 def _require_text(records: list[Record], root: Path) -> None:

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edgetl.data.layout import Layout, base_of, pictures_of
-from edgetl.data.readers import READERS, labels, roles
-from edgetl.data.readers.hints import as_yaml
+from edgetl.data.readers import labels, roles
+from edgetl.data.readers.endings import TABLES
+from edgetl.data.readers.hints import as_yaml, data_field
 from edgetl.data.readers.joining import Joined
 from edgetl.data.readers.locating import Locator, Unplaced, plain
 from edgetl.data.readers.roles import Roles
 from edgetl.data.readers.tables import Columned, Table, wrong_rows
 from edgetl.data.readers.walking import inside, is_there
-from edgetl.data.records import SPLIT_NAMES, Doubt, Metadata, Reading, Record, SharedMetadata, Split
+from edgetl.data.records import Doubt, Metadata, Reading, Record, SharedMetadata, Split, split_named
 from edgetl.errors import DataError
 from edgetl.errors.wording import some
 
@@ -87,7 +88,7 @@ def _tables(root: Path, layout: Layout) -> list[tuple[Path, Split | None]]:
         return [(root / name, split) for split, name in layout.splits.items()]
     if root.is_file():
         return [(root, None)]
-    tables = [path for path in inside(root)[1] if path.suffix.lower() in READERS["csv"].endings]
+    tables = [path for path in inside(root)[1] if path.suffix.lower() in TABLES]
     if len(tables) == 1:
         return [(tables[0], None)]
     if not tables:
@@ -96,7 +97,7 @@ def _tables(root: Path, layout: Layout) -> list[tuple[Path, Split | None]]:
         )
     names = [path.name for path in tables]
     choices = [f"data: {{root: {as_yaml(str(root / name))}}}" for name in names]
-    splits = {split: path.name for path in tables if (split := SPLIT_NAMES.get(path.stem.lower()))}
+    splits = {split: path.name for path in tables if (split := split_named(path.stem))}
     if len(splits) > 1:
         written = ", ".join(f"{split}: {name}" for split, name in splits.items())
         choices.insert(0, f"data: {{table: {{splits: {{{written}}}}}}}")
@@ -119,7 +120,7 @@ def _opened(path: Path, top: Path, layout: Layout, cautions: list[str]) -> Colum
 def _without_a_guess(table: Columned, found: Roles, layout: Layout, cautions: list[str]) -> Roles:
     """The roles without a column that is called like one of splits and holds none."""
     guessed = None if "split" in layout.columns else found.split
-    if not guessed or any(row[guessed].lower() in SPLIT_NAMES for _, row in table.rows()):
+    if not guessed or any(split_named(row[guessed]) for _, row in table.rows()):
         return found
     cautions.append(f"column {guessed} holds no splits (train, val, test) and is taken as metadata")
     return replace(found, split=None)
@@ -165,7 +166,7 @@ class _Rows:
             try:
                 record = _record(row, source, metadata(tuple(row[name] for name in further)))
                 key = (record.image, split)
-                written = SPLIT_NAMES.get(_cell(row, found.split).lower(), split)
+                written = split_named(_cell(row, found.split)) or split
                 self._moved += split is not None and written != split
                 before = self._records.setdefault(key, record)
                 if before is record:
@@ -262,15 +263,16 @@ def _record(row: Mapping[str, str], source: _Source, metadata: Metadata) -> Reco
         image = plain(row[roles.path])
     except ValueError as exc:
         raise ValueError(f"{roles.path}: {exc}") from exc
-    split = _cell(row, roles.split)
-    if split and split.lower() not in SPLIT_NAMES:
-        raise ValueError(f"{roles.split}: got {split!r}, expected train, val, test or nothing")
+    written = _cell(row, roles.split)
+    split = split_named(written)
+    if written and split is None:
+        raise ValueError(f"{roles.split}: got {written!r}, expected train, val, test or nothing")
     one = len(roles.label) == 1
     return Record(
         image=image,
         label=labels.label_of(row[roles.label[0]]) if one else labels.marked(row, roles.label, source.spelt),
         group=_cell(row, roles.group) or None,
-        split=source.split or (SPLIT_NAMES[split.lower()] if split else None),
+        split=source.split or split,
         mask=_cell(row, roles.mask) or None,
         metadata=metadata,
     )
@@ -326,6 +328,6 @@ def _nothing_there(root: Path, records: Sequence[Record], locator: Locator) -> D
     return NoPicture(
         f"none of {len(records)} pictures is where the data set says, such as {first}",
         place=str(root),
-        hint="paths in a table are relative to its folder; where the pictures are elsewhere: data: {table: {folder: FOLDER}}; "
-        "beside --data: --set data.table.folder=FOLDER",
+        hint="paths in a table are relative to its folder; where the pictures are elsewhere: "
+        + data_field("table.folder", "FOLDER"),
     )

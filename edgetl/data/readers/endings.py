@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["SUFFIXES", "ending", "is_table", "is_unread", "unread_named"]
+__all__ = ["SUFFIXES", "TABLES", "TEXT", "WORKBOOKS", "ending", "is_table", "is_unread", "unread_named"]
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
 _DOUBLE = (".nii.gz", ".tar.gz")
-_TABLES = frozenset({".csv", ".json", ".tab", ".tsv", ".txt", ".xls", ".xlsx"})
+TABLES, TEXT, WORKBOOKS = (".csv", ".tsv", ".tab"), (".txt", ".lst"), (".xlsx", ".xls", ".ods")
+"""Endings of tables, of text that may be one, and of what a spreadsheet program exports as one."""
+_LABELS = frozenset({*TABLES, *TEXT, *WORKBOOKS, ".json"})
 _PROSE = re.compile(
     r"(read.?me|licen[cs]e|notice|copying|change.?log|requirements|citation|description)\b", re.IGNORECASE
 )
@@ -65,7 +67,7 @@ def is_unread(end: str) -> bool:
 
 def is_table(name: str) -> bool:
     """Whether a file may hold labels, by its name: what everybody puts beside data to be read by people does not."""
-    return ending(name) in _TABLES and _PROSE.match(name) is None
+    return ending(name) in _LABELS and _PROSE.match(name) is None
 
 
 def unread_named(names: Iterable[str]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgetl.data.layout import AS_USUAL, Layout
-from edgetl.data.readers.endings import SUFFIXES, ending, is_table, unread_named
+from edgetl.data.readers.endings import ending, is_table, unread_named
 from edgetl.data.readers.folder_copies import without_copies
 from edgetl.data.readers.folder_doubts import about_classes, about_masks, require_classes, require_pictures
 from edgetl.data.readers.folder_masks import Pictures, stem, told_apart
@@ -22,7 +22,7 @@ from edgetl.data.records import Reading, Record, Split, split_of
 from edgetl.errors import DataError
 from edgetl.errors.wording import some
 
-__all__ = ["SUFFIXES", "nested", "read"]
+__all__ = ["nested", "read"]
 
 _EXAMPLES = 3
 _Parted = tuple[Folder, Split | None]

@@ -57,17 +57,9 @@ def require_classes(
     if not are_no_classes(names):
         return
     masks = any(map(holds_masks, names))
-    if holding and not masks and classes_below(holding, level):
+    if holding and not masks and _classes_below(holding, level):
         return
-    inner = next(
-        (
-            folder
-            for folder in holding
-            if not holds_masks(folder.name)
-            and look_like_classes({"": [below.name for below in folder.folders if below.count]})
-        ),
-        None,
-    )
+    inner = next(filter(_holds_what_looks_like_classes, holding), None)
     there = (
         f"the labels are in a table ({', '.join(some(tables, _SHOWN))})"
         if tables
@@ -79,6 +71,11 @@ def require_classes(
         place=str(root),
         hint=f"write data: {{root: {as_yaml(str(root / inner.place))}}}" if inner else table_for(root, tables),
     )
+
+
+def _holds_what_looks_like_classes(folder: Folder) -> bool:
+    names = [below.name for below in folder.folders if below.count]
+    return not holds_masks(folder.name) and look_like_classes({"": names})
 
 
 def _too_deep(root: Path, parents: Sequence[Folder], level: int) -> DataError:
@@ -101,7 +98,7 @@ def _too_deep(root: Path, parents: Sequence[Folder], level: int) -> DataError:
     )
 
 
-def classes_below(classes: Sequence[Folder], level: int) -> tuple[int, list[str]] | None:
+def _classes_below(classes: Sequence[Folder], level: int) -> tuple[int, list[str]] | None:
     """The next level further down whose folders look like classes, and their names.
 
     No level does where pictures lie above it, which would then have no class, or where it parts nothing.
@@ -154,7 +151,7 @@ def _deeper(classes: Sequence[Folder], pictures: Mapping[str, Pictures], level: 
     """Pictures in folders below the class folders; where the level was chosen, only if it parts nothing."""
     if level > 1 and len({folder.name for folder in classes}) > 1:
         return []
-    found = classes_below(classes, level)
+    found = _classes_below(classes, level)
     below: Counter[str] = Counter()
     names: set[str] = set()
     total = 0
@@ -193,7 +190,7 @@ def _within_others(classes: Sequence[Folder]) -> list[str]:
         for below in folder.all()
         if below.count and below.name.casefold() in names and below.name.casefold() != folder.name.casefold()
     ]
-    return [f"folders inside a class are called as another one: {', '.join(some(odd, _SHOWN))}"] if odd else []
+    return [f"folders inside a class have the name of another class: {', '.join(some(odd, _SHOWN))}"] if odd else []
 
 
 def _hardly_classes(classes: Sequence[Folder]) -> list[str]:
@@ -204,7 +201,8 @@ def _hardly_classes(classes: Sequence[Folder]) -> list[str]:
         return []
     patterns = ", ".join(as_yaml(folder.place) for folder in odd)
     return [
-        f"taken for a class each, and called as none: {_named(names)}; to leave them out: data: {{exclude: [{patterns}]}}"
+        f"taken for classes, although their names only say what files they hold: {_named(names)}; "
+        f"to leave them out: data: {{exclude: [{patterns}]}}"
     ]
 
 
@@ -216,8 +214,10 @@ def about_masks(pictures: Sequence[Pictures]) -> list[str]:
     if not folders:
         return []
     without = (
-        f"; {len(lost)} have no picture of their name, or several, and are ignored ({', '.join(some(lost, 3))})"
+        f"; {len(lost)} belong to no picture, or to one of several, and are ignored ({', '.join(some(lost, 3))})"
         if lost
         else ""
     )
-    return [f"{count} pictures in {', '.join(some(folders, _SHOWN))} are masks of the pictures of their names{without}"]
+    return [
+        f"{count} pictures in {', '.join(some(folders, _SHOWN))} are taken for masks of the pictures of the same names{without}"
+    ]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from edgetl.data.readers.hints import as_yaml, data_field
 from edgetl.data.readers.labels import without_nothing
 from edgetl.data.readers.locating import stem_of
 from edgetl.data.readers.roles import USUAL, plain_name
 from edgetl.data.readers.tables import Table
 from edgetl.errors import DataError
-from edgetl.errors.wording import did_you_mean, quoted, some
+from edgetl.errors.wording import did_you_mean, some
 
 __all__ = ["Joined"]
 
@@ -118,14 +117,9 @@ def _shared(first: Table, other: Table, on: str | None, columns: Mapping[str, st
         f"{first.path.name} and {other.path.name} both have {', '.join(both) or 'no column of one name'}, expected one by "
         "which their rows go together",
         place=first.place,
-        hint=_naming(both[0]) if both else "give the pictures' column the same name in both",
-    )
-
-
-def _naming(column: str) -> str:
-    written = column if re.fullmatch(r"[a-z_]\w*", column) else quoted(column, None)
-    return (
-        f"name it: data: {{table: {{on: {written}}}}}; beside --data: --set {shlex.quote(f'data.table.on={written}')}"
+        hint=f"name it: {data_field('table.on', as_yaml(both[0]))}"
+        if both
+        else "give the pictures' column the same name in both",
     )
 
 

@@ -15,8 +15,6 @@ __all__ = [
     "BAR",
     "MAYBE",
     "NO",
-    "NOTHING",
-    "UNCERTAIN",
     "YES",
     "NoLabel",
     "SeveralLabels",
@@ -39,11 +37,11 @@ class SeveralLabels(DataError):
 
 
 BAR = "|"
-NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
+_NOTHING = frozenset({"na", "n/a", "nan", "null", "none"})
 """How R, pandas and databases write a cell that holds nothing, in lower case."""
 _SIGNS = ";,/+&"
 """What may join several labels in a cell, and may be part of one."""
-UNCERTAIN = " (uncertain)"
+_UNCERTAIN = " (uncertain)"
 """After the name of a class whose column says that it may be (CheXpert's -1)."""
 
 YES = frozenset({"1", "1.0", "true", "yes", "x"})
@@ -92,7 +90,7 @@ def marked(row: Mapping[str, str], columns: Sequence[str], names: Mapping[str, s
         if cell in YES:
             found.append(names[column])
         elif cell in MAYBE:
-            found.append(names[column] + UNCERTAIN)
+            found.append(names[column] + _UNCERTAIN)
         elif cell not in NO:
             raise ValueError(
                 f"{column}: got {row[column]!r}, expected 1, 0, -1 or nothing, as the column is one of a class"
@@ -117,4 +115,4 @@ def is_flag(cell: str) -> bool:
 
 def without_nothing(cell: str) -> str:
     """The cell, empty where it holds a word for nothing."""
-    return "" if cell.lower() in NOTHING else cell
+    return "" if cell.lower() in _NOTHING else cell

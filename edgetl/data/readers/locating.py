@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import stat
 import unicodedata
 from collections import Counter, defaultdict
@@ -18,10 +17,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
-from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.endings import SUFFIXES
+from edgetl.data.readers.hints import as_yaml, data_field
 from edgetl.data.readers.walking import is_there, walk
-from edgetl.data.records import SPLIT_NAMES, Split
-from edgetl.errors.wording import quoted, some
+from edgetl.data.records import Split, splits_within
+from edgetl.errors.wording import some
 
 __all__ = ["Locator", "Unplaced", "plain", "stem_of"]
 
@@ -149,7 +149,7 @@ class Locator:
             return None
         if len(chosen) > 1:
             raise Unplaced(
-                f"got {path}, which {' and '.join(some(chosen, _SHOWN))} are called: say which folder or ending is meant",
+                f"got {path}, which may be {' or '.join(some(chosen, _SHOWN))}: say which folder or ending is meant",
                 _distinction(self._root, self._folder, chosen),
             )
         self._note(path, chosen[0], altered, split)
@@ -232,12 +232,13 @@ def _elsewhere(path: str, folder: Path, others: Sequence[str]) -> Unplaced:
     if is_there(folder / path):
         wider = os.path.commonpath([folder.resolve(), (folder / path).resolve().parent])
         hint = f"to look from there on: {_folder_named(wider if absolute else os.path.relpath(wider, folder))}"
-        return Unplaced(f"got {what}, and no picture below {folder} is called so", hint)
+        return Unplaced(f"got {what}, and no picture below {folder} has that name", hint)
     if others:
         inner = PurePosixPath(others[0]).parent.as_posix()
-        said = f"{' and '.join(some(others, _SHOWN))} {'is' if len(others) == 1 else 'are'} called so in other folders"
+        have = "has that name in another folder" if len(others) == 1 else "have that name in other folders"
+        said = f"{' and '.join(some(others, _SHOWN))} {have}"
         return Unplaced(f"got {what}; {said}", f"if that is meant: {_folder_named(inner)}")
-    return Unplaced(f"got {what}, and no picture below {folder} is called so")
+    return Unplaced(f"got {what}, and no picture below {folder} has that name")
 
 
 def _distinction(root: Path, folder: Path, pictures: Sequence[str]) -> str:
@@ -246,13 +247,11 @@ def _distinction(root: Path, folder: Path, pictures: Sequence[str]) -> str:
     folders = [PurePosixPath(path).parent.as_posix() for path in below]
     if len(set(folders)) > 1:
         return f"if it is the first one: {_folder_named(folders[0])}"
-    ending = _ending(pictures[0])
-    return f"if it is the first one: data: {{table: {{ending: {ending}}}}}; beside --data: --set data.table.ending={ending}"
+    return f"if it is the first one: {data_field('table.ending', as_yaml(_ending(pictures[0])))}"
 
 
 def _folder_named(folder: str) -> str:
-    written = folder if re.fullmatch(r"[\w./-]+( [\w./-]+)*", folder) else quoted(folder, None)
-    return f"data: {{table: {{folder: {written}}}}}; beside --data: --set {shlex.quote(f'data.table.folder={written}')}"
+    return data_field("table.folder", as_yaml(folder))
 
 
 def stem_of(path: str) -> str:
@@ -341,8 +340,8 @@ def _ends(path: str, folders: str) -> bool:
 @lru_cache(4096)
 def _split(folder: str) -> Split | None:
     """The split that a folder's name says: test, train_images, a. Training Set."""
-    words = {SPLIT_NAMES[word] for word in re.split("[^a-z]+", folder.lower()) if word in SPLIT_NAMES}
-    return words.pop() if len(words) == 1 else None
+    splits = splits_within(folder)
+    return splits.pop() if len(splits) == 1 else None
 
 
 def _folders(path: str) -> list[str]:

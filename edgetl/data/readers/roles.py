@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from edgetl.data.readers import labels
+from edgetl.data.readers.hints import as_yaml, data_field
 from edgetl.data.readers.locating import plain, stem_of
 from edgetl.data.readers.tables import Columned
-from edgetl.data.records import SPLIT_NAMES
+from edgetl.data.records import split_named
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import alike, did_you_mean, quoted
 
@@ -175,9 +176,7 @@ class _Search:
         """The column of prescribed splits; of several that are called so, the one that holds some."""
         fitting = self._fitting("split")
         if "split" not in self._named and len(fitting) > 1:
-            holding = [
-                name for name in fitting if any(row[name].lower() in SPLIT_NAMES for _, row in self._table.rows())
-            ]
+            holding = [name for name in fitting if any(split_named(row[name]) for _, row in self._table.rows())]
             if len(holding) < 2:
                 return self._take(holding[0]) if holding else None
         return self.usual("split")
@@ -193,7 +192,7 @@ class _Search:
             raise self._none("label")
         self._taken += flags
         self.cautions.append(
-            f"of columns {', '.join(map(self._spelt, flags))} just one is set in every row: taken for the classes"
+            f"each row has just one of the columns {', '.join(map(self._spelt, flags))} set: taken for the classes"
         )
         return flags
 
@@ -221,11 +220,12 @@ class _Search:
                 hint=f"to ask for one of them: {_naming('label', self._spelt(free[0]))}",
             )
         if single >= _MOST * rows:
+            written = quoted([self._spelt(name) for name in free], None)
             raise labels.NoLabel(
                 f"no column is the label; {rows - single} of {rows} rows have 1 in none of the columns "
                 f"{', '.join(map(self._spelt, free))}",
                 place=self._table.place,
-                hint=f"if they are the classes: {_naming_classes([self._spelt(name) for name in free])}",
+                hint=f"if they are the classes: {data_field('columns.label', written)}",
             )
         return ()
 
@@ -307,19 +307,13 @@ def _marks(row: Mapping[str, str], columns: Sequence[str]) -> int:
 
 
 def _naming(role: str, column: str) -> str:
-    written = column if re.fullmatch(r"\w+([ .-]\w+)*", column) else quoted(column, None)
+    written = as_yaml(column)
     pair = f"{role}={column}" if column == written else f'{role}="{column.replace(chr(34), chr(34) * 2)}"'
     return (
         f"name it in the recipe: data: {{columns: {{{role}: {written}}}}}; beside --data: --columns {shlex.quote(pair)}"
     )
 
 
-def _naming_classes(columns: Sequence[str]) -> str:
-    written = f"[{', '.join(quoted(column, None) for column in columns)}]"
-    return (
-        f"data: {{columns: {{label: {written}}}}}; beside --data: --set {shlex.quote(f'data.columns.label={written}')}"
-    )
-
-
 def plain_name(name: str) -> str:
+    """A column's name as `USUAL` spells it: in lower case, with underscores for spaces and dashes."""
     return re.sub(r"[\s\-]+", "_", name.strip().lower())

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from edgetl.data.readers.folder import SUFFIXES
+from edgetl.data.readers.endings import SUFFIXES
+from edgetl.data.readers.hints import data_field
 from edgetl.errors import DataError
 from edgetl.errors.wording import some
 
@@ -101,12 +102,11 @@ class Table:
                 columns[at] = "path"
                 if len(columns) == 2:
                     columns[1 - at] = "label"
-                written = f"[{', '.join(columns)}]"
+                written = ", ".join(columns)
                 raise DataError(
                     f"the first line looks like a row, not like the names of columns: {name!a} is a picture",
                     place=self.place,
-                    hint=f"name the columns, one of them label: data: {{table: {{header: {written}}}}}; "
-                    f"beside --data: --set 'data.table.header={written}'",
+                    hint=f"name the columns, one of them label: {data_field('table.header', f'[{written}]')}",
                 )
 
 
@@ -167,7 +167,7 @@ def _cells(path: Path, header: Sequence[str], separator: str | None) -> Iterator
         raise DataError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
     except csv.Error as exc:
         raise DataError(
-            f"the row that begins here is none of a table: {exc}",
+            f"the row that begins here cannot be parted into cells: {exc}",
             place=f"{path}:{begins}",
             hint='a quote (") that opens a cell has to close it; inside such a cell it is written twice ("")',
         ) from exc

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from malformed_data import picture
 
 from edgetl.cli import main
-from edgetl.data.grouping import grouped, propose
+from edgetl.data.groups_in_names import grouped, propose
 from edgetl.data.layout import GroupPattern
 from edgetl.data.records import Record, Split
 from edgetl.errors import DataError
@@ -50,7 +50,7 @@ class TestGrouped:
     def test_a_name_without_it_is_a_group_of_its_own_and_said(self) -> None:
         records, (caution,) = grouped(_records("p1_1.png", "x.png", "y.png"), GroupPattern("name", r"^p(\d+)_"), "set")
         assert [record.group for record in records] == ["1", "x.png", "y.png"]
-        assert caution == "2 images are a group each, as '^p(\\\\d+)_' is not in their name: x.png"
+        assert caution == "'^p(\\\\d+)_' is not in the name of 2 images, such as x.png: each is a group of its own"
 
     @given(
         st.lists(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1), min_size=1, unique=True)

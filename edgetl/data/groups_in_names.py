@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgetl.data.layout import GroupPattern
+from edgetl.data.readers.hints import data_field
 from edgetl.data.records import Record
 from edgetl.errors import DataError
+from edgetl.errors.wording import quoted
 
 __all__ = ["Proposal", "grouped", "propose"]
 
@@ -45,6 +47,11 @@ class Proposal:
     groups: int
     torn: int
     example: tuple[str, tuple[str, ...]]
+
+    @property
+    def hint(self) -> str:
+        """What to write to have it, in a recipe and beside --data."""
+        return data_field("group", f"{{from: {self.rule.source}, pattern: {quoted(self.rule.pattern, None)}}}")
 
     def to_json(self) -> dict[str, Any]:
         """The field `data.group` that it proposes, and what it would do."""
@@ -84,7 +91,7 @@ def grouped(records: Sequence[Record], rule: GroupPattern | None, place: str) ->
     if not lone:
         return named, ()
     return named, (
-        f"{len(lone)} images are a group each, as {rule.pattern!r} is not in their {rule.source}: {lone[0]}",
+        f"{rule.pattern!r} is not in the {rule.source} of {len(lone)} images, such as {lone[0]}: each is a group of its own",
     )
 
 
