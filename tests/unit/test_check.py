@@ -91,7 +91,7 @@ def test_near_duplicates_alone_are_no_reason_to_stop(
 def test_a_recipe_says_what_is_looked_at(
     leaky: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(preflight, "check", lambda loaded: None)
+    monkeypatch.setattr(preflight, "check", lambda loaded, say=None: None)
     monkeypatch.setenv("EDGETL_STORE", str(tmp_path / "store"))
     data = {"kind": "folder", "root": str(leaky), "labels": {"y": "x"}, "exclude": ["*/copy.png", "*/empty.png"]}
     recipe = tmp_path / "r.yaml"

@@ -20,7 +20,18 @@ CLASSES = [name for name in OFFERED if inspect.isclass(getattr(edgetl, name))]
 
 def test_all_is_sorted_and_has_what_notebooks_call() -> None:
     assert edgetl.__all__ == sorted(set(edgetl.__all__))
-    called = {"build", "check", "init", "evaluate", "verify", "predict", "bench", "open_bundle", "load_recipe"}
+    called = {
+        "backbones",
+        "build",
+        "check",
+        "init",
+        "evaluate",
+        "verify",
+        "predict",
+        "bench",
+        "open_bundle",
+        "load_recipe",
+    }
     assert set(FUNCTIONS) == called
     assert set(OFFERED) == {*FUNCTIONS, *CLASSES, "Event"}
     assert set(edgetl.__all__) <= set(dir(edgetl))

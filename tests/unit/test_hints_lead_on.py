@@ -22,7 +22,7 @@ from edgetl.stages.common import preflight
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EDGETL_STORE", str(tmp_path / "store"))
-    monkeypatch.setattr(preflight, "check", lambda loaded: None)
+    monkeypatch.setattr(preflight, "check", lambda loaded, say=None: None)
 
 
 def _edgetl(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:

@@ -19,7 +19,7 @@ CASES = malformed_data.cases()
 @pytest.fixture
 def _no_preflight(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Networks have nothing to do with it and take seconds."""
-    monkeypatch.setattr(preflight, "check", lambda loaded: None)
+    monkeypatch.setattr(preflight, "check", lambda loaded, say=None: None)
     monkeypatch.setenv("EDGETL_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
 

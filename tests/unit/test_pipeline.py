@@ -126,7 +126,9 @@ def _training(name: str, *needs: str, fails: bool = False) -> Stage:
 def test_before_the_first_training_a_forecast_is_made_of_those_that_are_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def tell(recipe: Recipe, folder: Path, stages: set[str], progress: Progress, *, begun: bool) -> None:
+    def tell(
+        recipe: Recipe, folder: Path, stages: set[str], progress: Progress, *, begun: bool, rehearsal: None
+    ) -> None:
         with (tmp_path / "computed").open("a") as file:
             file.write(f"{','.join(sorted(stages))}:{begun}\n")
         assert (folder / "number").read_text() == "data"

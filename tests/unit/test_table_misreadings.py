@@ -59,7 +59,7 @@ def test_what_is_called_as_masks_may_be_all_that_is_meant(tmp_path: Path, folder
 def test_of_two_photographs_none_is_taken(tmp_path: Path) -> None:
     _put(tmp_path, "1.jpeg", "1.jpg", "2.jpg", "2.png")
     table = _table(tmp_path, [("image", "label"), ("1", "a"), ("2", "b")])
-    with pytest.raises(DataError, match=r"t\.csv:2: image: got 1, which 1\.jpeg and 1\.jpg are called") as caught:
+    with pytest.raises(DataError, match=r"t\.csv:2: image: got 1, which may be 1\.jpeg or 1\.jpg") as caught:
         _read(table, Layout())
     assert "{ending: .jpeg}" in str(caught.value.hint)
     records = _read(table, Layout(ending=".jpg")).records

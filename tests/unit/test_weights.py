@@ -238,7 +238,7 @@ def test_what_is_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest
 def test_preflight_says_where_attention_is_and_what_weights_fill(other_eps: tuple[Path, Any]) -> None:
     student = Student(backbone="resnet18", attention="eca")
     teacher = Teacher(backbone="mobilenetv3_small_100", weights=str(other_eps[0]))
-    recipe = SimpleNamespace(targets=(), student=student, teachers=(teacher,))
+    recipe = SimpleNamespace(targets=(), student=student, teachers=(teacher,), data=SimpleNamespace(image_size=64))
     said: list[str] = []
     preflight.check(cast("Any", SimpleNamespace(recipe=recipe, project=None)), said.append)
     assert said == [
