@@ -33,15 +33,15 @@ def main() -> None:
     parser.add_argument("commit")
     parser.add_argument("--rounds", type=int, default=7)
     words = parser.parse_args()
-    commits = [_git("rev-parse", "--verify", f"{name}^{{commit}}") for name in (words.base, words.commit)]
+    commits = [git("rev-parse", "--verify", f"{name}^{{commit}}") for name in (words.base, words.commit)]
     rounds = []
     with tempfile.TemporaryDirectory() as folder:
         pictures(Path(folder))
-        codes = {commit: _checked_out(commit, Path(folder)) for commit in commits}
+        codes = {commit: checked_out(commit, Path(folder)) for commit in commits}
         for number in range(words.rounds):
             seconds = {commit: _trained(codes[commit], folder) for commit in commits[:: 1 if number % 2 else -1]}
             rounds.append({clock: [seconds[commit][clock] for commit in commits] for clock in ("wall", "processor")})
-    ratios = {clock: _spread([later / base for base, later in (one[clock] for one in rounds)]) for clock in rounds[0]}
+    ratios = {clock: spread([later / base for base, later in (one[clock] for one in rounds)]) for clock in rounds[0]}
     about = {"base": commits[0], "measured": commits[1], "ratios": ratios, "rounds": rounds}
     result = {**provenance("benchmarks.pace_of_commits"), **about}
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -61,7 +61,8 @@ def render(result: Mapping[str, Any]) -> str:
     )
 
 
-def _checked_out(commit: str, folder: Path) -> Path:
+def checked_out(commit: str, folder: Path) -> Path:
+    """A clone with the code of a commit."""
     code = folder / commit
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(code)], check=True)
     subprocess.run(["git", "-C", str(code), "checkout", "--quiet", commit], check=True)
@@ -75,12 +76,14 @@ def _trained(code: Path, folder: str) -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def _spread(quotients: list[float]) -> dict[str, float]:
+def spread(quotients: list[float]) -> dict[str, float]:
+    """Median, smallest and largest."""
     ordered = sorted(quotients)
     return {"median": ordered[len(ordered) // 2], "low": ordered[0], "high": ordered[-1]}
 
 
-def _git(*words: str) -> str:
+def git(*words: str) -> str:
+    """What git says in this checkout."""
     return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -38,6 +38,7 @@ SECTIONS = (
     "distillation_baseline",
     "training_overhead",
     "pace_of_commits",
+    "check_of_commits",
     "shared_machine",
     "memory",
     "same_models",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.error
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -99,7 +100,7 @@ def test_relu6_leaves_no_hard_swish_and_keeps_the_gates() -> None:
         ({"backbone": "mobilenetv3_small_100", "weights": "nowhere.pth"}, "a file that exists"),
     ],
 )
-def test_what_is_wrong_is_named(arguments: dict[str, str], words: str) -> None:
+def test_what_is_wrong_is_named(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         create(classes=3, **arguments)
 
