@@ -51,18 +51,24 @@ def _check(
 def _lines(result: CheckResult) -> Iterator[str]:
     """The result for a person."""
     survey = result.survey
-    known = f"{survey.groups} groups" if survey.has_groups else "groups unknown"
+    some = survey.lone < survey.images
+    known = f"{survey.groups} groups" if some else "groups unknown"
     yield f"{survey.images} images, {known}, {len(survey.classes)} classes"
     width = max(map(len, survey.classes))
     for name, count in survey.classes.items():
-        groups = f"  {count.groups:>7} groups" if survey.has_groups else ""
+        groups = f"  {count.groups:>7} groups" if some else ""
         yield f"  {name:<{width}}  {count.images:>7} images{groups}"
     if survey.splits:
         yield f"prescribed splits: {', '.join(f'{name} {count}' for name, count in survey.splits.items())}"
     yield from _unreadable(survey)
     yield from _leaks(survey)
     yield from (f"warning: {caution}" for caution in survey.cautions)
-    if not survey.has_groups:
+    if survey.lone and some:
+        yield (
+            f"warning: {survey.lone} images have no group and count as one each: those of one lesion or patient may be in "
+            "training and test, and every metric is then optimistic"
+        )
+    elif survey.lone:
         yield (
             "warning: nothing says which images show the same lesion or patient: they may be in training and test, and "
             "every metric is then optimistic"

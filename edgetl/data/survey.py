@@ -47,6 +47,7 @@ class Survey:
 
     classes: by name, sorted.
     groups: how many; where the source knows none, each picture is one.
+    has_groups: whether the source knows the group of every image. lone: images whose group it does not know.
     splits: images in each split that the source prescribes.
     cautions: what is odd but bearable.
     """
@@ -55,6 +56,7 @@ class Survey:
     images: int
     groups: int
     has_groups: bool
+    lone: int
     splits: dict[str, int]
     unreadable: tuple[Unreadable, ...]
     leaks: leaks.Leaks
@@ -69,6 +71,7 @@ class Survey:
             "unreadable": [{"image": picture.image, "reason": picture.reason} for picture in self.unreadable],
             "leaks": self.leaks.to_json(),
             "has_groups": self.has_groups,
+            "lone": self.lone,
             "splits": self.splits,
             "warnings": list(self.cautions),
         }
@@ -110,6 +113,7 @@ def survey(source: Source, index_path: Path, progress: Progress, bits: int | Non
         images=len(records),
         groups=len({group_of(record) for record in records}),
         has_groups=all(record.group is not None for record in records),
+        lone=sum(record.group is None for record in records),
         splits={name: count for name in SPLITS if (count := sum(record.split == name for record in records))},
         unreadable=tuple(Unreadable(image, reason) for image, reason in sorted(unreadable.items())),
         leaks=leaks.find(records, digests, near),

@@ -146,3 +146,19 @@ def test_bits_beside_data_count_as_in_a_recipe(
     found, document, _ = _check(monkeypatch, capsys, "--data", f"folder:{tmp_path / 'data'}", *words)
     assert found == code
     assert len(document["unreadable"]) == (8 if code else 0)
+
+
+def test_images_without_a_group_among_others_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = []
+    for number in range(12):
+        _put(tmp_path / f"{number}.png", picture(number))
+        rows.append(f"{number}.png,{'ab'[number % 2]},{f'P{number // 4}' if number < 8 else ''}")
+    (tmp_path / "t.csv").write_text("path,label,patient\n" + "\n".join(rows) + "\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["edgetl", "check", "--data", f"csv:{tmp_path}/t.csv"])
+        with pytest.raises(SystemExit):
+            main()
+    out = capsys.readouterr().out
+    assert out.startswith("12 images, 6 groups, 2 classes\n")
+    assert "warning: 4 images have no group and count as one each" in out
+    assert "nothing says which" not in out

@@ -42,6 +42,7 @@ def test_classes_groups_and_splits_are_counted(tmp_path: Path) -> None:
         "unreadable": [],
         "leaks": found.leaks.to_json(),
         "has_groups": True,
+        "lone": 0,
         "splits": {"train": 1, "test": 2},
         "warnings": ["odd"],
     }
