@@ -68,7 +68,7 @@ def read(root: Path, layout: Layout) -> Reading:
     records = rows.located()
     if records and not any(is_there(base / record.image) for record in records):
         raise _nothing_there(root, records, locator)
-    cautions += [*rows.cautions(), *locator.cautions(), *_joined_labels(records)]
+    cautions += [*rows.cautions(), *locator.cautions(record.image for record in records), *_joined_labels(records)]
     return Reading(records, list(dict.fromkeys(cautions)), base, rows.doubtful(records), rows.columns())
 
 
@@ -126,8 +126,8 @@ def _without_a_guess(table: Columned, found: Roles, layout: Layout, cautions: li
     return replace(found, split=None)
 
 
-_Key: TypeAlias = tuple[str, Split | None]
-"""The path that a row names, and the split that its table is of: an id may be that of another picture in each split."""
+_Key: TypeAlias = str | tuple[str, Split]
+"""The path that a row names; with the split where each has a table, which may call other pictures the same."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class _Rows:
         for line, row in table.rows():
             try:
                 record = _record(row, source, metadata(tuple(row[name] for name in further)))
-                key = (record.image, split)
+                key: _Key = record.image if split is None else (record.image, split)
                 written = split_named(_cell(row, found.split)) or split
                 self._moved += split is not None and written != split
                 before = self._records.setdefault(key, record)
@@ -212,7 +212,7 @@ class _Rows:
 
     def located(self) -> list[Record]:
         """The records with the pictures that are meant. Raises DataError with every row of a table without a safe answer."""
-        pictures: dict[str, Record] = {}
+        pictures: dict[str, Record] = {}  # those that are not called as their rows call them, or may be
         records: list[Record] = []
         wrong: dict[Path, list[tuple[int, str]]] = {}
         hints: list[str] = []
@@ -221,7 +221,11 @@ class _Rows:
             try:
                 image = _picture(record, source, self._locator)
                 mask = _mask(record, source, self._locator)
-                if (other := pictures.setdefault(image, record)) is not record:
+                alone = image == record.image and source.split is None
+                other = pictures.get(image) if alone else pictures.setdefault(image, record)
+                if other is None or other is record:
+                    other = None if alone else self._records.get(image)
+                if other is not None and other is not record:
                     raise ValueError(f"{source.roles.path}: got {record.image}{_also(image, other, record)}")
             except ValueError as exc:
                 hints += [exc.hint] if isinstance(exc, Unplaced) and exc.hint else []

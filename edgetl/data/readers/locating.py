@@ -13,7 +13,7 @@ import re
 import stat
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -68,7 +68,6 @@ class Locator:
         self._index: dict[str, list[str]] | None = None
         self._unread: dict[str, str] = {}
         self._differences: defaultdict[str, list[str]] = defaultdict(list)
-        self._taken: set[str] = set()
 
     def picture(self, written: str, split: Split | None = None) -> str:
         """Path of a row's picture below the root; where none is found, the written one in its plain spelling.
@@ -84,11 +83,9 @@ class Locator:
         if not outside:
             for direct in self._direct(path):
                 if (found := _spelt(direct, self._root)) is not None:
-                    self._taken.add(found)
                     return found
         found = self._by_name(path, split)
         if found is not None:
-            self._taken.add(found)
             return found
         if not outside:
             return self._below(path)
@@ -120,13 +117,14 @@ class Locator:
         alone = Counter(self._unread.values()).most_common(1) if not names else []
         return self._unread.get(_folded(path)) or _UNREAD.get(_ending(path)) or (alone[0][0] if alone else None)
 
-    def cautions(self) -> Iterator[str]:
-        """How rows and files differ, and which files have no row."""
+    def cautions(self, images: Iterable[str]) -> Iterator[str]:
+        """How rows and files differ, and which files are none of `images`, the pictures of all rows."""
         for how, examples in sorted(self._differences.items()):
             yield f"{len(examples)} rows {how}, such as {examples[0]}"
         if self._index is not None:
+            taken = set(images)
             paths = (path for paths in self._index.values() for path in paths)
-            left = sorted(path for path in paths if path not in self._taken and not _is_mask(path))
+            left = sorted(path for path in paths if path not in taken and not _is_mask(path))
             if left:
                 folders = Counter(path.rpartition("/")[0] or "." for path in left)
                 where = ", ".join(some([f"{count} in {folder}" for folder, count in folders.most_common()], _SHOWN))
