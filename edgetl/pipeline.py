@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from edgetl.config.loading import Loaded
 from edgetl.console.progress import Progress, Silent
+from edgetl.data.layout import base_of
 from edgetl.errors import DataError, GateFailed, UsageError
 from edgetl.errors.wording import nearest
 from edgetl.results.rehearsal import Rehearsal
@@ -201,7 +202,9 @@ def _context(
         for stage in all_stages()
         if stage.network and stage.name in inputs
     }
-    return Context(loaded.recipe, folder, inputs, scratch, source, loaded.project, progress, networks)
+    # Where the pictures lie is in no key: a stage that needs them has their digests.
+    pictures = base_of(source, sources.layout(loaded.recipe.data))
+    return Context(loaded.recipe, folder, inputs, scratch, source, loaded.project, progress, networks, pictures)
 
 
 def _outside(stage: Stage, loaded: Loaded, store: Store) -> dict[str, str]:

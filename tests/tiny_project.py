@@ -57,7 +57,7 @@ def picture(path: Path, seed: int, compress: int = 6) -> None:
 
 
 def write(project: Path) -> Path:
-    """Fill an empty folder: 24 pictures with masks, a table, files of weights, a target, patterns."""
+    """Fill an empty folder: 24 pictures with masks, two tables, class folders, files of weights, a target, patterns."""
     rows = [("image", "label", "patient", "mask", "split", "image2", "label2", "patient2", "mask2", "split2")]
     for number in range(24):
         split, name = SPLITS[max(0, number % 6 - 3)], f"{number:02}.png"
@@ -67,6 +67,11 @@ def write(project: Path) -> Path:
         rows.append((*row, *row))
     with (project / "data" / "table.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
+    sites = "".join(f"images/{number:02}.png,{number % 3}\n" for number in range(24))
+    (project / "data" / "more.csv").write_text(f"image,site\n{sites}")
+    for label in "ab":
+        for number in range(3):
+            picture(project / "classes" / "set" / label / f"{number}.png", number)
     for name in ("teacher.pth", "student.pth", "other.pth", "notes.txt"):
         (project / name).write_text(name)
     (project / "out.txt").write_text("images/23.png\n")

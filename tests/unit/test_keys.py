@@ -57,11 +57,6 @@ def _fields(model: type[BaseModel] = Recipe, path: str = "") -> Iterator[str]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tiny_project.write(tmp_path_factory.mktemp("keys"))
     shutil.copytree(project / "data", project / "moved")
-    sites = "".join(f"images/{number:02}.png,{number % 3}\n" for number in range(24))
-    (project / "data" / "more.csv").write_text(f"image,site\n{sites}")
-    for label in "ab":
-        for number in range(3):
-            picture(project / "classes" / "set" / label / f"{number}.png", number)
     return project
 
 

@@ -13,8 +13,6 @@ from typing import Any
 from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Progress
-from edgetl.data.layout import base_of
-from edgetl.stages.common import sources
 from edgetl.store import Dependencies, Entry
 
 SOURCE = "source"
@@ -30,6 +28,7 @@ class Context:
     source: where the pictures are: their folder, or the table of a CSV data set.
     project: the recipe's project, where target files are looked up.
     progress: where to say how far it is.
+    pictures: the folder that the records' paths are relative to, where it is not that of `source`.
     networks: of `inputs`, the folders of networks, under the names that report.json gives them (`Stage.network`).
     """
 
@@ -41,11 +40,12 @@ class Context:
     project: Path
     progress: Progress
     networks: Mapping[str, Path] = field(default_factory=dict)
+    pictures: Path | None = None
 
     @property
     def data_root(self) -> Path:
         """The folder that the records' paths are relative to."""
-        return base_of(self.source, sources.layout(self.recipe.data))
+        return self.pictures or (self.source.parent if self.source.is_file() else self.source)
 
 
 def always(recipe: Recipe) -> bool:
