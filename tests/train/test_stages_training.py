@@ -22,6 +22,7 @@ from edgetl.data.table import DataTable
 from edgetl.models import prune as pruning
 from edgetl.models import spec
 from edgetl.models.architecture import Network
+from edgetl.models.prune import PruneReport
 from edgetl.results.training import Choice, DistilResult, PruneResult, Run, TeachResult, TrialResult
 from edgetl.stages import distil, prune, teach, trial
 from edgetl.stages.common import settings as slices
@@ -258,8 +259,9 @@ def test_what_is_left_starts_from_the_trials_weights_and_has_its_teacher(
     Choice(weight).write(tried)
     left: list[torch.Tensor] = []
 
-    def nothing_is_cut(network: Network, *about: object) -> None:
+    def nothing_is_cut(network: Network, *about: object, **more: object) -> PruneReport:
         left.append(network.state_dict()["body.conv_stem.weight"].clone())
+        return PruneReport(1.0, 1.0, 1, 1, 1, 1)
 
     monkeypatch.setattr(pruning, "prune_to_macs", nothing_is_cut)
     found = _built(_recipe(), built | {"trial": tried}, tmp_path, prune.STAGE)
