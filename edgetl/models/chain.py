@@ -79,6 +79,7 @@ class Chain(Strict):
     backbones: tuple[Backbone, ...]
 
 
-def chain(file: Path = FILE) -> Chain | None:
+def chain(file: Path | None = None) -> Chain | None:
     """The table; None where it was not measured yet."""
-    return Chain.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None
+    path = file or FILE
+    return Chain.model_validate_json(path.read_text(encoding="utf-8")) if path.is_file() else None
