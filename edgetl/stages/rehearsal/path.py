@@ -49,7 +49,7 @@ _RUN = 16
 """Images that each file is run on, and int8 ranges are taken from."""
 _CONSTANT = 1e-3
 """Less than that over all images, and a file says the same of each."""
-_BUDGET = 12.0
+_BUDGET = 6.0
 """Seconds for the steps of one kind of training, once the fewest are measured."""
 _LEAST = 5
 """Steps that are measured of each kind, however long they take; the first two set things up."""
