@@ -96,3 +96,10 @@ def test_the_page_counts_and_tells_why() -> None:
     assert "| `refused` | pruning to 0.6: 0.7 is the least |" in plain
     assert "| `quick` | tflite-int8 |" in plain
     assert "| `slow` | 0.60 (8) |" in plain
+
+
+def test_the_page_is_what_the_shipped_table_says() -> None:
+    shipped = chain.chain()
+    assert shipped is not None
+    assert benchmark.PAGE.read_text(encoding="utf-8") == benchmark.page(shipped)
+    assert all(file.difference is None or file.difference < 1e-3 for row in shipped.backbones for file in row.files)
