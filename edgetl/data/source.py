@@ -6,21 +6,17 @@ that is left out is never opened.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
 from edgetl.console.progress import Progress, Silent
-from edgetl.data import groups_in_names, lint, readers, selection
+from edgetl.data import groups_in_names, lint, one_label, readers, selection
 from edgetl.data.layout import AS_USUAL, Layout
-from edgetl.data.readers.hints import data_field
-from edgetl.data.readers.labels import BAR, NoLabel, SeveralLabels, parts
 from edgetl.data.readers.walking import is_there
-from edgetl.data.records import Doubt, Record
+from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError
-from edgetl.errors.wording import quoted, some
 
 __all__ = ["Source", "open_source"]
 
@@ -80,24 +76,18 @@ def open_source(
     if reader.unpack and root.is_file():
         assert unpack_to is not None, root
         root = import_module(reader.unpack).unpack(root, unpack_to, progress or Silent())
-    try:
-        whole = readers.read(kind, root, layout, fewest)
-    except DataError as exc:
-        if not reader.unpack:
-            raise
-        # Where an archive was unpacked says nothing to whoever has the archive.
-        raise DataError(exc.message, place=place, hint=exc.hint) from exc
+    whole = _read(kind, root, layout, fewest, place)
     meant = selection.meanings(labels or {}, whole.records, place)
     kept = selection.select(whole.records, meant, exclude, place, fewest)
     if reader.columns:
-        _require_a_label(kept.records, whole.doubts, place)
+        one_label.require(kept.records, whole.doubts, place)
     folder = whole.folder or (root.parent if root.is_file() else root)
     _require_a_picture(kept.records, folder, place)
     records, unnamed = groups_in_names.grouped(kept.records, layout.group, place)
     if not layout.prescribed:
         records = [replace(record, split=None) for record in records]
     doubts = [
-        *_left_out(whole.records, meant),
+        *one_label.left_out(whole.records, meant),
         *unnamed,
         *lint.doubtful_labels(whole.records, meant),
         *lint.doubtful_groups(records),
@@ -110,63 +100,14 @@ def open_source(
     return Source(folder, records, tuple(cautions), place, whole.columns, own)
 
 
-def _left_out(records: Sequence[Record], labels: Mapping[str, str | None]) -> Iterator[str]:
-    """How many images have no label, where the recipe leaves them out."""
-    count = sum(not record.label for record in records)
-    if count and "" in labels and labels[""] is None:
-        yield f"{count} images without a label are left out, as data.labels says"
-
-
-def _require_a_label(records: Sequence[Record], doubts: Mapping[str, Doubt], place: str) -> None:
-    """One label for each image. Raises DataError where there is none, or several."""
-    if lacking := [record.image for record in records if not record.label]:
-        message, where = _said([doubts[image] for image in lacking])
-        hint = f"to leave {len(lacking)} of {len(records)} images out: {_labels_said({'': None})}"
-        raise NoLabel(message, place=where, hint=hint)
-    several = [record for record in records if BAR in record.label]
-    if not several:
-        return
-    counts = Counter(label for record in records for label in parts(record.label))
-    often = counts.most_common(1)[0][0]
-    one = {**_holding(often, records), "*": f"no {often}"}
-    where = place
-    message = (
-        f"{len(several)} of {len(records)} images have several labels, such as {several[0].label} of {several[0].image}, "
-        "and edgetl learns one label per image"
-    )
-    if contradicted := [doubts[record.image] for record in several if record.image in doubts]:
-        said, where = _said(contradicted)
-        message = f"{said}\n{message}"
-    raise SeveralLabels(
-        message,
-        place=where,
-        hint=f"to leave them out: {_labels_said({'*|*': None})}; to ask for one of them: {_labels_said(one)}",
-    )
-
-
-def _holding(label: str, records: Sequence[Record]) -> dict[str, str]:
-    """Patterns of the labels that hold one, and none in whose name it only is a part, as normal is of abnormal."""
-    known = {record.label for record in records}
-    if not any(label in part and label != part for name in known for part in parts(name)):
-        return {f"*{label}*": label}
-    found = {
-        label: any(name == label for name in known),
-        f"{label}{BAR}*": any(name.startswith(f"{label}{BAR}") for name in known),
-        f"*{BAR}{label}": any(name.endswith(f"{BAR}{label}") for name in known),
-        f"*{BAR}{label}{BAR}*": any(f"{BAR}{label}{BAR}" in name for name in known),
-    }
-    return {pattern: label for pattern, fits in found.items() if fits}
-
-
-def _said(doubts: Sequence[Doubt]) -> tuple[str, str]:
-    """All of them in one message, and the place of the first."""
-    first, *others = doubts
-    return "\n".join(some([first.said, *(f"{doubt.place}: {doubt.said}" for doubt in others)])), first.place
-
-
-def _labels_said(labels: Mapping[str, str | None]) -> str:
-    """How data.labels is written, in a recipe and beside --data."""
-    return data_field("labels", quoted(labels, None))
+def _read(kind: str, root: Path, layout: Layout, fewest: int, place: str) -> Reading:
+    """What the reader makes of it. Where an archive was unpacked says nothing to whoever has the archive."""
+    try:
+        return readers.read(kind, root, layout, fewest)
+    except DataError as exc:
+        if not readers.known(kind).unpack:
+            raise
+        raise DataError(exc.message, place=place, hint=exc.hint) from exc
 
 
 def _require_a_picture(records: Sequence[Record], folder: Path, place: str) -> None:

@@ -153,7 +153,7 @@ def require_size(network: Network, image_size: int, hint: str) -> None:
     network.eval()
     try:
         network(torch.zeros(1, 3, image_size, image_size))
-    except Exception as exc:
+    except Exception as exc:  # whatever the code of a network raises when its sizes do not fit
         backbone = network.architecture.backbone
         only = only_size(backbone)
         why = f"it takes {only} x {only} alone" if only not in (None, image_size) else one_line(exc)
