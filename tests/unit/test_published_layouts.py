@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 from further_layouts import FURTHER
+from in_process import edgetl
 from published_layouts import LAYOUTS, Ask, Expected
 
-from edgetl.cli import main
 from edgetl.config.loading import load
 from edgetl.console.progress import Silent
 from edgetl.data.records import group_of
@@ -30,14 +29,6 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EDGETL_STORE", str(tmp_path / "store"))
     monkeypatch.setattr(preflight, "check", lambda loaded, say=None: None)
-
-
-def _edgetl(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["edgetl", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-    return int(ended.value.code or 0), *capsys.readouterr()
 
 
 @pytest.mark.parametrize("make", [*LAYOUTS, *FURTHER], ids=lambda make: make.__name__)
@@ -66,7 +57,7 @@ def test_the_lines_of_the_documentation_do_it(tmp_path: Path, capsys: pytest.Cap
             ask.expected for ask in asks if list(ask.words) == words and Path(name, ask.expected.data) == Path(data)
         ]
         assert [bool(one.refused) for one in meant] == [False], (data, words)
-        assert _edgetl(capsys, "init", data, *words, "--force")[0] == 0
+        assert edgetl(capsys, "init", data, *words, "--force")[0] == 0
         section = load(Path("recipe.yaml")).recipe.data.model_dump(mode="json")
         for field, value in recipe.items():
             assert _holds(section[field], value), (words, field, section[field])
@@ -91,7 +82,7 @@ def _holds(section: Any, value: Any) -> bool:
 def _hold(expected: Expected, root: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     data = str(Path(root.name, expected.data))
     said = shlex.join(["edgetl", "init", data, *words])
-    code, out, err = _edgetl(capsys, "init", data, *words, "--force", "--json")
+    code, out, err = edgetl(capsys, "init", data, *words, "--force", "--json")
     if expected.refused:
         assert code == 2, f"{said}: {out}"
         assert err.count("error: ") == 1
@@ -105,10 +96,10 @@ def _hold(expected: Expected, root: Path, words: tuple[str, ...], capsys: pytest
         assert part in notes, f"{said}\n{notes}"
     for name, value in expected.section.items():
         assert _at(decided["section"], name) == value, f"{said}\n{decided['section']}"
-    checked, _, err = _edgetl(capsys, "check", "recipe.yaml")
+    checked, _, err = edgetl(capsys, "check", "recipe.yaml")
     assert checked == 0, f"{said}\n{err}"
     _hold_records(expected, _source(), said)
-    built, _, err = _edgetl(capsys, "build", "recipe.yaml", "--until", "data")
+    built, _, err = edgetl(capsys, "build", "recipe.yaml", "--until", "data")
     assert built == 0, f"{said}\n{err}"
 
 
