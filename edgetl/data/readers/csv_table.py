@@ -325,7 +325,7 @@ def _nothing_there(root: Path, records: Sequence[Record], locator: Locator) -> D
     kind = next((kind for record in records[:_LOOKED_AT] if (kind := locator.unread(record.image))), None)
     if kind:
         return NoPicture(
-            f"the pictures are {kind} files, which are not read, such as that of {first}",
+            f"the files of these names are {kind}, which are not read, such as that of {first}",
             place=str(root),
             hint="export them as PNG of the same names, and keep the table",
         )

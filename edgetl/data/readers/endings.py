@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["SUFFIXES", "TABLES", "TEXT", "WORKBOOKS", "ending", "is_table", "is_unread", "unread_named"]
+__all__ = ["SUFFIXES", "TABLES", "TEXT", "WORKBOOKS", "ending", "is_table", "is_unread", "unread_kind", "unread_named"]
 
 SUFFIXES = frozenset(
     {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -63,6 +63,12 @@ def ending(name: str) -> str:
 def is_unread(end: str) -> bool:
     """Whether files of this ending look like pictures, or hold some, and are not read."""
     return _kind(end) is not None
+
+
+def unread_kind(end: str) -> str | None:
+    """What files of this ending are, where they are not read: "DICOM files (.dcm)". A number is an id's end, and no ending."""
+    kind = _BY_ENDING.get(end) if end else None
+    return f"{kind.name} ({end})" if kind else None
 
 
 def is_table(name: str) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path, PurePosixPath
 
-from edgetl.data.readers.endings import SUFFIXES
+from edgetl.data.readers.endings import SUFFIXES, unread_kind
 from edgetl.data.readers.hints import as_yaml, data_field
 from edgetl.data.readers.walking import is_there, walk
 from edgetl.data.records import Split, splits_within
@@ -26,8 +26,6 @@ from edgetl.errors.wording import some
 __all__ = ["Locator", "Unplaced", "plain", "stem_of"]
 
 _PHOTOGRAPH = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
-_UNREAD = {".dcm": "DICOM", ".dicom": "DICOM", ".nii": "NIfTI", ".heic": "HEIC", ".npy": "NumPy", ".mha": "MetaImage"}
-"""Endings of what is called after its id too, and cannot be read."""
 _ALTERED = ("_downsampled",)
 """What publishers add to some names and not to their tables (ISIC 2019)."""
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:")
@@ -112,10 +110,10 @@ class Locator:
         return folded in self._names() or folded in self._unread
 
     def unread(self, written: str) -> str | None:
-        """What a file of this name is that cannot be read, such as DICOM, or all that is there; None where it is none."""
+        """What a file of this name is that cannot be read, such as DICOM files, or all that is there; None where it is none."""
         names, path = self._names(), plain(written)
         alone = Counter(self._unread.values()).most_common(1) if not names else []
-        return self._unread.get(_folded(path)) or _UNREAD.get(_ending(path)) or (alone[0][0] if alone else None)
+        return self._unread.get(_folded(path)) or unread_kind(_ending(path)) or (alone[0][0] if alone else None)
 
     def cautions(self, images: Iterable[str]) -> Iterator[str]:
         """How rows and files differ, and which files are none of `images`, the pictures of all rows."""
@@ -213,8 +211,8 @@ class Locator:
                     if ending in SUFFIXES:
                         path = name if prefix == "." else f"{prefix}/{name}"
                         self._index.setdefault(_folded(name), []).append(path)
-                    elif ending in _UNREAD:
-                        self._unread.setdefault(_folded(name), _UNREAD[ending])
+                    elif kind := unread_kind(ending):
+                        self._unread.setdefault(_folded(name), kind)
         return self._index
 
     @cached_property
@@ -263,7 +261,7 @@ def _ending(path: str) -> str:
     """The ending in lower case, where it is one of a picture."""
     stem, point, letters = path.rpartition("/")[2].rpartition(".")
     ending = f".{letters.lower()}" if point and stem else ""
-    return ending if ending in SUFFIXES or ending in _UNREAD else ""
+    return ending if ending in SUFFIXES or unread_kind(ending) else ""
 
 
 def _folded(path: str) -> str:
