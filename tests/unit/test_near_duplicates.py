@@ -199,12 +199,12 @@ def test_the_caution_counts_sets_and_names_three_that_are_parted() -> None:
         images = tuple(f"{number}{letter}.png" for letter in "abcd")
         return leaks.Near(images, ("x",), splits)
 
-    what = "sets of pictures from different groups look like one photograph saved again (resized, cropped, mirrored)"
+    what = "of pictures from different groups look like one photograph saved again (resized, cropped, mirrored)"
     assert grouping.cautions(leaks.Leaks((), (), ())) == []
     kept = leaks.Leaks((), (), (near(1, "train"),))
-    assert grouping.cautions(kept) == [f"1 {what}; each was kept in one split"]
+    assert grouping.cautions(kept) == [f"1 set {what}; each was kept in one split"]
     parted = leaks.Leaks((), (), (near(0, "val"), *(near(number, "test", "train") for number in range(1, 5))))
     assert grouping.cautions(parted) == [
-        f"5 {what}; 4 of them are in several splits: 1a.png = 1b.png = 1c.png; 2a.png = 2b.png = 2c.png; "
+        f"5 sets {what}; 4 of them are in several splits: 1a.png = 1b.png = 1c.png; 2a.png = 2b.png = 2c.png; "
         "3a.png = 3b.png = 3c.png; metrics on them are optimistic"
     ]

@@ -67,7 +67,8 @@ def cautions(leaked: leaks.Leaks) -> list[str]:
     if not leaked.near:
         return []
     count, apart = len(leaked.near), leaked.near_across
-    what = f"{count} sets of pictures from different groups look like one photograph saved again (resized, cropped, mirrored)"
+    sets = "1 set" if count == 1 else f"{count} sets"
+    what = f"{sets} of pictures from different groups look like one photograph saved again (resized, cropped, mirrored)"
     if not apart:
         return [f"{what}; each was kept in one split"]
     first = "; ".join(" = ".join(same.images[:3]) for same in apart[:3])
