@@ -23,7 +23,12 @@ Imbalance = Literal["logit_adjust", "weights", "none"]
 LabelLoss = Callable[[Tensor, Tensor], Tensor]
 
 
-def label_loss(imbalance: Imbalance, counts: Sequence[int] | NDArray[np.int64], smoothing: float = 0.0) -> LabelLoss:
+def label_loss(
+    imbalance: Imbalance,
+    counts: Sequence[int] | NDArray[np.int64],
+    smoothing: float = 0.0,
+    device: torch.device | str = "cpu",
+) -> LabelLoss:
     """Cross entropy against labels, with an answer to rare classes.
 
     logit_adjust adds the log of the class frequencies to the logits while training, so that the bare logits are
@@ -47,15 +52,13 @@ def label_loss(imbalance: Imbalance, counts: Sequence[int] | NDArray[np.int64], 
     missing = [index for index, count in enumerate(counts) if count < 1]
     if missing:
         raise DataError(f"classes {missing} (by index) have no training image", hint="remove the class or add images")
-    frequency = torch.as_tensor(np.asarray(counts) / np.sum(counts), dtype=torch.float32)
+    frequency = torch.as_tensor(np.asarray(counts) / np.sum(counts), dtype=torch.float32, device=device)
     if imbalance == "logit_adjust":
         shift = frequency.log()
-        return lambda logits, labels: F.cross_entropy(
-            logits + shift.to(logits.device), labels, label_smoothing=smoothing
-        )
+        return lambda logits, labels: F.cross_entropy(logits + shift, labels, label_smoothing=smoothing)
     if imbalance == "weights":
         weights = 1 / (frequency * len(frequency))
-        return lambda logits, labels: _weighted(logits, labels, weights.to(logits), smoothing)
+        return lambda logits, labels: _weighted(logits, labels, weights, smoothing)
     return lambda logits, labels: F.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 

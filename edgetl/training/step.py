@@ -7,14 +7,13 @@ import math
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 
-from edgetl.tasks import classify
 from edgetl.training.batches import Batch, as_input
 from edgetl.training.diagnostics import diverged, named, naming_memory
 from edgetl.training.distributed import Processes
 from edgetl.training.job import Job
 from edgetl.training.mixing import mixed
+from edgetl.training.objective import Losses, Objective
 from edgetl.training.optimizer import set_learning_rate
 from edgetl.training.state import State
 
@@ -29,7 +28,7 @@ class Step:
         # The network itself is not prepared: gradients are averaged by edgetl.training.distributed, and autocast belongs
         # around the training's forward pass alone, not around that of the validation.
         self._optimizer = accelerator.prepare_optimizer(state.optimizer)
-        self._label_loss = classify.label_loss(job.settings.imbalance, job.data.counts(), job.settings.label_smoothing)
+        self._objective = Objective(job, accelerator.device, accelerator.autocast)
 
     def __call__(self, batch: Batch, epoch: int, index: int, rate: float) -> tuple[float, float]:
         """Learn from a batch; its label loss, and its distillation loss (0.0 without a teacher).
@@ -47,7 +46,7 @@ class Step:
         share = len(batch.rows) * processes.count / job.batch_size
         with processes.together(), naming_memory(job.label, lambda: named(epoch, index, batch, job.data)):
             losses = self._losses(batch, epoch, index)
-            self._accelerator.backward(losses[0] * share)
+            self._accelerator.backward(losses.total * share)
         processes.average([p.grad for p in network.parameters() if p.grad is not None])
         norm = self._accelerator.clip_grad_norm_(network.parameters(), _CLIP_NORM)
         # One look at the device for all numbers: each look waits for its last kernel.
@@ -62,22 +61,11 @@ class Step:
             self._state.average.update(network)
         return label_loss, distil_loss
 
-    def _losses(self, batch: Batch, epoch: int, index: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Scalars: the whole loss, the label loss, and the teacher's loss on the same images (0 without one)."""
+    def _losses(self, batch: Batch, epoch: int, index: int) -> Losses:
         job, device = self._job, self._accelerator.device
         images, labels = as_input(batch.images, device), torch.from_numpy(batch.labels).to(device)
         images, labels = mixed(images, labels, job.data.classes, job.settings, job.seed, epoch, index)
-        with self._accelerator.autocast():
-            logits = self._state.network(images).float()
-        label_loss = self._label_loss(logits, labels)
-        distillation = job.distillation
-        if distillation is None:
-            return label_loss, label_loss, torch.zeros_like(label_loss)
-        with torch.inference_mode(), self._accelerator.autocast():
-            targets = distillation.teacher(images).float()
-        # A tensor made in inference mode cannot take part in a backward pass; its copy can.
-        distil_loss = distillation.loss(logits, targets.clone(), distillation.temperature)
-        return label_loss + distillation.weight * distil_loss, label_loss, distil_loss
+        return self._objective(self._state.network, images, labels)
 
     def _explain(self, batch: Batch, epoch: int, index: int, ours: float, total: float) -> None:
         """Raise for a loss (of this process, over all) or a gradient that is not finite, naming its images.
