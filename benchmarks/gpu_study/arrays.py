@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,21 +28,20 @@ def read(folder: Path, size: int, workers: int, most: int | None = None) -> Arra
     split = json.loads((folder / "split.json").read_text(encoding="utf-8"))
     split |= {name: split[name][:most] for name in _SPLITS}
     rows = [row for name in _SPLITS for row in split[name]]
-    jobs = [(str(folder / path), size) for path, _, _ in rows]
-    images = np.stack(_mapped(_decoded, jobs, workers))
+    images = np.stack(decoded([str(folder / path) for path, _, _ in rows], size, workers))
     labels = np.array([label for _, label, _ in rows])
     ends = itertools.accumulate((len(split[name]) for name in _SPLITS), initial=0)
     train, val, test = (torch.arange(start, end) for start, end in itertools.pairwise(ends))
     return Arrays(torch.from_numpy(images), torch.from_numpy(labels), train, val, test, len(split["classes"]))
 
 
-def _mapped(
-    function: Callable[[_Job], npt.NDArray[np.uint8]], jobs: Sequence[_Job], workers: int
-) -> list[npt.NDArray[np.uint8]]:
+def decoded(paths: Sequence[str], size: int, workers: int) -> list[npt.NDArray[np.uint8]]:
+    """The pictures of these files, each uint8 [size, size, 3]."""
+    jobs = [(path, size) for path in paths]
     if workers < 2:
-        return [function(job) for job in jobs]
+        return [_decoded(job) for job in jobs]
     with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
-        return list(pool.map(function, jobs, chunksize=64))
+        return list(pool.map(_decoded, jobs, chunksize=64))
 
 
 def _decoded(job: _Job) -> npt.NDArray[np.uint8]:

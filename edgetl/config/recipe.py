@@ -234,8 +234,8 @@ class Training(Strict):
     """Alpha of mixup (Zhang et al., 2018): images and labels are blended in pairs; 0 switches it off."""
     cutmix: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     """Alpha of CutMix (Yun et al., 2019): a box of one image in another; with mixup too, each batch draws one of both."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Mixed precision of forward and backward pass."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Mixed precision of forward and backward pass; auto: bf16 on a GPU that computes in it, else fp32."""
     seed: Seed | None = None
     """Draws initial weights, order and augmentation; null takes the recipe's seed."""
 

@@ -13,6 +13,8 @@ from edgetl.training.distributed import Processes
 def make_accelerator(precision: str) -> Accelerator:
     """A fresh accelerator; accelerate keeps the precision of the first one in a global state, which is cleared."""
     AcceleratorState._reset_state()
+    if precision == "auto":
+        precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(False) else "fp32"
     wanted = "no" if precision == "fp32" else precision
     try:
         # Where nothing is said accelerate takes what else it finds (Apple's GPU), whose random numbers we do not seed.
@@ -22,6 +24,11 @@ def make_accelerator(precision: str) -> Accelerator:
     if precision == "fp16" and accelerator.scaler is None:  # accelerate computes in fp32 then, and says nothing
         raise EnvironmentFault("precision fp16 needs a GPU, and there is none", hint="set precision: fp32, or bf16")
     return accelerator
+
+
+def autocast_of(accelerator: Accelerator) -> torch.dtype | None:
+    """What forward passes are computed in; None for float32."""
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(accelerator.mixed_precision)
 
 
 def processes_of(accelerator: Accelerator, batch_size: int, validation: int) -> Processes:

@@ -110,12 +110,17 @@ def epoch_batches(
         size: (height, width) that they are made smaller to after augmentation; None leaves them as they are.
     """
     prepare = _prepare(data.augment, size)
-    order = np.random.default_rng((seed, epoch)).permutation(data.train)
+    order = epoch_order(data, seed, epoch)
     threads = augmenting_threads() if prepare is not None else 0
     with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="edgetl-augment") as pool:
         for first in range(start * batch_size, len(order) - batch_size + 1, batch_size):
             rows = order[first : first + batch_size][share[0] :: share[1]]
             yield Batch(_images(data, prepare, rows, seed, epoch, pool, threads), data.labels[rows], rows)
+
+
+def epoch_order(data: TrainingData, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The training rows as an epoch goes through them."""
+    return np.random.default_rng((seed, epoch)).permutation(data.train)
 
 
 def _prepare(augment: Augment | None, size: tuple[int, int] | None) -> Augment | None:
@@ -186,10 +191,10 @@ class Prefetched:
                 yield batch
 
 
-def as_input(images: NDArray[np.uint8], device: torch.device | str = "cpu") -> Tensor:
+def as_input(images: NDArray[np.uint8] | Tensor, device: torch.device | str = "cpu") -> Tensor:
     """What every network eats: uint8 [B, H, W, 3] -> float32 [B, 3, H, W] in [-1, 1), laid out channels-last."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images))
-    if torch.device(device).type == "cuda":
+    tensor = images if isinstance(images, Tensor) else torch.from_numpy(np.ascontiguousarray(images))
+    if torch.device(device).type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device).permute(0, 3, 1, 2).to(torch.float32).sub_(OFFSET).div_(DIVISOR)
 

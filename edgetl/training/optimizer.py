@@ -15,9 +15,10 @@ from edgetl.config.recipe import Training
 from edgetl.models.architecture import Network
 
 
-def adamw(network: nn.Module, settings: Training) -> torch.optim.AdamW:
-    """AdamW over `parameter_groups`, before any freezing."""
-    return torch.optim.AdamW(parameter_groups(network, settings), lr=settings.learning_rate, fused=True)
+def adamw(network: nn.Module, settings: Training, capturable: bool = False) -> torch.optim.AdamW:
+    """AdamW over `parameter_groups`, before any freezing. capturable: its steps can be recorded as a CUDA graph."""
+    groups = parameter_groups(network, settings)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True, capturable=capturable)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

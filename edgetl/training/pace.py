@@ -7,14 +7,14 @@ import statistics
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from edgetl.config.recipe import Training
 from edgetl.training.accelerator import make_accelerator
 from edgetl.training.allocator import keep_freed_memory
-from edgetl.training.batches import Batch, Prefetched, TrainingData, batch_size_for, epoch_batches
+from edgetl.training.batches import TrainingData, batch_size_for
 from edgetl.training.distributed import Processes, launched
 from edgetl.training.inference import predict_logits
 from edgetl.training.job import Job
@@ -69,13 +69,19 @@ def measured(job: Job, budget: float, clock: Clock = time.perf_counter, least: i
     accelerator = make_accelerator(job.settings.precision)
     cuda = [accelerator.device] if accelerator.device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        run = Run(job, accelerator, Processes())
+        run = Run(_ours(job), accelerator, Processes())
         with Sharing(run.state.threads.count):
             steps = counted(_timed_steps(run, budget, clock, least))
             image = _image_seconds(run, clock)
     accelerator.free_memory()
     step = statistics.median(steps)
     return Pace(step, image, len(steps))
+
+
+def _ours(job: Job) -> Job:
+    """The job with as many images in a step as one of several processes takes."""
+    size = max(2, math.ceil(job.batch_size / launched()))
+    return replace(job, settings=job.settings.model_copy(update={"batch_size": size}))
 
 
 def counted(steps: Sequence[float]) -> Sequence[float]:
@@ -91,29 +97,29 @@ def _timed_steps(run: Run, budget: float, clock: Clock, least: int) -> list[floa
     hold_backbone(run.state.network, job.freezes(epoch))
     taken: list[float] = []
     began = before = clock()
-    with closing(_batches(job, epoch)) as batches:
-        for index, batch in batches:
-            run.step(batch, epoch, index, job.settings.learning_rate)
+    with closing(_steps(run, epoch)) as steps:
+        for _ in steps:
+            run.steps.settle()
             now = clock()
             taken.append(now - before)
             before = now
             if len(taken) >= STEPS or (now - began > budget and len(taken) >= least):
                 break
+    run.steps.release()
     return taken
 
 
-def _batches(job: Job, epoch: int) -> Generator[tuple[int, Batch]]:
-    """Those of an epoch, over and over, prepared as in a training."""
+def _steps(run: Run, epoch: int) -> Generator[tuple[float, float]]:
+    """Those of an epoch, over and over, as in a training."""
     while True:
-        batches = epoch_batches(job.data, job.batch_size, job.seed, epoch, share=(0, launched()))
-        yield from enumerate(Prefetched(batches))
+        yield from run.steps.epoch(epoch, 0, None, lambda _: run.job.settings.learning_rate)
 
 
 def _image_seconds(run: Run, clock: Clock) -> float:
     """Of one image in the validation."""
-    data, judged = run.job.data, run.state.judged()
-    rows = data.val[:_LOOKED_AT]
-    predict_logits(judged, data.images, rows=rows[:8])
+    judged, images = run.state.judged(), run.steps.pictures
+    rows = run.job.data.val[:_LOOKED_AT]
+    predict_logits(judged, images, rows=rows[:8])
     began = clock()
-    predict_logits(judged, data.images, rows=rows)
+    predict_logits(judged, images, rows=rows)
     return (clock() - began) / len(rows)

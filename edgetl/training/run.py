@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,12 +17,13 @@ from edgetl.console.progress import Progress
 from edgetl.errors import UsageError, out_of_memory
 from edgetl.errors.wording import first_line
 from edgetl.tasks import classify
-from edgetl.training.accelerator import processes_of
-from edgetl.training.batches import Prefetched, epoch_batches, plain_batches
+from edgetl.training.accelerator import autocast_of, processes_of
+from edgetl.training.batches import plain_batches
 from edgetl.training.checkpoint_schedule import CheckpointSchedule, SoFar
 from edgetl.training.checkpoints import Snapshot
+from edgetl.training.device.steps import DeviceSteps, can_train
 from edgetl.training.diagnostics import diverged_outputs
-from edgetl.training.distributed import Processes
+from edgetl.training.distributed import Processes, launched
 from edgetl.training.ema import WeightAverage, recalibrate
 from edgetl.training.inference import predict_logits
 from edgetl.training.interrupts import held_back
@@ -29,6 +32,7 @@ from edgetl.training.optimizer import adamw, hold_backbone
 from edgetl.training.plan import Plan
 from edgetl.training.state import State
 from edgetl.training.step import Step
+from edgetl.training.steps import HostSteps, Steps
 from edgetl.training.threads import ThreadCount
 from edgetl.training.validation import validation_logits
 
@@ -44,7 +48,7 @@ class Run:
         job: what is trained.
         processes: those that train together.
         state: what a checkpoint holds.
-        step: learns from one batch.
+        steps: learn from the batches.
     """
 
     def __init__(self, job: Job, accelerator: Accelerator, processes: Processes | None = None) -> None:
@@ -54,11 +58,18 @@ class Run:
         if job.distillation is not None:
             job.distillation.teacher.to(accelerator.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         average = WeightAverage(network, job.settings.ema) if job.settings.ema > 0 else None
-        optimizer = adamw(network, job.settings)
-        self.state = State(network, average, optimizer, accelerator.scaler, SoFar(epoch=1), ThreadCount.now())
         self.processes = processes or processes_of(accelerator, job.batch_size, len(job.data.val))
-        self.step = Step(job, self.state, accelerator, self.processes)
+        on_device = _on_device(job, accelerator)
+        optimizer = adamw(network, job.settings, capturable=on_device)
+        self.state = State(network, average, optimizer, accelerator.scaler, SoFar(epoch=1), ThreadCount.now())
         self._check_sizes()
+        self.steps: Steps
+        if on_device:
+            self.steps = DeviceSteps(job, self.state, accelerator.device, autocast_of(accelerator))
+        else:
+            step = Step(job, self.state, accelerator, self.processes)
+            self.steps = HostSteps(job, step, (self.processes.index, self.processes.count))
+        self._data = replace(job.data, images=self.steps.pictures)
 
     def epoch(
         self, epoch: int, plan: Plan, keep: Callable[[], None], schedule: CheckpointSchedule, progress: Progress
@@ -99,27 +110,29 @@ class Run:
         job, so_far, processes = self.job, self.state.so_far, self.processes
         self.state.network.train()
         hold_backbone(self.state.network, job.freezes(epoch))
-        share, size = (processes.index, processes.count), job.size(epoch, plan)
-        batches = Prefetched(
-            epoch_batches(job.data, job.batch_size, job.seed, epoch, start=so_far.batches, share=share, size=size)
-        )
         began, seconds, waited = time.perf_counter(), so_far.seconds, so_far.data_wait_seconds
+
+        def note(label_loss: float, distil_loss: float) -> None:
+            so_far.label_loss += label_loss
+            so_far.distil_loss += distil_loss
+            so_far.seconds = seconds + time.perf_counter() - began
+            so_far.data_wait_seconds = waited + self.steps.waited
+
+        size, rate = job.size(epoch, plan), partial(job.learning_rate, epoch, plan=plan)
         with held_back() as pressed:
-            for index, batch in enumerate(batches, so_far.batches):
-                label_loss, distil_loss = self.step(batch, epoch, index, job.learning_rate(epoch, index, plan))
+            for losses in self.steps.epoch(epoch, so_far.batches, size, rate):
                 so_far.batches += 1
-                so_far.label_loss += label_loss
-                so_far.distil_loss += distil_loss
-                so_far.seconds = seconds + time.perf_counter() - began
-                so_far.data_wait_seconds = waited + batches.waited
+                note(*losses)
                 done = (epoch - 1) * job.batches + so_far.batches
                 progress.advance(f"{job.label}: epoch {epoch}/{plan.end}", done, plan.end * job.batches)
                 stop, save = processes.mean([float(pressed()), float(processes.first and schedule.due())])
                 if stop or save:
+                    note(*self.steps.settle())
                     with processes.together():
                         keep()
                 if stop:
                     raise KeyboardInterrupt
+        note(*self.steps.settle())
 
     def restore(self, snapshot: Snapshot) -> list[dict[str, float]]:
         """Take up the state of a checkpoint; the history until then, without an epoch that has only begun."""
@@ -137,6 +150,7 @@ class Run:
     def release(self, weights: Mapping[str, Tensor]) -> None:
         """Give the network back as a plain one on the CPU, with these weights."""
         network = self.state.network
+        self.steps.release()
         self._accelerator.free_memory()
         network.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         network.load_state_dict(weights)
@@ -164,14 +178,19 @@ class Run:
         job, judged = self.job, self.state.judged()
         self.processes.copy_first([*self.state.network.buffers(), *judged.buffers()])
         if self.state.average is not None and not job.freezes(epoch):
-            images = plain_batches(job.data, RECALIBRATION_IMAGES, job.batch_size, job.seed, self._accelerator.device)
+            images = plain_batches(self._data, RECALIBRATION_IMAGES, job.batch_size, job.seed, self._accelerator.device)
             recalibrate(judged, images)
-        logits = validation_logits(judged, job.data, self.processes, job.label, epoch)
+        logits = validation_logits(judged, self._data, self.processes, job.label, epoch)
         if not np.isfinite(logits).all():
             with self.processes.together():
                 raise diverged_outputs(job.label, epoch)
         self.state.logits = torch.from_numpy(logits)
         return classify.validation_scores(logits, job.data.labels[job.data.val])
+
+
+def _on_device(job: Job, accelerator: Accelerator) -> bool:
+    """Whether the whole step is the device's: on a GPU that trains alone; several processes talk between two steps."""
+    return accelerator.device.type == "cuda" and launched() == 1 and can_train(job, accelerator.scaler)
 
 
 def _check_size(

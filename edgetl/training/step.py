@@ -17,7 +17,7 @@ from edgetl.training.objective import Losses, Objective
 from edgetl.training.optimizer import set_learning_rate
 from edgetl.training.state import State
 
-_CLIP_NORM = 5.0
+CLIP_NORM = 5.0
 
 
 class Step:
@@ -41,14 +41,14 @@ class Step:
         """
         job, network, processes = self._job, self._state.network, self._processes
         set_learning_rate(self._state.optimizer, rate)
-        self._seed(epoch, index)
+        seed_generators(job.seed, epoch, index, processes.index, self._accelerator.device)
         # Shares of a batch may differ by one image: weighed like this, their mean is that of the whole batch.
         share = len(batch.rows) * processes.count / job.batch_size
         with processes.together(), naming_memory(job.label, lambda: named(epoch, index, batch, job.data)):
             losses = self._losses(batch, epoch, index)
             self._accelerator.backward(losses.total * share)
         processes.average([p.grad for p in network.parameters() if p.grad is not None])
-        norm = self._accelerator.clip_grad_norm_(network.parameters(), _CLIP_NORM)
+        norm = self._accelerator.clip_grad_norm_(network.parameters(), CLIP_NORM)
         # One look at the device for all numbers: each look waits for its last kernel.
         shares = torch.stack(losses).detach() * share
         ours: list[float] = torch.cat([shares, norm.detach().reshape(1).to(shares)]).tolist()
@@ -83,9 +83,10 @@ class Step:
                 rows = np.concatenate(processes.gathered(batch.rows))
                 raise diverged(job.label, epoch, index, rows, job.data, total)
 
-    def _seed(self, epoch: int, index: int) -> None:
-        """Dropout and stochastic depth draw from PyTorch's generators: seed them by the step, so none has a history."""
-        words = np.random.SeedSequence((self._job.seed, epoch, index, 0, self._processes.index)).generate_state(1)
-        torch.default_generator.manual_seed(int(words[0]))
-        if self._accelerator.device.type == "cuda":
-            torch.cuda.manual_seed(int(words[0]))
+
+def seed_generators(seed: int, epoch: int, index: int, process: int, device: torch.device) -> None:
+    """Dropout and stochastic depth draw from PyTorch's generators: seed them by the step, so none has a history."""
+    words = np.random.SeedSequence((seed, epoch, index, 0, process)).generate_state(1)
+    torch.default_generator.manual_seed(int(words[0]))
+    if device.type == "cuda":
+        torch.cuda.manual_seed(int(words[0]))

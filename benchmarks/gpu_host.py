@@ -1,0 +1,279 @@
+"""What a GPU host makes of a compact network: training images/s, a recipe from end to end, and inference.
+
+    python -m benchmarks.gpu_host DATA OUT                       everything
+    python -m benchmarks.gpu_host DATA OUT --parts training      of: training, recipe, inference
+    python -m benchmarks.gpu_host DATA OUT --publish             writes OUT's figures down as those of the documentation
+
+DATA is a HAM10000 download. OUT gets gpu_host.json, and what the recipe's build found. Nothing is fetched: a machine without
+network needs edgetl's packages up to evaluation, no converter. The host's steps, the device's and a bare loop (the study's
+`gpu_study.lane`: pictures and augmentation on the device, the step a CUDA graph, nothing else) take turns in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.gpu_study import augment as study_augment
+from benchmarks.gpu_study.arrays import decoded
+from benchmarks.gpu_study.lane import Arrays, Lane, Settings, laid_out
+from benchmarks.markdown import made_by, table
+from benchmarks.provenance import provenance
+from edgetl.config.recipe import Distil
+from edgetl.data.augment import Augment
+from edgetl.models import backbones
+from edgetl.training import run as training_run
+from edgetl.training.accelerator import make_accelerator
+from edgetl.training.batches import TrainingData
+from edgetl.training.job import Distillation, Job
+from edgetl.training.losses import DISTIL_LOSSES
+
+RESULT = Path(__file__).parent / "results" / "gpu_host.json"
+_SIZE, _CLASSES, _PICTURES = 128, 7, 4096
+_PARTS = ("training", "recipe", "inference")
+_STUDENT = ("mobilenetv3_large_100", "coord")
+_TEACHER = ("tf_efficientnet_lite0", None)
+_RECIPE = Path(__file__).parents[1] / "recipes" / "skin_mobile.yaml"
+Paced = Callable[[float], float]
+"""Train for so many seconds; images/s."""
+
+
+def main() -> None:
+    """Measure, or publish."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--parts", nargs="+", choices=_PARTS, default=_PARTS)
+    parser.add_argument("--batch", type=int, nargs="+", default=[128])
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--build", nargs=argparse.REMAINDER, default=[], help="further arguments of `edgetl build`")
+    parser.add_argument("--publish", action="store_true")
+    args = parser.parse_args()
+    result = args.out / "gpu_host.json"
+    if args.publish:
+        shutil.copyfile(result, RESULT)
+        return
+    args.out.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
+    found |= provenance("benchmarks.gpu_host")
+    found["card"] = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    found["torch"] = torch.__version__
+    parts: dict[str, Callable[[], Any]] = {
+        "training": lambda: _training(args.data, args.batch, args.seconds, args.rounds),
+        "recipe": lambda: _recipe(args.data, args.out, args.build),
+        "inference": _inference,
+    }
+    for part in args.parts:
+        found[part] = parts[part]()
+        result.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        print(part, json.dumps(found[part]), flush=True)
+
+
+def _network(kind: tuple[str, str | None]) -> nn.Module:
+    backbone, attention = kind
+    torch.manual_seed(0)
+    return backbones.create(backbone, _CLASSES, attention=attention, image_size=_SIZE)[0]
+
+
+def _training(folder: Path, batches: Sequence[int], seconds: float, rounds: int) -> list[dict[str, Any]]:
+    """Images/s of each kind of step, by turns."""
+    paths = sorted(folder.rglob("*.jpg"))[:_PICTURES]
+    images = np.stack(decoded([str(path) for path in paths], _SIZE, os.cpu_count() or 1))
+    labels = np.arange(len(images)) % _CLASSES  # what they say does not matter to how long they take
+    rows = []
+    for batch in batches:
+        for taught in (False, True):
+            kinds = {
+                "host": _product(images, labels, batch, taught, on_device=False),
+                "device": _product(images, labels, batch, taught, on_device=True),
+                "bare": _bare(images, labels, batch, taught),
+            }
+            for pace in kinds.values():
+                pace(1.0)  # sets up
+            paces: dict[str, list[float]] = {name: [] for name in kinds}
+            for _ in range(rounds):
+                for name, pace in kinds.items():
+                    paces[name].append(pace(seconds))
+            rows.append({"batch": batch, "taught": taught, "images_per_second": paces})
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def _product(images: Any, labels: Any, batch: int, taught: bool, on_device: bool) -> Paced:
+    """edgetl's own steps, as a training takes them."""
+    rows = np.arange(len(images))
+    data = TrainingData(images, labels, rows, rows[:128], _CLASSES, Augment(_SIZE, "strong"))
+    distillation = Distillation(_network(_TEACHER), DISTIL_LOSSES["dist"].function(), 1.0, 2.0) if taught else None
+    settings = Distil(epochs=100, batch_size=batch)
+    chosen = training_run._on_device
+    training_run._on_device = lambda *_: on_device
+    try:
+        run = training_run.Run(
+            Job(_network(_STUDENT), data, settings, distillation, 0, "pace"), make_accelerator("auto")
+        )
+    finally:
+        training_run._on_device = chosen
+    run.state.network.train()
+
+    def steps() -> Iterator[Any]:
+        for epoch in range(1, 100_000):
+            yield from run.steps.epoch(epoch, 0, None, lambda _: 1e-3)
+
+    going = steps()
+
+    def pace(seconds: float) -> float:
+        run.steps.settle()
+        began, done = time.perf_counter(), 0
+        while time.perf_counter() - began < seconds:
+            next(going)
+            done += batch
+        run.steps.settle()
+        return done / (time.perf_counter() - began)
+
+    return pace
+
+
+def _bare(images: Any, labels: Any, batch: int, taught: bool) -> Paced:
+    """The bare loop of the study."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    rows = torch.arange(len(images))
+    arrays = Arrays(torch.from_numpy(images), torch.from_numpy(labels), rows, rows[:128], rows[:128], _CLASSES)
+    settings = Settings(batch=batch, strength=study_augment.STRONG)
+    if taught:
+        teacher = laid_out(_network(_TEACHER), device, torch.channels_last).eval().requires_grad_(False)
+        settings = replace(settings, weight=1.0, teachers=(teacher,))
+    lane = Lane(_network(_STUDENT), arrays.to(device), settings, 0)
+    going = lane.train(100_000, lambda _: 0.5)
+
+    def wait() -> None:
+        if lane.stream is not None:
+            lane.stream.synchronize()
+
+    def pace(seconds: float) -> float:
+        wait()
+        began, done = time.perf_counter(), 0
+        while time.perf_counter() - began < seconds:
+            done += batch * bool(next(going))
+        wait()
+        return done / (time.perf_counter() - began)
+
+    return pace
+
+
+def _recipe(data: Path, out: Path, further: Sequence[str]) -> dict[str, Any]:
+    """A build up to the evaluation, by the command that a person types."""
+    store, began = out / "store", time.monotonic()
+    environment = os.environ | {
+        "EDGETL_HAM10000": str(data),
+        "EDGETL_STORE": str(store),
+        "EDGETL_REHEARSAL": "off",  # it ends in the converters, which are not here
+    }
+    command = [sys.executable, "-m", "edgetl", "build", str(_RECIPE), "--until", "evaluate", *further]
+    with (out / "build.log").open("wb") as log:
+        code = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+    minutes = (time.monotonic() - began) / 60
+    return {"command": " ".join(command[1:]), "exit_code": code, "minutes": minutes}
+
+
+def _inference() -> list[dict[str, Any]]:
+    """Milliseconds of a batch on the device: launched layer by layer, channels last, compiled, and as a graph."""
+    if not torch.cuda.is_available():
+        return []
+    rows = []
+    for name, kind in (("student", _STUDENT), ("teacher", _TEACHER)):
+        for batch in (1, 64):
+            images = torch.rand(batch, 3, _SIZE, _SIZE, device="cuda") * 2 - 1
+            network = _network(kind).cuda().eval()
+            last = images.contiguous(memory_format=torch.channels_last)
+            with torch.inference_mode():
+                ways: dict[str, Callable[[], Any]] = {"eager": lambda: network(images)}
+                eager = _milliseconds(ways["eager"])
+                network = laid_out(network, torch.device("cuda"), torch.channels_last)
+                times = {"eager": eager, "channels_last": _milliseconds(lambda: network(last))}
+                compiled = torch.compile(network)
+                times["compile"] = _milliseconds(lambda: compiled(last))
+                times["graph"] = _milliseconds(_recorded(network, last))
+            rows.append({"network": name, "batch": batch, "milliseconds": times})
+            print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def _recorded(network: nn.Module, images: torch.Tensor) -> Callable[[], Any]:
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(3):
+            network(images)
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        network(images)
+    return graph.replay
+
+
+def _milliseconds(call: Callable[[], Any], runs: int = 100) -> float:
+    """Median of single calls, each waited for."""
+    for _ in range(10):
+        call()
+    taken = []
+    for _ in range(runs):
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        call()
+        torch.cuda.synchronize()
+        taken.append(1000 * (time.perf_counter() - began))
+    return statistics.median(taken)
+
+
+def render(result: dict[str, Any]) -> str:
+    """The section of docs/results.md."""
+    rows = []
+    for row in result["training"]:
+        paces = row["images_per_second"]
+        ratios = [ours / bare for ours, bare in zip(paces["device"], paces["bare"], strict=True)]
+        rows.append(
+            (
+                str(row["batch"]),
+                "yes" if row["taught"] else "no",
+                *(f"{statistics.median(paces[name]):,.0f}" for name in ("host", "device", "bare")),
+                f"{statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]",
+            )
+        )
+    parts = [
+        "\n## A GPU host\n",
+        made_by(result),
+        f"\nOne {result['card']}, PyTorch {result['torch']}: training images/s of MobileNetV3-L with coordinate attention at "
+        f"{_SIZE} px, medians of turns. `host`: steps that several processes and other devices take; `device`: what a single "
+        "GPU takes; `bare`: a loop that does nothing but the steps.\n",
+        table(("batch", "with a teacher", "host", "device", "bare", "device / bare"), rows),
+    ]
+    if "recipe" in result:
+        recipe = result["recipe"]
+        parts.append(f"\n`edgetl {recipe['command'].partition('edgetl ')[2]}` took {recipe['minutes']:.1f} minutes.\n")
+    if result.get("inference"):
+        ways = list(result["inference"][0]["milliseconds"])
+        lines = [
+            (row["network"], str(row["batch"]), *(f"{row['milliseconds'][way]:.2f}" for way in ways))
+            for row in result["inference"]
+        ]
+        parts += ["\nInference there, milliseconds a batch:\n", table(("network", "batch", *ways), lines)]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    main()

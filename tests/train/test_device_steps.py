@@ -1,0 +1,204 @@
+"""The step that a GPU replays, computed as it stands: it learns what the host's step learns, and nothing in it waits."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_training import SETTINGS, SIZE, same, tiny_data, tiny_network
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from edgetl.config.recipe import Training
+from edgetl.console.progress import Silent
+from edgetl.data.augment import Augment
+from edgetl.errors import TrainingDiverged
+from edgetl.training import checkpoint_schedule, run
+from edgetl.training.batches import TrainingData
+from edgetl.training.device import mixing
+from edgetl.training.device.pictures import Resident, Streamed
+from edgetl.training.device.shrinking import Shrink
+from edgetl.training.device.steps import DeviceSteps
+from edgetl.training.ema import WeightAverage
+from edgetl.training.job import Job
+from edgetl.training.loop import Distillation, Fit, fit
+from edgetl.training.losses.dist import dist
+from edgetl.training.mixing import mixed
+from edgetl.training.optimizer import adamw
+from edgetl.training.state import State
+from edgetl.training.threads import ThreadCount
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+_CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def on_device(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """Says by which kind of steps trainings from here on are computed."""
+
+    def choose(chosen: bool) -> None:
+        monkeypatch.setattr(run, "_on_device", lambda *_: chosen)
+
+    return choose
+
+
+def _data(augmented: bool = False) -> TrainingData:
+    return dataclasses.replace(tiny_data(augmented=False), augment=Augment(SIZE, "strong") if augmented else None)
+
+
+_VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "without an average": {"ema": 0.0},
+    "mixup and cutmix": {"mixup": 0.4, "cutmix": 1.0},
+    "small pictures first": {"progressive": 0.5},
+    "frozen first": {"freeze_epochs": 2},
+    "class weights": {"imbalance": "weights", "label_smoothing": 0.1},
+    "patience": {"patience": 1, "epochs": 6, "learning_rate": 1e-7},
+}
+
+
+@pytest.mark.parametrize("variant", _VARIANTS)
+@pytest.mark.parametrize("taught", [False, True], ids=["alone", "taught"])
+def test_both_kinds_of_steps_learn_the_same(
+    variant: str, taught: bool, tmp_path: Path, on_device: Callable[[bool], None]
+) -> None:
+    settings = SETTINGS.model_copy(update=_VARIANTS[variant])
+    distillation = Distillation(tiny_network(7), dist, 0.7, 2.0) if taught else None
+    fits: list[Fit] = []
+    networks = tiny_network(), tiny_network()
+    for chosen, network in zip((False, True), networks, strict=True):
+        on_device(chosen)
+        folder = tmp_path / str(chosen)
+        fits.append(
+            fit(network, _data(), settings, distillation=distillation, seed=3, checkpoints=folder, progress=Silent())
+        )
+    host, device = fits
+    assert len(host.history) == len(device.history)
+    for ours, theirs in zip(device.history, host.history, strict=True):
+        assert ours.keys() == theirs.keys()
+        numbers = {name for name in theirs if name == "epoch" or name.endswith(("_loss", "_auroc", "_score"))}
+        # In float32 the pictures that are made smaller are not rounded to whole levels, as the host's are.
+        tolerance = 0.05 if variant == "small pictures first" else 2e-3
+        assert {name: ours[name] for name in numbers} == pytest.approx(
+            {name: theirs[name] for name in numbers}, rel=tolerance, abs=1e-3
+        )
+    if variant != "small pictures first":
+        for a, b in zip(networks[0].state_dict().values(), networks[1].state_dict().values(), strict=True):
+            torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-4)
+
+
+def test_a_stopped_run_ends_as_an_unstopped_one(
+    tmp_path: Path, on_device: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_device(True)
+    monkeypatch.setattr(checkpoint_schedule, "SAVE_SECONDS", 0.0)
+
+    class Stop(Silent):
+        def advance(self, label: str, done: int, total: int) -> None:
+            if done == 8:
+                raise KeyboardInterrupt
+
+    settings = SETTINGS.model_copy(update={"mixup": 0.3})
+    straight, stopped, resumed = tiny_network(), tiny_network(), tiny_network(99)
+    whole = fit(straight, _data(True), settings, seed=1, checkpoints=tmp_path / "a", progress=Silent())
+    with pytest.raises(KeyboardInterrupt):
+        fit(stopped, _data(True), settings, seed=1, checkpoints=tmp_path / "b", progress=Stop())
+    again = fit(resumed, _data(True), settings, seed=1, checkpoints=tmp_path / "b", progress=Silent())
+    assert same(straight, resumed)
+    assert [entry["label_loss"] for entry in again.history] == pytest.approx(
+        [entry["label_loss"] for entry in whole.history]
+    )
+
+
+def test_the_first_bad_step_is_named_with_its_images(tmp_path: Path, on_device: Callable[[bool], None]) -> None:
+    on_device(True)
+
+    class Breaks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network, self.steps = tiny_network(), 0
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            self.steps += self.training
+            logits: torch.Tensor = self.network(image)
+            return logits * float("inf") if self.steps == 3 else logits
+
+    with pytest.raises(TrainingDiverged, match=r"epoch 1, batch 3: .*pictures/\d{4}\.png") as told:
+        fit(Breaks(), _data(), SETTINGS, seed=1, checkpoints=tmp_path, progress=Silent())
+    order = np.random.default_rng((1, 1)).permutation(_data().train)
+    assert f"pictures/{order[64]:04d}.png" in told.value.message
+    assert not (tmp_path / "last.safetensors").exists(), "no state after a bad step is kept"
+
+
+def _steps(settings: Training, distillation: Distillation | None = None, augmented: bool = True) -> DeviceSteps:
+    network = tiny_network()
+    job = Job(network, _data(augmented), settings, distillation, 0, "tiny")
+    average = WeightAverage(network, settings.ema) if settings.ema else None
+    state = State(network.train(), average, adamw(network, settings), None, run.SoFar(epoch=1), ThreadCount.now())
+    return DeviceSteps(job, state, _CPU)
+
+
+class _Looks(TorchFunctionMode):
+    """Fails when a number of the device is looked at: in a recording that is an error, and outside one a wait."""
+
+    _FORBIDDEN = ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__", "nonzero")
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        assert name not in self._FORBIDDEN, f"{name} looks at the device"
+        assert name not in ("tensor", "from_numpy", "as_tensor"), f"{name} brings numbers from the host"
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_looks_at_no_number_of_the_device() -> None:
+    settings = SETTINGS.model_copy(update={"mixup": 0.3, "cutmix": 0.3, "progressive": 0.5, "imbalance": "weights"})
+    steps = _steps(settings, Distillation(tiny_network(7), dist, 1.0, 2.0))
+    list(zip(range(2), steps.epoch(1, 0, (24, 24), lambda _: 1e-3), strict=False))
+    with pytest.raises(AssertionError, match="looks at the device"), _Looks():
+        torch.ones(1).item()
+    with _Looks():
+        steps._compute()
+
+
+def test_the_rate_of_each_step_is_that_which_was_asked_for() -> None:
+    steps, seen = _steps(SETTINGS.model_copy(update={"layer_decay": 1.0})), []
+    for _ in steps.epoch(1, 0, None, lambda index: 0.001 * (index + 1)):
+        seen.append(float(steps._state.optimizer.param_groups[0]["lr"]))
+    assert seen == pytest.approx([0.001, 0.002, 0.003, 0.004, 0.005])
+
+
+def test_pictures_come_alike_from_the_device_and_from_the_host() -> None:
+    data = _data()
+    rows = np.random.default_rng(0).permutation(data.train)[:40]
+    resident, streamed = Resident(data, _CPU), Streamed(data.images, _CPU)
+    for a, b, start in zip(resident.batches(rows, 8), streamed.batches(rows, 8), range(0, 40, 8), strict=True):
+        assert torch.equal(a, b)
+        assert np.array_equal(a.numpy(), data.images[rows[start : start + 8]])
+    assert np.array_equal(resident[data.val].numpy(), data.images[data.val])
+
+
+@pytest.mark.parametrize("sides", [((128, 128), (96, 96)), ((64, 48), (48, 40)), ((224, 224), (160, 160))])
+def test_smaller_pictures_are_opencvs(sides: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    import cv2
+
+    (height, width), (small_height, small_width) = sides
+    picture = np.random.default_rng(0).uniform(0, 255, (height, width, 3)).astype(np.float32)
+    expected = cv2.resize(picture, (small_width, small_height), interpolation=cv2.INTER_AREA)
+    ours = Shrink(*sides, _CPU)(torch.from_numpy(picture).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    np.testing.assert_allclose(ours.numpy(), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_a_batch_is_blended_as_on_the_host(kind: str) -> None:
+    settings = Training.model_validate({kind: 1.0})
+    images, labels = torch.rand(6, 3, 20, 16), torch.tensor([0, 1, 2, 0, 1, 2])
+    for index in range(12):
+        expected = mixed(images, labels, 3, settings, 5, 2, index)
+        kept, share = mixing.drawn(settings, 20, 16, 5, 2, index)
+        for ours, theirs in zip(mixing.blend(images, labels, 3, kept, share), expected, strict=True):
+            torch.testing.assert_close(ours, theirs)
