@@ -51,5 +51,5 @@ class Objective:
         with torch.inference_mode(), self._autocast():
             targets = distillation.teacher(images).float()
         # A tensor made in inference mode cannot take part in a backward pass; its copy can.
-        distil = distillation.loss(logits, targets.clone(), distillation.temperature)
+        distil = distillation.loss(logits, targets.clone(), distillation.temperature, labels)
         return Losses(label + distillation.weight * distil, label, distil)
