@@ -15,9 +15,12 @@ from edgetl.config.recipe import Training
 from edgetl.models.architecture import Network
 
 
-def adamw(network: nn.Module, settings: Training) -> torch.optim.AdamW:
-    """AdamW over `parameter_groups`, before any freezing."""
-    return torch.optim.AdamW(parameter_groups(network, settings), lr=settings.learning_rate, fused=True)
+def adamw(network: nn.Module, settings: Training, hints: nn.Module | None = None) -> torch.optim.AdamW:
+    """AdamW over `parameter_groups`, before any freezing; those of hints, which no freezing holds, come last."""
+    groups = parameter_groups(network, settings)
+    if hints is not None:
+        groups.append({"params": list(hints.parameters()), "weight_decay": settings.weight_decay, "lr_scale": 1.0})
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
