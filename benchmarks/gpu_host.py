@@ -194,23 +194,27 @@ def _inference() -> list[dict[str, Any]]:
     """Milliseconds of a batch on the device: launched layer by layer, channels last, compiled, and as a graph."""
     if not torch.cuda.is_available():
         return []
-    rows = []
-    for name, kind in (("student", _STUDENT), ("teacher", _TEACHER)):
-        for batch in (1, 64):
-            images = torch.rand(batch, 3, _SIZE, _SIZE, device="cuda") * 2 - 1
-            network = _network(kind).cuda().eval()
-            last = images.contiguous(memory_format=torch.channels_last)
-            with torch.inference_mode():
-                ways: dict[str, Callable[[], Any]] = {"eager": lambda: network(images)}
-                eager = _milliseconds(ways["eager"])
-                network = laid_out(network, torch.device("cuda"), torch.channels_last)
-                times = {"eager": eager, "channels_last": _milliseconds(lambda: network(last))}
-                compiled = torch.compile(network)
-                times["compile"] = _milliseconds(lambda: compiled(last))
-                times["graph"] = _milliseconds(_recorded(network, last))
-            rows.append({"network": name, "batch": batch, "milliseconds": times})
-            print(json.dumps(rows[-1]), flush=True)
-    return rows
+    return [
+        {"network": name, "batch": batch, "milliseconds": _ways(kind, batch)}
+        for name, kind in (("student", _STUDENT), ("teacher", _TEACHER))
+        for batch in (1, 64)
+    ]
+
+
+@torch.inference_mode()
+def _ways(kind: tuple[str, str | None], batch: int) -> dict[str, float]:
+    images = torch.rand(batch, 3, _SIZE, _SIZE, device="cuda") * 2 - 1
+    network = _network(kind).cuda().eval()
+    times = {"eager": _milliseconds(lambda: network(images))}
+    last, images = (
+        laid_out(network, torch.device("cuda"), torch.channels_last),
+        images.contiguous(memory_format=torch.channels_last),
+    )
+    times["channels_last"] = _milliseconds(lambda: last(images))
+    compiled = torch.compile(last)
+    times["compile"] = _milliseconds(lambda: compiled(images))
+    times["graph"] = _milliseconds(_recorded(last, images))
+    return times
 
 
 def _recorded(network: nn.Module, images: torch.Tensor) -> Callable[[], Any]:

@@ -98,6 +98,8 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "distil.loss": ({"distil.loss": "kd"}, AFTER_TRIAL),
     "distil.weights": ({"distil.weights": [1.0]}, AFTER_TRIAL),
     "distil.temperature": ({"distil.temperature": 3.0}, AFTER_TRIAL),
+    "distil.hints": ({"distil.hints": 1.0}, AFTER_TRIAL),
+    "distil.label_weight": ({"distil.label_weight": 0.5}, AFTER_TRIAL),
     "distil.trial_epochs": ({"distil.trial_epochs": 2}, AFTER_TRIAL),
     **{f"distil.{name}": ({f"distil.{name}": value}, AFTER_TRIAL) for name, value in _TRAINING.items()},
     # Of two epochs: a trial of one freezes none.

@@ -130,7 +130,7 @@ class Lane:
             ):
                 targets = torch.stack([teacher(images).float() for teacher in settings.teachers]).mean(0)
             distil = DISTIL_LOSSES[settings.loss].function()
-            loss = loss + settings.weight * distil(logits, targets, settings.temperature)
+            loss = loss + settings.weight * distil(logits, targets, settings.temperature, labels)
         loss.backward()  # type: ignore[no-untyped-call]
         parameters = list(self.network.parameters())
         nn.utils.clip_grad_norm_(parameters, _CLIP_NORM, foreach=True)

@@ -285,6 +285,12 @@ class Distil(Training):
     """Candidates for the weight of the teacher's loss beside the label loss; 0 is training alone. Each is tried in a
     short training. The smallest one is chosen that is behind the best on validation by no more than chance explains
     among so many: with 0 among them, a teacher has to show that it helps."""
+    hints: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
+    """Weight of the teacher's last feature map, reached through a projection that is thrown away (Romero et al., 2015), beside
+    the loss of its outputs; of several teachers the mean of all. Both together have the chosen one of `weights`. 0: none."""
+    label_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 1.0
+    """Weight of the label loss beside the teacher's; training alone always has 1. With 0 the student learns from its teacher
+    alone."""
     trial_epochs: Epochs | None = None
     """Passes over the training images when a candidate is tried; null: a tenth of the student's, at least 5 and at most
     as many as the student's."""

@@ -19,6 +19,7 @@ from edgetl.errors import UsageError
 from edgetl.errors.wording import did_you_mean, one_line
 from edgetl.models import activations
 from edgetl.models.attention.placement import Placement, place
+from edgetl.models.feature_maps import feature_map
 
 __all__ = ["Architecture", "Network", "assemble", "only_size", "plain", "require_size"]
 
@@ -57,11 +58,26 @@ class Network(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits float32 [B, classes] of images float32 [B, 3, H, W]."""
-        side = self.architecture.image_size
-        if side is not None and image.shape[-2:] != (side, side):
-            image = functional.interpolate(image, (side, side), mode="bilinear", antialias=True, align_corners=False)
-        logits: Tensor = self.body(image)
+        logits: Tensor = self.body(self._resized(image))
         return logits
+
+    def with_features(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits that `forward` gives, and the last feature map [B, K, h, w] that the head makes them of, in one pass.
+
+        Raises:
+            UsageError: the backbone has no such map.
+        """
+        body: Any = self.body
+        image = self._resized(image)
+        features = body.forward_features(image)
+        return body.forward_head(features), feature_map(body, features, image.shape[-2], image.shape[-1])
+
+    def _resized(self, image: Tensor) -> Tensor:
+        """The pictures in the size that the body takes."""
+        side = self.architecture.image_size
+        if side is None or image.shape[-2:] == (side, side):
+            return image
+        return functional.interpolate(image, (side, side), mode="bilinear", antialias=True, align_corners=False)
 
     @property
     def classifiers(self) -> tuple[nn.Module, ...]:

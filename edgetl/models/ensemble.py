@@ -23,4 +23,13 @@ class AveragedLogits(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """float [B, 3, H, W] in [-1, 1) to logits [B, classes]."""
-        return torch.stack([network(image).float() for network in self.networks]).mean(dim=0)
+        return _mean([network(image) for network in self.networks])
+
+    def with_features(self, image: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The logits that `forward` gives, and the last feature map of each network, in one pass; all must be `Network`."""
+        said = [network.with_features(image) for network in self.networks]  # type: ignore[operator]
+        return _mean([logits for logits, _ in said]), tuple(features for _, features in said)
+
+
+def _mean(logits: Sequence[Tensor]) -> Tensor:
+    return torch.stack([each.float() for each in logits]).mean(dim=0)

@@ -46,13 +46,13 @@ def _run(context: Context) -> None:
     notes = slices.cautions("student", settings, recipe.student.weights)
     for note in notes:
         context.progress.warn(f"warning: {note}")
-    weight = Choice.read(context.inputs["trial"]).weight
+    weight, seed = Choice.read(context.inputs["trial"]).weight, slices.training_seed(recipe, recipe.distil)
     student = fit(
         network,
         data,
         settings,
-        distillation=trained.distillation(recipe.distil, trained.load_teachers(context), weight),
-        seed=slices.training_seed(recipe, recipe.distil),
+        distillation=trained.distillation(recipe.distil, trained.load_teachers(context), weight, network, data, seed),
+        seed=seed,
         checkpoints=context.scratch / "student",
         progress=context.progress,
         label="student",

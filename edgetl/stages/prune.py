@@ -51,7 +51,8 @@ def _run(context: Context) -> None:
     after = trained.cut(network, data, recipe.data.image_size)
     context.progress.say(f"pruned: {after.macs / before.macs:.0%} of the student's MACs are left")
     weight = Choice.read(context.inputs["trial"]).weight
-    distillation = trained.distillation(recipe.distil, trained.load_teachers(context), weight)
+    teacher = trained.load_teachers(context)
+    distillation = trained.distillation(recipe.distil, teacher, weight, network, data, seed)
     pruned = fit(
         network,
         data,

@@ -93,7 +93,7 @@ def _try(context: Context, weights: Sequence[float], notes: Sequence[str]) -> No
             network,
             data,
             settings,
-            distillation=trained.distillation(recipe.distil, teacher, weight),
+            distillation=trained.distillation(recipe.distil, teacher, weight, network, data, seed),
             seed=seed,
             checkpoints=context.scratch / f"weight-{weight!r}",
             progress=Part(context.progress, index, len(weights)),

@@ -11,6 +11,7 @@ from torch import nn
 
 from edgetl.config.recipe import Training
 from edgetl.training.batches import TrainingData, batch_size_for
+from edgetl.training.hints import Hints
 from edgetl.training.losses import DistilLoss
 from edgetl.training.plan import Plan, plan
 from edgetl.training.schedules import small_epochs, small_side
@@ -21,12 +22,17 @@ History = Sequence[Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Distillation:
-    """The teacher's part of the loss: label loss + weight * loss(student, teacher, temperature), on the same crop."""
+    """Labels and teacher: label_weight * label loss + weight * (loss of the logits + hints.weight * hints), on the same crop.
+
+    hints: learned with the network, so that those of one training are of no other; None for logits alone.
+    """
 
     teacher: nn.Module
     loss: DistilLoss
     weight: float
     temperature: float
+    label_weight: float = 1.0
+    hints: Hints | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,9 @@ class Job:
         parts: list[object] = [self.settings.model_dump_json(), self.seed]
         if distillation is not None:
             parts += [getattr(distillation.loss, "__name__", ""), distillation.weight, distillation.temperature]
+            parts += [distillation.label_weight]
+            if (hints := distillation.hints) is not None:
+                parts += [hints.weight, [tuple(value.shape) for value in hints.parameters()]]
         parts += [(name, tuple(value.shape)) for name, value in self.network.state_dict().items()]
         digest = hashlib.sha256(repr(parts).encode())
         for array in (self.data.labels, self.data.train, self.data.val):

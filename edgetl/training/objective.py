@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from edgetl.models.architecture import Network
 from edgetl.tasks import classify
-from edgetl.training.job import Job
+from edgetl.training.hints import heard, hint_loss
+from edgetl.training.job import Distillation, Job
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 """Mixed precision, around forward passes alone."""
+Pairs = tuple[tuple[Tensor, Tensor], ...]
+"""Feature maps of equal shape [B, C, H, W]: the student's projected one, and a teacher's; one for each teacher."""
 
 
 class Losses(NamedTuple):
-    """Scalars: what is minimized, the label loss, and the teacher's loss on the same images (0 without one)."""
+    """Scalars: what is minimized, the label loss, and the teacher's loss on the same images, hints included (0 without one)."""
 
     total: Tensor
     label: Tensor
@@ -42,14 +46,34 @@ class Objective:
             images: what it is given.
             labels: class indices int64 [B], or shares of the classes float [B, C].
         """
-        with self._autocast():
-            logits = network(images).float()
-        label = self._label_loss(logits, labels)
         distillation = self._distillation
         if distillation is None:
+            with self._autocast():
+                logits = network(images).float()
+            label = self._label_loss(logits, labels)
             return Losses(label, label, torch.zeros_like(label))
-        with torch.inference_mode(), self._autocast():
-            targets = distillation.teacher(images).float()
+        logits, targets, pairs = self._answers(network, images, distillation)
+        label = self._label_loss(logits, labels)
+        distil = distillation.loss(logits, targets, distillation.temperature, labels)
+        if distillation.hints is not None:
+            distil = distil + distillation.hints.weight * hint_loss(pairs)
+        return Losses(distillation.label_weight * label + distillation.weight * distil, label, distil)
+
+    def _answers(
+        self, network: torch.nn.Module, images: Tensor, distillation: Distillation
+    ) -> tuple[Tensor, Tensor, Pairs]:
+        """Logits of network and teacher, float32 [B, C], and the pairs of feature maps that the hints compare."""
+        teacher, hints = distillation.teacher, distillation.hints
         # A tensor made in inference mode cannot take part in a backward pass; its copy can.
-        distil = distillation.loss(logits, targets.clone(), distillation.temperature)
-        return Losses(label + distillation.weight * distil, label, distil)
+        if hints is None:
+            with self._autocast():
+                logits = network(images).float()
+            with torch.inference_mode(), self._autocast():
+                targets = teacher(images).float()
+            return logits, targets.clone(), ()
+        with torch.inference_mode(), self._autocast():
+            targets, theirs = heard(teacher, images)
+        with self._autocast():
+            logits, ours = cast(Network, network).with_features(images)
+            pairs = hints(ours, [features.clone() for features in theirs])
+        return logits.float(), targets.float().clone(), pairs

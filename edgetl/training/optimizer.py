@@ -15,9 +15,16 @@ from edgetl.config.recipe import Training
 from edgetl.models.architecture import Network
 
 
-def adamw(network: nn.Module, settings: Training, capturable: bool = False) -> torch.optim.AdamW:
-    """AdamW over `parameter_groups`, before any freezing. capturable: its steps can be recorded as a CUDA graph."""
+def adamw(
+    network: nn.Module, settings: Training, hints: nn.Module | None = None, capturable: bool = False
+) -> torch.optim.AdamW:
+    """AdamW over `parameter_groups`, before any freezing; those of hints, which no freezing holds, come last.
+
+    capturable: its steps can be recorded as a CUDA graph.
+    """
     groups = parameter_groups(network, settings)
+    if hints is not None:
+        groups.append({"params": list(hints.parameters()), "weight_decay": settings.weight_decay, "lr_scale": 1.0})
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True, capturable=capturable)
 
 

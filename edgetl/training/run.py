@@ -55,13 +55,18 @@ class Run:
         """`processes`: None asks the accelerator."""
         self.job, self._accelerator = job, accelerator
         network = job.network.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        hints = None if job.distillation is None else job.distillation.hints
+        if hints is not None:
+            hints.to(accelerator.device)
         if job.distillation is not None:
             job.distillation.teacher.to(accelerator.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         average = WeightAverage(network, job.settings.ema) if job.settings.ema > 0 else None
         self.processes = processes or processes_of(accelerator, job.batch_size, len(job.data.val))
         on_device = _on_device(job, accelerator)
-        optimizer = adamw(network, job.settings, capturable=on_device)
-        self.state = State(network, average, optimizer, accelerator.scaler, SoFar(epoch=1), ThreadCount.now())
+        optimizer = adamw(network, job.settings, hints, capturable=on_device)
+        self.state = State(
+            network, average, optimizer, accelerator.scaler, SoFar(epoch=1), ThreadCount.now(), hints=hints
+        )
         self._check_sizes()
         self.steps: Steps
         if on_device:

@@ -43,6 +43,7 @@ class State:
     so_far: how far the epoch is.
     threads: that compute it; they decide the bits. Generators are no part of it: every step is seeded by its number.
     logits: of the judged network on the validation images, float32 [V, C], when it was last validated; None before.
+    hints: what is learned beside the network and does not ship; None where nothing is.
     """
 
     network: nn.Module
@@ -52,6 +53,11 @@ class State:
     so_far: SoFar
     threads: ThreadCount
     logits: Tensor | None = None
+    hints: nn.Module | None = None
+
+    def parameters(self) -> list[nn.Parameter]:
+        """All that the optimizer learns: the network's, then those of the hints."""
+        return [*self.network.parameters(), *(self.hints.parameters() if self.hints is not None else ())]
 
     def judged(self) -> nn.Module:
         """The network that is validated and kept: the average where there is one."""
@@ -67,6 +73,8 @@ class State:
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average.{name}": value for name, value in self.average.network.state_dict().items()}
+        if self.hints is not None:
+            tensors |= {f"hints.{name}": value for name, value in self.hints.state_dict().items()}
         tensors |= {f"optimizer.{name}": value for name, value in optimizer_tensors(self.optimizer).items()}
         return tensors if self.logits is None else tensors | {_LOGITS: self.logits}
 
@@ -86,6 +94,8 @@ class State:
         if self.average is not None:
             self.average.network.load_state_dict(_under("average.", snapshot.tensors))
             self.average.updates = snapshot.notes["updates"]
+        if self.hints is not None:
+            self.hints.load_state_dict(_under("hints.", snapshot.tensors))
         self.logits = snapshot.tensors.get(_LOGITS)
         if self.scaler is not None and snapshot.notes["scaler"] is not None:
             self.scaler.load_state_dict(snapshot.notes["scaler"])

@@ -40,6 +40,7 @@ class Step:
             rate: the learning rate, before the factors of the layers.
         """
         job, network, processes = self._job, self._state.network, self._processes
+        parameters = self._state.parameters()
         set_learning_rate(self._state.optimizer, rate)
         seed_generators(job.seed, epoch, index, processes.index, self._accelerator.device)
         # Shares of a batch may differ by one image: weighed like this, their mean is that of the whole batch.
@@ -47,8 +48,8 @@ class Step:
         with processes.together(), naming_memory(job.label, lambda: named(epoch, index, batch, job.data)):
             losses = self._losses(batch, epoch, index)
             self._accelerator.backward(losses.total * share)
-        processes.average([p.grad for p in network.parameters() if p.grad is not None])
-        norm = self._accelerator.clip_grad_norm_(network.parameters(), CLIP_NORM)
+        processes.average([p.grad for p in parameters if p.grad is not None])
+        norm = self._accelerator.clip_grad_norm_(parameters, CLIP_NORM)
         # One look at the device for all numbers: each look waits for its last kernel.
         shares = torch.stack(losses).detach() * share
         ours: list[float] = torch.cat([shares, norm.detach().reshape(1).to(shares)]).tolist()

@@ -15,11 +15,15 @@ from edgetl.errors import DataError
 from edgetl.tasks import classify
 from edgetl.training.losses import DISTIL_LOSSES
 from edgetl.training.losses.dist import dist
+from edgetl.training.losses.dkd import dkd
 from edgetl.training.losses.kd import kd, kd_standardized
 
 
 def _logits(seed: int, rows: int = 16, classes: int = 5) -> torch.Tensor:
     return torch.randn(rows, classes, generator=torch.Generator().manual_seed(seed)) * 3
+
+
+_LABELS = torch.arange(16) % 5
 
 
 @pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
@@ -28,8 +32,8 @@ def _logits(seed: int, rows: int = 16, classes: int = 5) -> torch.Tensor:
 def test_a_student_that_agrees_costs_nothing_and_another_something(name: str, seed: int, temperature: float) -> None:
     loss = DISTIL_LOSSES[name].function()
     teacher = _logits(seed)
-    assert loss(teacher, teacher, temperature).item() == pytest.approx(0.0, abs=1e-4)
-    assert loss(_logits(seed + 5000), teacher, temperature).item() > 1e-3
+    assert loss(teacher, teacher, temperature, _LABELS).item() == pytest.approx(0.0, abs=1e-4)
+    assert loss(_logits(seed + 5000), teacher, temperature, _LABELS).item() > 1e-3
 
 
 @pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
@@ -37,19 +41,19 @@ def test_following_the_gradient_leads_to_the_teacher(name: str) -> None:
     loss, teacher = DISTIL_LOSSES[name].function(), _logits(1)
     student = _logits(2).requires_grad_()
     optimizer = torch.optim.Adam([student], lr=0.1)
-    first = loss(student, teacher, 2.0).item()
+    first = loss(student, teacher, 2.0, _LABELS).item()
     for _ in range(200):
         optimizer.zero_grad()
-        loss(student, teacher, 2.0).backward()  # type: ignore[no-untyped-call]
+        loss(student, teacher, 2.0, _LABELS).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    assert loss(student, teacher, 2.0).item() < 0.05 * first
+    assert loss(student, teacher, 2.0, _LABELS).item() < 0.05 * first
 
 
 @pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
 def test_confident_and_constant_outputs_give_finite_gradients(name: str) -> None:
     extreme = torch.tensor([[60.0, -60.0, 0.0], [0.0, 0.0, 0.0]])
     student = torch.zeros(2, 3, requires_grad=True)
-    DISTIL_LOSSES[name].function()(student, extreme, 1.0).backward()  # type: ignore[no-untyped-call]
+    DISTIL_LOSSES[name].function()(student, extreme, 1.0, torch.tensor([1, 2])).backward()  # type: ignore[no-untyped-call]
     assert student.grad is not None
     assert torch.isfinite(student.grad).all()
 
@@ -74,6 +78,62 @@ def test_standardized_kd_is_kd_of_z_scores(temperature: float) -> None:
     p, q = (torch.softmax(x / temperature, 1) for x in reversed(scores))
     expected = temperature**2 * (p * (p / q).log()).sum(1).mean()
     torch.testing.assert_close(kd_standardized(student, teacher, temperature), expected)
+
+
+def _dkd_by_hand(student: torch.Tensor, teacher: torch.Tensor, temperature: float, labels: list[int]) -> float:
+    """Equations 5 to 7 of the paper, image by image, in numpy."""
+    p, q = (torch.softmax(x / temperature, 1).double().numpy() for x in (teacher, student))
+    total = 0.0
+    for row, own in enumerate(labels):
+        others = [k for k in range(p.shape[1]) if k != own]
+        sure = [(p[row, own], q[row, own]), (1 - p[row, own], 1 - q[row, own])]
+        among = [(p[row, k] / (1 - p[row, own]), q[row, k] / (1 - q[row, own])) for k in others]
+        total += sum(a * math.log(a / b) for a, b in sure) + 2.0 * sum(a * math.log(a / b) for a, b in among)
+    return temperature**2 * total / len(labels)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_dkd_is_that_of_zhao_with_weights_one_and_two(classes: int, temperature: float) -> None:
+    student, teacher, labels = _logits(8, classes=classes), _logits(9, classes=classes), torch.arange(16) % classes
+    expected = _dkd_by_hand(student.double(), teacher.double(), temperature, labels.tolist())
+    assert dkd(student, teacher, temperature, labels).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_dkd_with_the_teachers_own_doubt_as_weight_is_kd() -> None:
+    """KD = binary term + (1 - p of the label) * term among the others: equation 7, of one image."""
+    student, teacher = _logits(8, rows=1), _logits(9, rows=1)
+    others = torch.tensor([[False, True, True, True, True]])
+    among = kd(student[others][None], teacher[others][None], 2.0)
+    binary = dkd(student, teacher, 2.0, torch.tensor([0])) - 2.0 * among
+    doubt = 1 - torch.softmax(teacher / 2.0, 1)[0, 0]
+    torch.testing.assert_close(binary + doubt * among, kd(student, teacher, 2.0))
+
+
+def test_of_blended_labels_dkd_takes_the_largest_share() -> None:
+    student, teacher = _logits(8), _logits(9)
+    shares = 0.7 * torch.eye(5)[_LABELS] + 0.3 * torch.eye(5)[_LABELS.roll(1)]
+    assert dkd(student, teacher, 2.0, shares).item() == dkd(student, teacher, 2.0, _LABELS).item()
+    first = torch.full((16, 5), 0.2)
+    assert dkd(student, teacher, 2.0, first).item() == dkd(student, teacher, 2.0, torch.zeros(16).long()).item()
+
+
+@pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
+def test_the_gradient_is_that_of_the_loss(name: str) -> None:
+    loss, teacher, labels = DISTIL_LOSSES[name].function(), _logits(11, rows=4).double(), _LABELS[:4]
+    student = _logits(10, rows=4).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda logits: loss(logits, teacher, 1.5, labels), student)
+
+
+def test_dkd_of_a_teacher_that_is_certain_is_exact() -> None:
+    """Probabilities round to 0 and 1 here, their logarithms do not: 200 apart, the label at rank one of the student."""
+    teacher, student = torch.tensor([[200.0, 0.0, 0.0]]), torch.tensor([[0.0, 1.0, 1.0]]).requires_grad_()
+    loss = dkd(student, teacher, 1.0, torch.tensor([0]))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == pytest.approx(math.log(1 + 2 * math.e), rel=1e-6)
+    assert student.grad is not None
+    p = math.e / (1 + 2 * math.e)
+    torch.testing.assert_close(student.grad, torch.tensor([[-2 * p, p, p]]))
 
 
 def test_dist_is_one_minus_pearson_within_images_and_within_classes() -> None:

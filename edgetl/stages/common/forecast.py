@@ -243,8 +243,8 @@ def job_of(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -
     network = _untrained(planned.architecture, data)
     teachers = [_untrained(of_teacher(teacher), data) for teacher in recipe.teachers if taught]
     teacher = trained.together(teachers) if teachers else None
-    distillation = trained.distillation(recipe.distil, teacher, weight=1.0)
     seed = slices.training_seed(recipe, planned.settings)
+    distillation = trained.distillation(recipe.distil, teacher, 1.0, network, data, seed)
     return Job(network, data, planned.settings, distillation, seed, planned.name)
 
 

@@ -118,7 +118,7 @@ def student(recipe: Recipe) -> dict[str, Any]:
 
 def distillation(distil: Distil) -> dict[str, Any]:
     """How a network learns from teachers, whatever the weight of their loss."""
-    return {"loss": distil.loss, "temperature": distil.temperature}
+    return {name: getattr(distil, name) for name in ("loss", "temperature", "hints", "label_weight")}
 
 
 def cautions(label: str, section: Training, weights: str) -> list[str]:

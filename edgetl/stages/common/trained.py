@@ -26,6 +26,7 @@ from edgetl.stages.common.settings import augmentation, is_pretrained, training_
 from edgetl.stages.common.stage import Context
 from edgetl.tasks.classify import validation_scores
 from edgetl.training.batches import TrainingData, batch_size_for
+from edgetl.training.hints import hints_between
 from edgetl.training.inference import predict_logits
 from edgetl.training.loop import Distillation, Fit
 from edgetl.training.losses import DISTIL_LOSSES
@@ -128,11 +129,22 @@ def together(teachers: Sequence[nn.Module]) -> nn.Module:
     return teachers[0] if len(teachers) == 1 else AveragedLogits(teachers)
 
 
-def distillation(settings: Distil, teacher: nn.Module | None, weight: float) -> Distillation | None:
-    """What the recipe's loss asks of `teacher`; None where nothing is asked, which spares its forward pass."""
+def distillation(
+    settings: Distil, teacher: nn.Module | None, weight: float, student: Network, data: TrainingData, seed: int
+) -> Distillation | None:
+    """What the recipe asks of `teacher` in one training; None where nothing is asked, which spares its forward pass.
+
+    Args:
+        weight: of the teacher's loss.
+        student: the network that is going to learn, as it then is: hints are made for its channels.
+        data: what it learns from.
+        seed: draws the projections of the hints.
+    """
     if teacher is None or weight == 0:
         return None
-    return Distillation(teacher, DISTIL_LOSSES[settings.loss].function(), weight, settings.temperature)
+    loss, (height, width) = DISTIL_LOSSES[settings.loss].function(), data.images.shape[1:3]
+    hints = hints_between(student, teacher, height, width, settings.hints, seed) if settings.hints > 0 else None
+    return Distillation(teacher, loss, weight, settings.temperature, settings.label_weight, hints)
 
 
 def validation_logits(network: nn.Module, data: TrainingData) -> NDArray[np.float32]:

@@ -216,6 +216,7 @@ class DeviceSteps:
         state, average = self._state, self._state.average
         networks = [state.network] if average is None else [state.network, average.network]
         of_networks = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
+        of_networks += [] if state.hints is None else state.hints.parameters()
         moments = [value for kept in state.optimizer.state.values() for value in kept.values()]
         return [*of_networks, *self._record.tensors(), *moments]
 
@@ -226,7 +227,7 @@ class DeviceSteps:
         images, labels = self._batch()
         losses = self._objective(state.network, images, labels)
         losses.total.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(state.network.parameters(), CLIP_NORM, foreach=True)
+        norm = nn.utils.clip_grad_norm_(state.parameters(), CLIP_NORM, foreach=True)
         self._record.note(losses, norm, inputs.index)
         for group in state.optimizer.param_groups:
             group["lr"].copy_(inputs.rate * group["lr_scale"])

@@ -1,7 +1,9 @@
 """What a teacher's outputs say to a student: pure functions, one paper each, in one table.
 
-Every loss takes student logits [B, C], teacher logits [B, C] and a temperature > 0, and returns a scalar >= 0 that is
-0 when the student says what the teacher says. The label loss beside it belongs to the task (edgetl.tasks).
+Every loss takes student logits [B, C], teacher logits [B, C], a temperature > 0 and the labels of the images, class indices
+int64 [B] or, where images are blended, shares of the classes float [B, C]. It returns a scalar >= 0 that is 0 when the student
+says what the teacher says. It is pure tensor code on one device, which looks at no number: it runs inside a CUDA graph.
+The label loss beside it belongs to the task (edgetl.tasks).
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DISTIL_LOSSES", "DistilLoss", "Loss"]
 
-DistilLoss = Callable[["Tensor", "Tensor", float], "Tensor"]
-"""(student logits [B, C], teacher logits [B, C], temperature) -> scalar."""
+DistilLoss = Callable[["Tensor", "Tensor", float, "Tensor"], "Tensor"]
+"""(student logits [B, C], teacher logits [B, C], temperature, labels [B] or [B, C]) -> scalar."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Loss:
 
 _ENTRIES = (
     Loss("dist", "correlations over classes and over the batch (Huang et al., 2022)", f"{__name__}.dist:dist"),
+    Loss("dkd", "kd with the label and the other classes weighed apart (Zhao et al., 2022)", f"{__name__}.dkd:dkd"),
     Loss("kd", "softened probabilities (Hinton et al., 2015)", f"{__name__}.kd:kd"),
     Loss("kd_standardized", "kd of z-scored logits (Sun et al., 2024)", f"{__name__}.kd:kd_standardized"),
 )

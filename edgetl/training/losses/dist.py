@@ -8,7 +8,7 @@ from torch import Tensor
 _EPSILON = 1e-8
 
 
-def dist(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def dist(student: Tensor, teacher: Tensor, temperature: float, labels: Tensor | None = None) -> Tensor:
     """One minus the Pearson correlation of softened probabilities, over classes and over the batch.
 
     The inter-class term asks that the student orders the classes of an image as the teacher does; the intra-class term
@@ -21,6 +21,7 @@ def dist(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         student: logits [B, C], B >= 2 and C >= 2.
         teacher: logits [B, C], without gradient.
         temperature: > 0; the sum is multiplied by its square, so that gradients keep their size.
+        labels: not looked at.
     """
     ours = torch.softmax(student / temperature, dim=1)
     theirs = torch.softmax(teacher / temperature, dim=1)

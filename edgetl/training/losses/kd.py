@@ -9,7 +9,7 @@ from torch.nn import functional as F
 _EPSILON = 1e-7
 
 
-def kd(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def kd(student: Tensor, teacher: Tensor, temperature: float, labels: Tensor | None = None) -> Tensor:
     """Kullback-Leibler divergence of softened outputs, times temperature squared so that gradients keep their size.
 
     Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015, https://arxiv.org/abs/1503.02531
@@ -18,6 +18,7 @@ def kd(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
         student: logits [B, C].
         teacher: logits [B, C], without gradient.
         temperature: > 0; above 1 the small probabilities count more.
+        labels: not looked at.
     """
     divergence = F.kl_div(
         F.log_softmax(student / temperature, dim=1),
@@ -28,7 +29,7 @@ def kd(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     return divergence * temperature**2
 
 
-def kd_standardized(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+def kd_standardized(student: Tensor, teacher: Tensor, temperature: float, labels: Tensor | None = None) -> Tensor:
     """`kd` on logits whose mean over the classes is 0 and whose standard deviation is 1, image by image.
 
     A small student then need not reach the size of the teacher's logits, only their shape.
@@ -38,6 +39,7 @@ def kd_standardized(student: Tensor, teacher: Tensor, temperature: float) -> Ten
         student: logits [B, C], C >= 2.
         teacher: logits [B, C], without gradient.
         temperature: > 0, applied after standardizing.
+        labels: not looked at.
     """
     return kd(_standardized(student), _standardized(teacher), temperature)
 
