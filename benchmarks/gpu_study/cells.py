@@ -230,6 +230,15 @@ def pruned(
 _KD = {"loss": "kd", "temperature": 1.0, "weight": 2.0, "mixup": 0.3}
 _THREE = ("teacher0", "teacher1", "teacher2")
 
+_WAYS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "alone": ({"weight": 0.0}, ()),
+    "dist": ({}, ("teacher0",)),
+    "dkd": ({"loss": "dkd"}, ("teacher0",)),
+    "kd3": ({"loss": "kd", "temperature": 1.0, "weight": 2.0}, _THREE),
+    "hints": ({"hints": 1.0}, ("teacher0",)),
+}
+"""What a teacher can say: the study behind `distil`; `hints` is `dist` with them."""
+
 PROGRAMS: dict[str, Program] = {
     "teacher0": partial(teacher, seed=0),
     "teacher1": partial(teacher, seed=1),
@@ -257,6 +266,13 @@ PROGRAMS: dict[str, Program] = {
     "late40_0": partial(pruned, name="late40_0", source="main0", share=0.4),
     "accurate3_1": partial(student, name="accurate3_1", seed=1, changes=_KD, teachers=_THREE, epochs=50, lite=True),
     "accurate_dist": partial(student, name="accurate_dist", seed=0, changes={}, teachers=_THREE, epochs=50, lite=True),
+    **{
+        name: partial(student, name=name, seed=seed, changes=changes, teachers=teachers, epochs=epochs, lite=lite)
+        for seed in (0, 1)
+        for lite, epochs in ((False, 60), (True, 25))
+        for how, (changes, teachers) in _WAYS.items()
+        for name in [f"{'lite0' if lite else 'main'}_{how}_{seed}"]
+    },
     "small80_0": partial(student, name="small80_0", seed=0, changes={}, small=0.8),
 }
 """By name, the most wanted first."""

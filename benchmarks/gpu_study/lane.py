@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmarks.gpu_study import augment
+from edgetl.training.hints import Hints, heard, hint_loss, hints_between
 from edgetl.training.losses import DISTIL_LOSSES
 from edgetl.training.optimizer import parameter_groups
 
@@ -50,7 +51,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Settings:
-    """As in a recipe; `teachers` are asked where `weight` is above 0."""
+    """As in a recipe; `teachers` are asked where `weight` is above 0, and `hints` come from the first of them."""
 
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -63,6 +64,7 @@ class Settings:
     temperature: float = 2.0
     teachers: tuple[nn.Module, ...] = ()
     layer_decay: float = 1.0
+    hints: float = 0.0
 
 
 class Lane:
@@ -75,7 +77,10 @@ class Lane:
         self.stream = torch.cuda.Stream() if self.cuda else None  # type: ignore[no-untyped-call]
         self.network = laid_out(network, self.device, torch.channels_last).train()
         self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.hints = self._hints()
         groups = parameter_groups(self.network, settings)  # type: ignore[arg-type]
+        if self.hints is not None:
+            groups.append({"params": list(self.hints.parameters()), "weight_decay": settings.weight_decay})
         for group in groups:
             group["lr"] = torch.tensor(0.0, device=self.device)
         self.optimizer = torch.optim.AdamW(
@@ -90,6 +95,18 @@ class Lane:
         self._events: list[Any] = []
         if self.cuda:
             torch.cuda.synchronize()  # what was made above lies on another stream
+
+    def _hints(self) -> Hints | None:
+        """Projections, made on the CPU, of copies of the networks."""
+        settings, side = self.settings, int(self.data.images.shape[1])
+        if settings.hints == 0:
+            return None
+        networks = [
+            laid_out(copy.deepcopy(network), torch.device("cpu"), torch.contiguous_format)
+            for network in (self.network, settings.teachers[0])
+        ]
+        hints: Hints = hints_between(*networks, side, side, settings.hints, self.seed).to(self.device)  # type: ignore[arg-type]
+        return hints
 
     def _tables(self) -> None:
         count, device = self.steps * self.settings.batch, self.device
@@ -121,7 +138,8 @@ class Lane:
             hot = F.one_hot(labels, self.data.classes).float()
             labels = hot * share + hot.roll(1, 0) * (1 - share)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda, cache_enabled=False):
-            logits = self.network(images).float()
+            logits, ours = self.network.with_features(images) if self.hints else (self.network(images), None)
+        logits = logits.float()
         loss = label_loss = F.cross_entropy(logits + self.shift, labels)
         if settings.weight > 0:
             with (
@@ -131,8 +149,16 @@ class Lane:
                 targets = torch.stack([teacher(images).float() for teacher in settings.teachers]).mean(0)
             distil = DISTIL_LOSSES[settings.loss].function()
             loss = loss + settings.weight * distil(logits, targets, settings.temperature, labels)
+        if self.hints is not None:
+            with (
+                torch.no_grad(),
+                torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda, cache_enabled=False),
+            ):
+                _, theirs = heard(settings.teachers[0], images)
+            loss = loss + settings.hints * hint_loss(self.hints(ours.float(), [each.float() for each in theirs]))
         loss.backward()  # type: ignore[no-untyped-call]
-        parameters = list(self.network.parameters())
+        learned = list(self.network.parameters())
+        parameters = [*learned, *(self.hints.parameters() if self.hints is not None else ())]
         nn.utils.clip_grad_norm_(parameters, _CLIP_NORM, foreach=True)
         rate, decay = (table.index_select(0, index).reshape(()) for table in (self.rate, self.decay))
         for group in self.optimizer.param_groups:
@@ -140,7 +166,7 @@ class Lane:
         self.optimizer.step()
         torch._foreach_zero_([parameter.grad for parameter in parameters if parameter.grad is not None])
         averaged: list[Tensor] = list(self.average.parameters())
-        towards = torch._foreach_sub([p.detach() for p in parameters], averaged)
+        towards = torch._foreach_sub([p.detach() for p in learned], averaged)
         torch._foreach_mul_(towards, 1 - decay)
         torch._foreach_add_(averaged, towards)
         self.label_loss.copy_(label_loss.detach())
@@ -246,7 +272,8 @@ class Lane:
         moments = [
             value for state in self.optimizer.state.values() for value in state.values() if isinstance(value, Tensor)
         ]
-        return networks + moments
+        projections = [] if self.hints is None else list(self.hints.parameters())
+        return networks + projections + moments
 
     def judged(self) -> nn.Module:
         """A copy of the averaged network, its BatchNorm measured on training images."""
