@@ -13,8 +13,7 @@ import os
 import random
 import threading
 import warnings
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +23,9 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import albumentations
 import cv2
 
+from edgetl.data.strengths import STRENGTHS, Limits, Strength
+
 __all__ = ["Augment", "Strength"]
-
-Strength = Literal["light", "standard", "strong"]
-
-_REFLECT = cv2.BORDER_REFLECT_101
 
 
 class Augment:
@@ -52,15 +49,15 @@ class Augment:
         Raises:
             ValueError: no such strength, or no such size.
         """
-        if strength not in _STRENGTHS:
-            raise ValueError(f"got strength {strength!r}, expected one of {', '.join(_STRENGTHS)}")
+        if strength not in STRENGTHS:
+            raise ValueError(f"got strength {strength!r}, expected one of {', '.join(STRENGTHS)}")
         if size < 1:
             raise ValueError(f"got size {size}, expected at least 1")
         self._shape = (size, size, 3)
         # The transforms carry their random state: two threads in one would make pictures unrepeatable. Each has a copy.
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # wrong argument names are only warned of
-            self._pattern = _STRENGTHS[strength]()
+            self._pattern = _transforms(STRENGTHS[strength])
         self._own = threading.local()
         # At these sizes OpenCV's threads cost more than they bring, and they take the cores from torch.
         cv2.setNumThreads(0)
@@ -97,47 +94,28 @@ class Augment:
         return transforms
 
 
-# The transforms in the order in which they are applied; each draws for itself whether it is.
-
-
-def _light() -> list[Any]:
-    return [
-        albumentations.HorizontalFlip(p=0.5),
+def _transforms(limits: Limits) -> list[Any]:
+    """In the order in which they are applied; each draws for itself whether it is."""
+    affine, light, colour = limits.affine, limits.light, limits.colour
+    transforms = [
+        albumentations.HorizontalFlip(p=limits.mirrored),
         albumentations.Affine(
-            rotate=(-8, 8), scale=(0.95, 1.05), translate_percent=(-0.03, 0.03), border_mode=_REFLECT, p=0.7
+            rotate=(-affine.rotate, affine.rotate),
+            scale=affine.scale,
+            balanced_scale=affine.balanced,
+            keep_ratio=affine.balanced,
+            translate_percent=(-affine.translate, affine.translate),
+            border_mode=cv2.BORDER_REFLECT_101,
+            p=affine.p,
         ),
-        albumentations.RandomBrightnessContrast(brightness_limit=0.1, contrast_limit=0.1, p=0.5),
-    ]
-
-
-def _standard() -> list[Any]:
-    return [
-        albumentations.HorizontalFlip(p=0.5),
-        albumentations.Affine(
-            rotate=(-180, 180), scale=(0.85, 1.15), translate_percent=(-0.06, 0.06), border_mode=_REFLECT, p=1.0
+        albumentations.RandomBrightnessContrast(
+            brightness_limit=light.brightness, contrast_limit=light.contrast, p=light.p
         ),
-        albumentations.RandomBrightnessContrast(brightness_limit=0.12, contrast_limit=0.15, p=0.7),
-        albumentations.HueSaturationValue(hue_shift_limit=6, sat_shift_limit=16, val_shift_limit=8, p=0.5),
     ]
-
-
-def _strong() -> list[Any]:
-    return [
-        albumentations.HorizontalFlip(p=0.5),
-        # albumentations magnifies by `scale`: 1.67 fills the frame with 0.6 of the picture's width. Uniform over all of the
-        # range, four of five would be magnified; drawn for each axis by itself, a circle could become twice as wide as high.
-        albumentations.Affine(
-            rotate=(-180, 180),
-            scale=(1 / 1.2, 1 / 0.6),
-            balanced_scale=True,
-            keep_ratio=True,
-            translate_percent=(-0.1, 0.1),
-            border_mode=_REFLECT,
-            p=1.0,
-        ),
-        albumentations.RandomBrightnessContrast(brightness_limit=0.192, contrast_limit=0.24, p=0.7),
-        albumentations.HueSaturationValue(hue_shift_limit=9.6, sat_shift_limit=25.6, val_shift_limit=12.8, p=0.5),
-    ]
-
-
-_STRENGTHS: dict[Strength, Callable[[], list[Any]]] = {"light": _light, "standard": _standard, "strong": _strong}
+    if colour is not None:
+        transforms.append(
+            albumentations.HueSaturationValue(
+                hue_shift_limit=colour.hue, sat_shift_limit=colour.saturation, val_shift_limit=colour.value, p=colour.p
+            )
+        )
+    return transforms
