@@ -218,7 +218,7 @@ def _ways(kind: tuple[str, str | None], batch: int) -> dict[str, float]:
 
 
 def _recorded(network: nn.Module, images: torch.Tensor) -> Callable[[], Any]:
-    aside = torch.cuda.Stream()
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     aside.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(aside):
         for _ in range(3):

@@ -54,6 +54,7 @@ class Augment:
         if size < 1:
             raise ValueError(f"got size {size}, expected at least 1")
         self.strength = strength
+        self.strength = strength
         self._shape = (size, size, 3)
         # The transforms carry their random state: two threads in one would make pictures unrepeatable. Each has a copy.
         with warnings.catch_warnings():

@@ -76,7 +76,7 @@ def draw(
 def draw_changes(strength: Strength, rows: NDArray[np.int64], seed: int, epoch: int, size: tuple[int, int]) -> Changes:
     """What `draw` draws, in units that a person can read."""
     assert rows.min(initial=0) >= 0, "rows count from the first"
-    # One generator for an epoch, its numbers handed out by row: one for each row would take a minute for a million.
+    # One generator for an epoch, its numbers handed out by row: one for each row takes a hundred times as long.
     generator = np.random.Generator(np.random.Philox((seed, epoch, _STREAM)))
     uniform = generator.random((int(rows.max(initial=-1)) + 1, _DRAWS))
     return _limited(STRENGTHS[strength], uniform[rows], size)
@@ -96,7 +96,7 @@ def _limited(limits: Limits, uniform: NDArray[np.float64], size: tuple[int, int]
     affine, light, colour = limits.affine, limits.light, limits.colour
     mirrored, moved, lit = happens(limits.mirrored), happens(affine.p), happens(light.p)
     scale_x, scale_y = _scales(affine, next(draws), next(draws), next(draws))
-    angle = either_side(affine.rotate * 0.95)
+    angle = either_side(affine.rotate)
     shift_x, shift_y = np.trunc(either_side(affine.translate) * width), np.trunc(either_side(affine.translate) * height)
     contrast, brightness = either_side(light.contrast), either_side(light.brightness) * 255
     hue = saturation = value = np.zeros(len(uniform))
@@ -190,7 +190,7 @@ def _recoloured(pixels: Tensor, hue: Tensor, saturation: Tensor, value: Tensor) 
     not_red = torch.where(brightest == green, (blue - red).add(chroma, alpha=2), (red - green).add(chroma, alpha=4))
     sixths = torch.where(brightest == red, green - blue, not_red) / chroma.clamp_min(_TINY) + hue / 30
     # Grey has no hue to become more of, and stays grey; albumentations asks for it in whole levels.
-    more = (chroma >= 0.5) * saturation / 255
+    more = (chroma >= 0.5) * (saturation / 255)
     new_value = (brightest + value).clamp(0, 255)
     new_chroma = (chroma / brightest.clamp_min(_TINY) + more).clamp(0, 1) * new_value
     # A channel is the brightest up to one sixth from its own hue, and the darkest from two sixths on.

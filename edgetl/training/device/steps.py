@@ -105,8 +105,8 @@ class DeviceSteps:
         first, batch = start * job.batch_size, job.batch_size
         order = epoch_order(job.data, job.seed, epoch)[: job.batches * batch]
         self._at = epoch, order
-        labels = self._sent(job.data.labels[order[first:]]).split(batch)
-        drawn = None if job.data.augment is None else self._sent(self._drawn(order[first:], epoch)).split(batch)
+        labels = torch.split(self._sent(job.data.labels[order[first:]]), batch)
+        drawn = None if job.data.augment is None else torch.split(self._sent(self._drawn(order[first:], epoch)), batch)
         updates = 0 if state.average is None else state.average.updates
         steps = range(start, job.batches)
         rates = self._sent(np.array([rate(index) for index in steps], dtype=np.float32))
@@ -188,7 +188,7 @@ class DeviceSteps:
     def _capture(self) -> None:
         """Record a step, and leave everything that it changes as it was."""
         before = [tensor.clone() for tensor in self._changing()]
-        aside = torch.cuda.Stream(self._device)
+        aside = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(aside):
             for _ in range(_WARM):
