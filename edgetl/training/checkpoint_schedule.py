@@ -8,6 +8,7 @@ from dataclasses import dataclass
 SAVE_SECONDS = 45.0
 """Between two checkpoints within an epoch."""
 _LARGEST_SHARE = 0.01
+_SAVES = 20
 
 
 @dataclass
@@ -36,6 +37,10 @@ class CheckpointSchedule:
     def due(self) -> bool:
         """Whether it is time."""
         return time.monotonic() - self._last >= max(SAVE_SECONDS, self._took / _LARGEST_SHARE)
+
+    def worth_it(self) -> bool:
+        """Whether what would be lost since the last save takes longer than some saves do."""
+        return time.monotonic() - self._last >= _SAVES * self._took
 
     def saved(self, began: float) -> None:
         """Note a checkpoint that is now finished and was begun at `began` (time.monotonic)."""

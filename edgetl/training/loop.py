@@ -4,8 +4,9 @@ AdamW with warm-up and cosine; an average of the weights is what is validated an
 earlier one was better by more than noise. Device and mixed precision are Hugging Face accelerate's. After every epoch, and
 within it about every 45 seconds and on Ctrl-C, the whole state is on the disk, and a run that is taken up again computes
 what it would have computed without the stop: bit for bit on the CPU of one machine, unless a person set another number of
-threads in between (`threads`), and whatever else the machine did meanwhile (`sharing`). A GPU's kernels may add in another
-order each time.
+threads in between (`threads`), and whatever else the machine did meanwhile (`sharing`). A single GPU takes the steps of
+`device`; its kernels may add in another order each time, and where an epoch takes hardly longer than a save, some go by
+without one.
 
 Started by a launcher in several processes, each takes its share of every batch: `batch_size` is that of all together.
 What looks at a whole batch (BatchNorm, the intra-class term of DIST, mixup) then sees a process's share of it.
@@ -149,7 +150,9 @@ def _epochs(run: Run, store: Checkpoints, history: list[dict[str, float]], progr
         with run.processes.together():
             if best == epoch and first:
                 store.save_best(epoch, run.state.validated().tensors())
-            keep()
+            # An epoch of a GPU may be shorter than a save.
+            if not run.on_device or schedule.worth_it() or epoch == plan.end:
+                keep()
         _tell(progress, run.job.label, history[-1], plan.end, best)
         before, plan = plan, run.job.plan(history)
         if plan != before:

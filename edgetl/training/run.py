@@ -48,6 +48,7 @@ class Run:
         job: what is trained.
         processes: those that train together.
         state: what a checkpoint holds.
+        on_device: whether the steps are those of a device of its own.
         steps: learn from the batches.
     """
 
@@ -62,14 +63,14 @@ class Run:
             job.distillation.teacher.to(accelerator.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         average = WeightAverage(network, job.settings.ema) if job.settings.ema > 0 else None
         self.processes = processes or processes_of(accelerator, job.batch_size, len(job.data.val))
-        on_device = _on_device(job, accelerator)
-        optimizer = adamw(network, job.settings, hints, capturable=on_device)
+        self.on_device = _on_device(job, accelerator)
+        optimizer = adamw(network, job.settings, hints, capturable=self.on_device)
         self.state = State(
             network, average, optimizer, accelerator.scaler, SoFar(epoch=1), ThreadCount.now(), hints=hints
         )
         self._check_sizes()
         self.steps: Steps
-        if on_device:
+        if self.on_device:
             self.steps = DeviceSteps(job, self.state, accelerator.device, autocast_of(accelerator))
         else:
             step = Step(job, self.state, accelerator, self.processes)

@@ -354,8 +354,8 @@ def test_patience_lets_the_learning_rate_come_down_to_zero(tmp_path: Path, monke
     """A network that says the same of every image never gets better: ten epochs are trained, and a fifth more."""
     optimizers: list[torch.optim.Optimizer] = []
 
-    def seen(*given: Any) -> torch.optim.Optimizer:
-        optimizers.append(adamw(*given))
+    def seen(*given: Any, **options: Any) -> torch.optim.Optimizer:
+        optimizers.append(adamw(*given, **options))
         return optimizers[-1]
 
     monkeypatch.setattr(run, "adamw", seen)

@@ -124,8 +124,8 @@ class DeviceSteps:
                 self._make_ready(size, job.freezes(epoch))
                 if job.settings.mixup > 0 or job.settings.cutmix > 0:
                     kept, share = mixing.drawn(job.settings, *(size or self._whole), job.seed, epoch, index)
-                    inputs.kept.copy_(kept)
-                    inputs.share.copy_(share)
+                    inputs.kept.copy_(self._sent(kept))
+                    inputs.share.copy_(self._sent(share))
                 seed_generators(job.seed, epoch, index, 0, self._device)
                 if self._graph is None:
                     self._compute()
@@ -152,8 +152,10 @@ class DeviceSteps:
         self._graph, self._ready_for = None, ()
         self._state.optimizer.zero_grad(set_to_none=True)
 
-    def _sent(self, values: NDArray[np.generic]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
+    def _sent(self, values: NDArray[np.generic] | Tensor) -> Tensor:
+        """On the device, without waiting for what it computes."""
+        tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
+        return tensor.pin_memory().to(self._device, non_blocking=True) if self._device.type == "cuda" else tensor
 
     def _drawn(self, rows: NDArray[np.int64], epoch: int) -> NDArray[np.float32]:
         assert isinstance(self._job.data.augment, Augment)
