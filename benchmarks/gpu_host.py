@@ -1,12 +1,13 @@
 """What a GPU host makes of a compact network: training images/s, a recipe from end to end, and inference.
 
     python -m benchmarks.gpu_host DATA OUT                       everything
-    python -m benchmarks.gpu_host DATA OUT --parts training      of: training, recipe, inference
+    python -m benchmarks.gpu_host DATA OUT --parts training      of: training, inference, recipe, accuracy
     python -m benchmarks.gpu_host DATA OUT --publish             writes OUT's figures down as those of the documentation
 
-DATA is a HAM10000 download. OUT gets gpu_host.json, and what the recipe's build found. Nothing is fetched: a machine without
-network needs edgetl's packages up to evaluation, no converter. The host's steps, the device's and a bare loop (the study's
-`gpu_study.lane`: pictures and augmentation on the device, the step a CUDA graph, nothing else) take turns in one run.
+DATA is a HAM10000 download; `accuracy` wants a split.json in it, as `gpu_study.arrays` reads. OUT gets gpu_host.json, and what
+the recipe's build found. Nothing is fetched: a machine without network needs edgetl's packages up to evaluation, no converter.
+The host's steps, the device's and a bare loop (the study's `gpu_study.lane`: pictures and augmentation on the device, the
+step a CUDA graph, nothing else) take turns in one run.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,25 +31,30 @@ import torch
 from torch import nn
 
 from benchmarks.gpu_study import augment as study_augment
-from benchmarks.gpu_study.arrays import decoded
+from benchmarks.gpu_study.arrays import decoded, read
 from benchmarks.gpu_study.lane import Arrays, Lane, Settings, laid_out
 from benchmarks.markdown import made_by, table
 from benchmarks.provenance import provenance
 from edgetl.config.recipe import Distil
+from edgetl.console.progress import Silent
 from edgetl.data.augment import Augment
 from edgetl.models import backbones
 from edgetl.training import run as training_run
 from edgetl.training.accelerator import make_accelerator
 from edgetl.training.batches import TrainingData
 from edgetl.training.job import Distillation, Job
+from edgetl.training.loop import fit
 from edgetl.training.losses import DISTIL_LOSSES
 
 RESULT = Path(__file__).parent / "results" / "gpu_host.json"
 _SIZE, _CLASSES, _PICTURES = 128, 7, 4096
-_PARTS = ("training", "recipe", "inference")
+_PARTS = ("training", "inference", "recipe", "accuracy")
+_EPOCHS, _SEEDS = 15, (0, 1)
+"""Of the trainings that are compared for their accuracy."""
 _STUDENT = ("mobilenetv3_large_100", "coord")
 _TEACHER = ("tf_efficientnet_lite0", None)
-_RECIPE = Path(__file__).parents[1] / "recipes" / "skin_mobile.yaml"
+_ROOT = Path(__file__).parents[1]
+_RECIPE = "recipes/skin_mobile.yaml"
 Paced = Callable[[float], float]
 """Train for so many seconds; images/s."""
 
@@ -77,6 +84,7 @@ def main() -> None:
         "training": lambda: _training(args.data, args.batch, args.seconds, args.rounds),
         "recipe": lambda: _recipe(args.data, args.out, args.build),
         "inference": _inference,
+        "accuracy": lambda: _accuracy(args.data, args.out),
     }
     for part in args.parts:
         found[part] = parts[part]()
@@ -104,7 +112,7 @@ def _training(folder: Path, batches: Sequence[int], seconds: float, rounds: int)
                 "bare": _bare(images, labels, batch, taught),
             }
             for pace in kinds.values():
-                pace(1.0)  # sets up
+                pace(3.0)  # sets up
             paces: dict[str, list[float]] = {name: [] for name in kinds}
             for _ in range(rounds):
                 for name, pace in kinds.items():
@@ -120,14 +128,9 @@ def _product(images: Any, labels: Any, batch: int, taught: bool, on_device: bool
     data = TrainingData(images, labels, rows, rows[:128], _CLASSES, Augment(_SIZE, "strong"))
     distillation = Distillation(_network(_TEACHER), DISTIL_LOSSES["dist"].function(), 1.0, 2.0) if taught else None
     settings = Distil(epochs=100, batch_size=batch)
-    chosen = training_run._on_device
-    training_run._on_device = lambda *_: on_device
-    try:
-        run = training_run.Run(
-            Job(_network(_STUDENT), data, settings, distillation, 0, "pace"), make_accelerator("auto")
-        )
-    finally:
-        training_run._on_device = chosen
+    job = Job(_network(_STUDENT), data, settings, distillation, 0, "pace")
+    with _steps_of(on_device):
+        run = training_run.Run(job, make_accelerator("auto"))
     run.state.network.train()
 
     def steps() -> Iterator[Any]:
@@ -175,6 +178,37 @@ def _bare(images: Any, labels: Any, batch: int, taught: bool) -> Paced:
     return pace
 
 
+def _accuracy(folder: Path, out: Path) -> list[dict[str, Any]]:
+    """Validation scores of short trainings by the host's steps and by the device's."""
+    arrays = read(folder, _SIZE, min(8, os.cpu_count() or 1))
+    train, val = arrays.train.numpy(), arrays.val.numpy()
+    augment = Augment(_SIZE, "strong")
+    data = TrainingData(arrays.images.numpy(), arrays.labels.numpy(), train, val, arrays.classes, augment)
+    found = []
+    for seed in _SEEDS:
+        for name in ("device", "host"):
+            torch.manual_seed(seed)
+            network = backbones.create(_STUDENT[0], arrays.classes, attention=_STUDENT[1], image_size=_SIZE)[0]
+            with _steps_of(name == "device"):
+                checkpoints = out / "checkpoints" / f"{name}{seed}"
+                settings = Distil(epochs=_EPOCHS)
+                done = fit(network, data, settings, seed=seed, checkpoints=checkpoints, progress=Silent(), label=name)
+            found.append({"steps": name, "seed": seed, "seconds": done.seconds, **done.scores})
+            print(json.dumps(found[-1]), flush=True)
+    return found
+
+
+@contextmanager
+def _steps_of(device: bool) -> Iterator[None]:
+    """Trainings in the block take the steps of the device, or those of the host."""
+    chosen = training_run._on_device
+    training_run._on_device = lambda *_: device
+    try:
+        yield
+    finally:
+        training_run._on_device = chosen
+
+
 def _recipe(data: Path, out: Path, further: Sequence[str]) -> dict[str, Any]:
     """A build up to the evaluation, by the command that a person types."""
     store, began = out / "store", time.monotonic()
@@ -183,11 +217,13 @@ def _recipe(data: Path, out: Path, further: Sequence[str]) -> dict[str, Any]:
         "EDGETL_STORE": str(store),
         "EDGETL_REHEARSAL": "off",  # it ends in the converters, which are not here
     }
-    command = [sys.executable, "-m", "edgetl", "build", str(_RECIPE), "--until", "evaluate", *further]
+    command = [sys.executable, "-m", "edgetl", "build", _RECIPE, "--until", "evaluate", *further]
     with (out / "build.log").open("wb") as log:
-        code = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+        code = subprocess.run(
+            command, cwd=_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
+        ).returncode
     minutes = (time.monotonic() - began) / 60
-    return {"command": " ".join(command[1:]), "exit_code": code, "minutes": minutes}
+    return {"command": " ".join(command[2:]), "exit_code": code, "minutes": minutes}
 
 
 def _inference() -> list[dict[str, Any]]:
@@ -266,9 +302,24 @@ def render(result: dict[str, Any]) -> str:
         "GPU takes; `bare`: a loop that does nothing but the steps.\n",
         table(("batch", "with a teacher", "host", "device", "bare", "device / bare"), rows),
     ]
+    if "accuracy" in result:
+        lines = [
+            (
+                row["steps"],
+                str(row["seed"]),
+                f"{row['balanced_accuracy']:.3f}",
+                f"{row['auroc']:.3f}",
+                f"{row['seconds']:.0f}",
+            )
+            for row in result["accuracy"]
+        ]
+        parts += [
+            f"\n{_EPOCHS} epochs on HAM10000 by either kind of steps, on validation, other jobs on the card:\n",
+            table(("steps", "seed", "balanced accuracy", "AUROC", "seconds"), lines),
+        ]
     if "recipe" in result:
         recipe = result["recipe"]
-        parts.append(f"\n`edgetl {recipe['command'].partition('edgetl ')[2]}` took {recipe['minutes']:.1f} minutes.\n")
+        parts.append(f"\n`{recipe['command']}` took {recipe['minutes']:.1f} minutes.\n")
     if result.get("inference"):
         ways = list(result["inference"][0]["milliseconds"])
         lines = [

@@ -268,8 +268,7 @@ PROGRAMS: dict[str, Program] = {
     "accurate_dist": partial(student, name="accurate_dist", seed=0, changes={}, teachers=_THREE, epochs=50, lite=True),
     **{
         name: partial(student, name=name, seed=seed, changes=changes, teachers=teachers, epochs=epochs, lite=lite)
-        for seed in (0, 1)
-        for lite, epochs in ((False, 60), (True, 25))
+        for seed, lite, epochs in ((0, False, 60), (0, True, 25), (1, True, 25), (1, False, 60))
         for how, (changes, teachers) in _WAYS.items()
         for name in [f"{'lite0' if lite else 'main'}_{how}_{seed}"]
     },
