@@ -13,6 +13,7 @@ step a CUDA graph, nothing else) take turns in one run.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,11 +34,16 @@ from torch import nn
 from benchmarks.gpu_study import augment as study_augment
 from benchmarks.gpu_study.arrays import decoded, read
 from benchmarks.gpu_study.lane import Arrays, Lane, Settings, laid_out
-from benchmarks.markdown import made_by, table
+from benchmarks.markdown import interval, made_by, points, table
+from benchmarks.pooled import draws
 from benchmarks.provenance import provenance
+from benchmarks.schedules import differences
 from edgetl.config.recipe import Distil
 from edgetl.console.progress import Silent
 from edgetl.data.augment import Augment
+from edgetl.data.records import Split
+from edgetl.data.table import DataTable
+from edgetl.evidence.calibration import softmax
 from edgetl.models import backbones
 from edgetl.training import run as training_run
 from edgetl.training.accelerator import make_accelerator
@@ -51,6 +57,8 @@ _SIZE, _CLASSES, _PICTURES = 128, 7, 4096
 _PARTS = ("training", "inference", "recipe", "accuracy")
 _EPOCHS, _SEEDS = 15, (0, 1)
 """Of the trainings that are compared for their accuracy."""
+_POOLED: tuple[Split, ...] = ("val", "test")
+_SHOWN = ("balanced_accuracy", "auroc", "auroc.mel")
 _STUDENT = ("mobilenetv3_large_100", "coord")
 _TEACHER = ("tf_efficientnet_lite0", None)
 _ROOT = Path(__file__).parents[1]
@@ -223,7 +231,29 @@ def _recipe(data: Path, out: Path, further: Sequence[str]) -> dict[str, Any]:
             command, cwd=_ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False
         ).returncode
     minutes = (time.monotonic() - began) / 60
-    return {"command": " ".join(command[2:]), "exit_code": code, "minutes": minutes}
+    about = {"command": " ".join(command[2:]), "exit_code": code, "minutes": minutes}
+    return about if code else about | evaluated(store)
+
+
+def evaluated(store: Path) -> dict[str, Any]:
+    """What a store's evaluation says: scores on test, and paired differences on validation and test together."""
+    (models,) = store.glob("entries/*/models.json")
+    table_of = next(path.parent for path in store.glob("entries/*/summary.json"))
+    data = DataTable.load(table_of, _POOLED)
+    labels = np.concatenate([data.labels(split) for split in _POOLED])
+    groups = [group for split in _POOLED for group in data.groups(split)]
+    scores = {
+        model["name"]: {name: model["metrics"][name] for name in _SHOWN} | {"macs": model["macs"]}
+        for model in json.loads(models.read_text(encoding="utf-8"))["models"]
+    }
+    with np.load(models.parent / "logits.npz") as arrays:
+        said = {name: np.concatenate([arrays[f"{name}_{split}"] for split in _POOLED]) for name in scores}
+    drawn = {name: draws(softmax(logits), labels, groups, data.classes) for name, logits in said.items()}
+    pairs = [
+        {"candidate": ours, "reference": theirs, **differences(drawn[ours], drawn[theirs], groups)}
+        for ours, theirs in itertools.combinations(reversed(scores), 2)
+    ]
+    return {"models": scores, "pairs": pairs, "images": len(labels), "groups": len(set(groups))}
 
 
 def _inference() -> list[dict[str, Any]]:
@@ -300,6 +330,7 @@ def render(result: dict[str, Any]) -> str:
         f"\nOne {result['card']}, PyTorch {result['torch']}: training images/s of MobileNetV3-L with coordinate attention at "
         f"{_SIZE} px, medians of turns. `host`: steps that several processes and other devices take; `device`: what a single "
         "GPU takes; `bare`: a loop that does nothing but the steps.\n",
+        result.get("note", ""),
         table(("batch", "with a teacher", "host", "device", "bare", "device / bare"), rows),
     ]
     if "accuracy" in result:
@@ -319,7 +350,9 @@ def render(result: dict[str, Any]) -> str:
         ]
     if "recipe" in result:
         recipe = result["recipe"]
-        parts.append(f"\n`{recipe['command']}` took {recipe['minutes']:.1f} minutes.\n")
+        parts.append(f"\n`{recipe['command']}` took {recipe['minutes']:.1f} minutes, with other jobs on the card.\n")
+        if "models" in recipe:
+            parts.append(_evaluation(recipe))
     if result.get("inference"):
         ways = list(result["inference"][0]["milliseconds"])
         lines = [
@@ -328,6 +361,25 @@ def render(result: dict[str, Any]) -> str:
         ]
         parts += ["\nInference there, milliseconds a batch:\n", table(("network", "batch", *ways), lines)]
     return "\n".join(parts)
+
+
+def _evaluation(recipe: Mapping[str, Any]) -> str:
+    lines = [
+        [name, f"{scores['macs'] / 1e6:.0f}", *(interval(scores[metric]) for metric in _SHOWN)]
+        for name, scores in recipe["models"].items()
+    ]
+    pairs = [
+        [f"{pair['candidate']} - {pair['reference']}", *(points(pair[metric]) for metric in (*_SHOWN[:2], "mean"))]
+        for pair in recipe["pairs"]
+    ]
+    return "\n".join(
+        [
+            "\nOn test:\n",
+            table(["network", "M MACs", "balanced accuracy", "AUROC", "melanoma AUROC"], lines),
+            f"\nPaired on validation and test together, {recipe['images']:,} images of {recipe['groups']:,} lesions, points:\n",
+            table(["", "balanced accuracy", "AUROC", "mean of both"], pairs),
+        ]
+    )
 
 
 if __name__ == "__main__":

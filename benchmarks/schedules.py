@@ -88,14 +88,19 @@ def main() -> None:
     print(render(result))
 
 
-def judged(logits: Path, split: Mapping[str, Any], cells: Mapping[str, Mapping[str, Any]]) -> Document:
+def judged(
+    logits: Path,
+    split: Mapping[str, Any],
+    cells: Mapping[str, Mapping[str, Any]],
+    wanted: Sequence[tuple[str, str]] = PAIRS,
+) -> Document:
     """Scores of each cell and paired differences, on validation, on test, and on both together."""
     classes = split["classes"]
     scores: dict[str, Document] = {
         name: {"epochs": cell["epochs"], "seed": cell["seed"]} for name, cell in cells.items()
     }
     pairs: list[Document] = [
-        {"candidate": ours, "reference": theirs} for ours, theirs in PAIRS if ours in cells and theirs in cells
+        {"candidate": ours, "reference": theirs} for ours, theirs in wanted if ours in cells and theirs in cells
     ]
     pools: Document = {}
     with np.load(logits) as arrays:
@@ -183,7 +188,7 @@ def render(result: Mapping[str, Any]) -> str:
             "The other rows, with a cosine each:\n",
             _scores(cells),
             "Paired on the same images, candidate minus reference; the mean is that of balanced accuracy and AUROC:\n",
-            _pairs(pairs),
+            pairs_table(pairs),
             _says(pairs),
             _unfinished(cells),
         ]
@@ -238,7 +243,7 @@ def _scores(cells: Mapping[str, Any]) -> str:
     return table(head, rows)
 
 
-def _pairs(pairs: Sequence[Mapping[str, Any]]) -> str:
+def pairs_table(pairs: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for pair in pairs:
         for pool, words in (("both", "pooled"), ("test", "test")):

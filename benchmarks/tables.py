@@ -33,6 +33,8 @@ within a round, with the smallest and the largest one.
 SECTIONS = (
     "skin_mobile",
     "schedules",
+    "teachers",
+    "gpu_host",
     "int8_pooled",
     "step_pace",
     "distillation_baseline",

@@ -77,6 +77,7 @@ def _run(bank: Bank, programs: Mapping[str, Program], lanes: int, end: float) ->
                 print(f"{name} failed\n{traceback.format_exc()}", flush=True)
             del driven[name]
             trains[name] = False
+            break  # the free place goes to the most wanted one that waits, not to the next in turn
         if not busy:
             time.sleep(0.0002)
         if time.monotonic() - told > 15:

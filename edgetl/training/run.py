@@ -139,6 +139,8 @@ class Run:
                 if stop:
                     raise KeyboardInterrupt
         note(*self.steps.settle())
+        if self.steps.note and epoch == 1:
+            progress.warn(f"warning: {job.label}: {self.steps.note}")
 
     def restore(self, snapshot: Snapshot) -> list[dict[str, float]]:
         """Take up the state of a checkpoint; the history until then, without an epoch that has only begun."""

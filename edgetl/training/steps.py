@@ -20,10 +20,12 @@ class Steps(Protocol):
 
     pictures: what validation reads, by the rows of the job's data.
     waited: seconds for which the steps of this epoch had to wait for their batches.
+    note: what a person should know of how they are computed; empty where there is nothing.
     """
 
     pictures: Pictures
     waited: float
+    note: str
 
     def epoch(self, epoch: int, start: int, size: tuple[int, int] | None, rate: Rate) -> Iterator[tuple[float, float]]:
         """Take the steps of an epoch, each when it is asked for; label loss and distillation loss of each, zeros where they
@@ -51,7 +53,7 @@ class HostSteps:
 
     def __init__(self, job: Job, step: Step, share: tuple[int, int] = (0, 1)) -> None:
         """`share`: (index, of) of each batch for this process."""
-        self.pictures, self.waited = job.data.images, 0.0
+        self.pictures, self.waited, self.note = job.data.images, 0.0, ""
         self._job, self._step, self._share = job, step, share
 
     def epoch(self, epoch: int, start: int, size: tuple[int, int] | None, rate: Rate) -> Iterator[tuple[float, float]]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgetl.data.augment import Augment
+from edgetl.errors.wording import first_line
 from edgetl.runtime.preprocessing import DIVISOR, OFFSET
 from edgetl.training.batches import Pictures, epoch_order
 from edgetl.training.device import augment, mixing
@@ -190,21 +191,22 @@ class DeviceSteps:
     def _capture(self) -> None:
         """Record a step, and leave everything that it changes as it was."""
         before = [tensor.clone() for tensor in self._changing()]
-        aside = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream(self._device))
-        with torch.cuda.stream(aside):
+        # Warmed up on the stream that records: what autograd keeps of a parameter belongs to the stream that first used it.
+        recorder = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        recorder.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(recorder):
             for _ in range(_WARM):
                 self._compute()
-        torch.cuda.current_stream(self._device).wait_stream(aside)
+        torch.cuda.synchronize(self._device)
         graph = torch.cuda.CUDAGraph()
         self._state.optimizer.zero_grad(set_to_none=True)
         try:
             # Other threads, which read pictures, may go on calling the device meanwhile.
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, stream=recorder, capture_error_mode="thread_local"):
                 self._compute()
             self._graph = graph
         except RuntimeError as exc:
-            self.note = str(exc).splitlines()[0]
+            self.note = f"the step could not be recorded and is launched kernel by kernel: {first_line(exc)}"
             self._state.optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             after = self._changing()

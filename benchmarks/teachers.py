@@ -1,0 +1,95 @@
+"""What a teacher can say to a compact student, each way trained to the end: alone, DIST, DKD, three teachers, hints.
+
+    python -m benchmarks.teachers CELLS SPLIT
+
+CELLS is the output of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT its `split.json`. As in
+`benchmarks.schedules` nothing was chosen on validation or test, so both are judged, and their pool.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.markdown import interval, made_by, table
+from benchmarks.provenance import provenance
+from benchmarks.schedules import judged, pairs_table
+
+RESULT = Path(__file__).parent / "results" / "teachers.json"
+STUDENTS = {
+    "main": "MobileNetV3-L with coordinate attention, random start",
+    "lite0": "EfficientNet-Lite0 from ImageNet",
+}
+WAYS = {
+    "alone": "labels alone",
+    "dist": "DIST from one teacher",
+    "dkd": "DKD from one teacher",
+    "hints": "DIST and hints from one teacher",
+    "kd3": "KD (T = 1, weight 2) from three teachers",
+}
+PAIRS = tuple(
+    (f"{student}_{way}_{seed}", f"{student}_{reference}_{seed}")
+    for student in STUDENTS
+    for seed in (0, 1)
+    for reference, ways in (("alone", ("dist", "dkd", "hints", "kd3")), ("dist", ("dkd", "hints", "kd3")))
+    for way in ways
+)
+_METRICS = ("balanced_accuracy", "auroc", "auroc.mel")
+
+
+def main() -> None:
+    """Judge the cells, write the result file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.teachers")
+    parser.add_argument("cells", type=Path)
+    parser.add_argument("split", type=Path)
+    options = parser.parse_args()
+    about = json.loads((options.cells / "cells.json").read_text(encoding="utf-8"))
+    split = json.loads(options.split.read_text(encoding="utf-8"))
+    cells = {name: cell for name, cell in about["cells"].items() if name.partition("_")[0] in STUDENTS}
+    result = {
+        **provenance("benchmarks.teachers"),
+        "command": "python -m benchmarks.teachers CELLS SPLIT",
+        "card": about["card"],
+        "torch": about["torch"],
+        **judged(options.cells / "logits.npz", split, cells, PAIRS),
+    }
+    RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(render(result))
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The section of docs/results.md."""
+    cells, both = result["cells"], result["pools"]["both"]
+    rows = []
+    for name, cell in cells.items():
+        student, way, seed = name.split("_")
+        shown = (interval(cell["both"][metric]) for metric in _METRICS)
+        rows.append([STUDENTS[student], WAYS[way], str(cell["epochs"]), seed, *shown])
+    missing = [
+        f"{student} {WAYS[way]} (seed {seed})"
+        for student in STUDENTS
+        for way in WAYS
+        for seed in (0, 1)
+        if f"{student}_{way}_{seed}" not in cells
+    ]
+    return "\n".join(
+        [
+            "## What a teacher says\n",
+            made_by(result),
+            f"HAM10000 by lesion at 128 px on one {result['card']}, PyTorch {result['torch']}, with the own loop of "
+            "`benchmarks.gpu_study` and edgetl's networks and losses; a cosine each; the teachers are EfficientNet-Lite0, 25 epochs. Validation "
+            f"and test pooled ({both['images']:,} images of {both['groups']:,} lesions), which chose nothing; intervals are "
+            "over lesions and do not hold what another seed would change.\n",
+            table(["student", "taught by", "epochs", "seed", "balanced accuracy", "AUROC", "melanoma AUROC"], rows),
+            "\nPaired on the same images, candidate minus reference:\n",
+            pairs_table(result["pairs"]),
+            f"\nNot finished in the time: {'; '.join(missing)}.\n" if missing else "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
