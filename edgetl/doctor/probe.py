@@ -70,6 +70,30 @@ def _torch() -> _Answer:
     return "ok", "; ".join(parts), None
 
 
+def _gpu() -> _Answer:
+    """Whether trainings will keep the GPU busy: where pictures lie, what steps compute in, how many processes there are."""
+    import torch
+
+    from edgetl.training.batches import augmenting_threads
+    from edgetl.training.device.pictures import room
+
+    if not torch.cuda.is_available():
+        return "absent", "none: trainings compute on the CPU", None
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes > 1:
+        threads = f"{augmenting_threads()} threads each prepare their pictures"
+        fix = "start one process: what a single GPU does by itself is quicker than what several wait for"
+        return "warning", f"{processes} processes: {threads}, and the GPUs wait for them", fix
+    fits = room(torch.device("cuda"), 128 * 128 * 3)
+    precision = "bf16" if torch.cuda.is_bf16_supported(False) else "fp32"
+    return (
+        "ok",
+        f"busy: steps are recorded and in {precision} (precision: auto), pictures are augmented there; {fits:,} of 128 x 128 "
+        "pixels fit beside a training, of more each batch is sent",
+        None,
+    )
+
+
 def _onnxruntime() -> _Answer:
     import numpy as np
     import onnxruntime
@@ -188,6 +212,7 @@ PROBES: dict[str, Callable[[], _Answer]] = {
     "torch": _torch,
     "torchvision": _torchvision,
     "timm": _timm,
+    "gpu": _gpu,
     "accelerate": _accelerate,
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,

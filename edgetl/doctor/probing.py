@@ -38,6 +38,7 @@ class Probe:
 _TRAINING = (
     *(Probe("training", name, name) for name in ("torch", "torchvision", "timm", "accelerate", "albumentations")),
     Probe("training", "opencv", "opencv-python-headless"),
+    Probe("training", "gpu", "torch", needed=False),
 )
 _OTHERS = (Probe("report", "matplotlib", "matplotlib"), Probe("weights", "packages", None))
 _NETWORK = Probe("weights", "hub", None, needed=False)

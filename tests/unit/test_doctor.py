@@ -12,7 +12,7 @@ import pytest
 
 from edgetl import doctor
 from edgetl.commands import doctor as command
-from edgetl.doctor import Finding, checkpoints, machine, packages, probing
+from edgetl.doctor import Finding, checkpoints, machine, packages, probe, probing
 from edgetl.doctor.probing import Probe
 from edgetl.errors import EnvironmentFault
 from edgetl.runtime.cores import usable_cores
@@ -55,8 +55,8 @@ def test_a_file_beside_the_user_is_not_taken_for_a_package(tmp_path: Path, monke
     ("name", "said"), [("onnxruntime", "CPUExecutionProvider"), ("ai-edge-litert", "with XNNPACK")]
 )
 def test_a_runtime_computes_something(name: str, said: str) -> None:
-    probe = next(probe for probe in probing.probes() if probe.name == name)
-    found = probing.run(probe, None)
+    tried = next(each for each in probing.probes() if each.name == name)
+    found = probing.run(tried, None)
     assert (found.state, said in found.detail, "computes" in found.detail) == ("ok", True, True), found
 
 
@@ -69,7 +69,7 @@ def test_the_network_is_asked_only_on_request(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(probing, "run", run)
     found = list(probing.findings({"torch": "torch==2"}, network=False, progress=lambda *_: None))
-    assert set(tried) == {"torch", "packages"}
+    assert set(tried) == {"torch", "gpu", "packages"}
     assert ("hub", "absent") in [(one.name, one.state) for one in found]
     list(probing.findings({"torch": "torch==2"}, network=True, progress=lambda *_: None))
     assert "hub" in tried
@@ -219,3 +219,28 @@ def test_empty_caches_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     _caches(tmp_path, monkeypatch)
     (found,) = checkpoints.findings()
     assert (found.state, str(tmp_path / "hub") in found.detail) == ("absent", True)
+
+
+def test_without_a_gpu_that_is_said() -> None:
+    assert probe._gpu() == ("absent", "none: trainings compute on the CPU", None)
+
+
+@pytest.mark.parametrize(
+    ("processes", "bf16", "state", "said"),
+    [
+        (1, True, "ok", "recorded and in bf16 (precision: auto), pictures are augmented there; 873,813 of"),
+        (1, False, "ok", "in fp32"),
+        (4, True, "warning", "4 processes: 4 threads each prepare their pictures, and the GPUs wait"),
+    ],
+)
+def test_whether_a_gpu_will_be_busy(
+    processes: int, bf16: bool, state: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda emulated: bf16)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (80 * 2**30, 90 * 2**30))
+    monkeypatch.setattr("edgetl.training.batches.augmenting_threads", lambda: 4)
+    monkeypatch.setenv("WORLD_SIZE", str(processes))
+    answer = probe._gpu()
+    assert answer[0] == state
+    assert said in answer[1]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from edgetl.training.batches import Pictures, TrainingData
 
-__all__ = ["Resident", "Source", "Streamed", "fit"]
+__all__ = ["Resident", "Source", "Streamed", "fit", "room"]
 
 _LARGEST_SHARE = 0.5
 """Of the device's free memory; the rest is the training's."""
@@ -23,9 +23,13 @@ _AT_ONCE = 512
 
 def fit(data: TrainingData, device: torch.device) -> bool:
     """Whether the pictures of training and validation fit on the device beside a training."""
+    return len(data.train) + len(data.val) <= room(device, int(np.prod(data.images.shape[1:])))
+
+
+def room(device: torch.device, size: int) -> int:
+    """How many pictures of `size` bytes fit on a CUDA device beside a training."""
     free, _ = torch.cuda.mem_get_info(device)
-    rows = len(data.train) + len(data.val)
-    return rows * int(np.prod(data.images.shape[1:])) <= _LARGEST_SHARE * free
+    return int(_LARGEST_SHARE * free) // size
 
 
 class Source(Protocol):
