@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from benchmarks import shipped
 from benchmarks.markdown import interval, table
 
 ROOT = Path(__file__).parent
@@ -35,6 +36,7 @@ SECTIONS = (
     "schedules",
     "teachers",
     "gpu_host",
+    "shipped",
     "int8_pooled",
     "step_pace",
     "distillation_baseline",
@@ -100,21 +102,16 @@ def _trained_to_the_end() -> str:
 
 
 def _files() -> str:
-    result = _result("skin_mobile")
-    times = {name.removeprefix("pruned "): rows[0]["p50_ms"] for name, rows in result["latency"].items()}
-    times |= {"student": times["unpruned pytorch"], "pruned": times["pytorch"]}
-    rows = []
-    for entry in [*result["models"], *result["artifacts"]]:
-        size = f"{entry['macs'] / 1e6:.0f} M MACs" if "macs" in entry else f"{entry['bytes'] / 1e6:.2f} MB"
-        time = f"{times[entry['name']]:.2f} ms" if entry["name"] in times else ""
-        metrics = entry["metrics"]
-        rows.append([entry["name"], size, interval(metrics["balanced_accuracy"]), interval(metrics["auroc"]), time])
+    result = _result("shipped")
     text = (
-        "A whole build to its files, of an earlier edgetl that trained for 15 epochs and pruned after them: its accuracy is "
-        "that of an unfinished training, its sizes and times hold. Time for one image with one thread on "
-        f"{result['machine']['processor']} (PyTorch eager for the networks):\n\n"
+        "`edgetl build recipes/skin_mobile.yaml` itself: trainings and evaluation on that GPU ("
+        f"{_result('gpu_host')['recipe']['minutes']:.1f} minutes with the unpruned "
+        "student beside the pruned one, `prune.reference: true`, and other jobs on the card), files on "
+        f"{result['machine']['processor']}, "
+        "milliseconds for one image with one thread there. On the same test images:\n\n"
     )
-    return text + table(["", "size", "balanced accuracy", "AUROC", "time"], rows)
+    head = ["", "size", "balanced accuracy", "AUROC", "melanoma AUROC", "ECE", "ms"]
+    return text + table(head, shipped.rows(result))
 
 
 def _result(name: str) -> dict[str, Any]:
