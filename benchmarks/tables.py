@@ -32,11 +32,11 @@ within a round, with the smallest and the largest one.
 
 # The benchmarks of the page in its order; each module renders its own section.
 SECTIONS = (
-    "skin_mobile",
     "schedules",
-    "teachers",
     "gpu_host",
     "shipped",
+    "skin_mobile",
+    "teachers",
     "int8_pooled",
     "step_pace",
     "distillation_baseline",

@@ -81,7 +81,7 @@ def render(result: Mapping[str, Any]) -> str:
             made_by(result),
             f"HAM10000 by lesion at 128 px on one {result['card']}, PyTorch {result['torch']}, with the own loop of "
             "`benchmarks.gpu_study` and edgetl's networks and losses; a cosine each; the teachers are EfficientNet-Lite0, 25 "
-            f"epochs. Validation and test pooled ({both['images']:,} images of {both['groups']:,} lesions), which chose nothing; "
+            f"epochs. Validation and test pooled ({both['images']:,} images of {both['groups']:,} lesions), none chosen by; "
             "intervals are over lesions and do not hold what another seed would change.\n",
             table(["student", "taught by", "epochs", "seed", "balanced accuracy", "AUROC", "melanoma AUROC"], rows),
             "\nPaired on the same images, candidate minus reference:\n",
