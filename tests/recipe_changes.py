@@ -87,6 +87,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "data.split.seed": ({"data.split.seed": 9}, ALL),
     "data.images": ({**PHANTOM, "data.images": 80}, ALL),
     "teacher": ({"teacher": None}, AFTER_TEACH),
+    "teacher.members": ({"teacher.members": 2}, AFTER_TRIAL),
     "teacher.backbone": ({"teacher.backbone": "mobilenetv3_small_075"}, AFTER_TEACH),
     "teacher.image_size": ({"teacher.image_size": 64}, AFTER_TEACH),
     "teacher.weights": ({"teacher.weights": "none"}, AFTER_TEACH),

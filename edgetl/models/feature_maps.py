@@ -27,7 +27,9 @@ def feature_map(body: nn.Module, features: Any, height: int, width: int) -> Tens
     if isinstance(features, Tensor) and features.ndim == 4:
         return features.permute(0, 3, 1, 2) if getattr(body, "output_fmt", "NCHW") == "NHWC" else features
     if isinstance(features, Tensor) and features.ndim == 3:
-        prefix = int(getattr(body, "num_prefix_tokens", 0) or 0)
+        # VOLO has a class token and does not count it (timm 1.0.31).
+        uncounted = int(getattr(body, "cls_token", None) is not None)
+        prefix = int(getattr(body, "num_prefix_tokens", uncounted))
         places = features.shape[1] - prefix
         rows = round((places * height / width) ** 0.5)
         if rows > 0 and places % rows == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from edgetl.report.view import headline, one_image_latency
@@ -36,7 +37,7 @@ def story(report: Report) -> list[str]:
 def _taught(teachers: Sequence[str], weight: float) -> str:
     if not teachers:
         return "It learned from the labels alone"
-    names = listed(teachers)
+    names = listed([f"{count} × {name}" if count > 1 else name for name, count in Counter(teachers).items()])
     if weight == 0:
         return f"It learned from the labels alone, not from {names}"
     return f"A {names} taught it" if len(teachers) == 1 else f"The average of {names} taught it"

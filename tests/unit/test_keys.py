@@ -227,6 +227,17 @@ def test_another_teacher_leaves_the_first_one_as_it_is(project: Path, before: di
     assert "teach.2" in several
 
 
+def test_members_are_kept_like_teachers_of_a_list_and_one_more_trains_one_more(project: Path) -> None:
+    teacher = tiny_project.RECIPE["teacher"]
+    two, three = (keys(project, {"teacher.members": members}) for members in (2, 3))
+    listed = keys(project, {"teacher": [teacher, {**teacher, "seed": 2}]})  # the recipe's seed is 1
+    assert {name: key for name, key in two.items() if name != "report"} == {
+        name: key for name, key in listed.items() if name != "report"
+    }
+    assert _changed(two, three) == AFTER_TRIAL | {"report"}
+    assert three.keys() - two.keys() == {"teach.3"}
+
+
 def test_a_recipe_that_is_read_from_elsewhere(
     project: Path, before: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
