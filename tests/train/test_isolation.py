@@ -35,9 +35,12 @@ _COVERED = {
     ("distil", "teacher"): "teach/network",
     ("prune", "data.image_size"): "data/train/pixels.npy",
     ("prune", "teacher"): "teach/network",
+    ("trial", "teacher.members"): "teach.2/network",
+    ("distil", "teacher.members"): "teach.2/network",
+    ("prune", "teacher.members"): "teach.2/network",
 }
-# With pruning and its reference, or without pruning: a student is trained, and it is the same.
-_WITHOUT_EFFECT = {("distil", "prune")}
+# With pruning and its reference, or without pruning: a student is trained, and it is the same. So is the first of members.
+_WITHOUT_EFFECT = {("distil", "prune"), ("teach", "teacher.members")}
 
 
 @dataclass
