@@ -13,7 +13,7 @@ __all__ = ["feature_map"]
 
 
 def feature_map(body: nn.Module, features: Any, height: int, width: int) -> Tensor:
-    """The map of what `body.forward_features` gave: [B, C, H, W], a view where that is possible.
+    """The map of what `body.forward_features` gave: [B, C, H, W].
 
     Args:
         body: timm's network.
@@ -33,7 +33,8 @@ def feature_map(body: nn.Module, features: Any, height: int, width: int) -> Tens
         places = features.shape[1] - prefix
         rows = round((places * height / width) ** 0.5)
         if rows > 0 and places % rows == 0:
-            return features[:, prefix:].transpose(1, 2).unflatten(2, (rows, places // rows))
+            batch, _, channels = features.shape
+            return features[:, prefix:].transpose(1, 2).reshape(batch, channels, rows, places // rows)
     got = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
     raise UsageError(
         f"hints: the last features of {type(body).__name__} are no map, got {got}, expected [B, C, H, W] or [B, L, C]",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from edgetl.training.checkpoints import Checkpoints
 from edgetl.training.hints import Hints, heard, hint_loss, hints_between
 from edgetl.training.job import Distillation, Job
 from edgetl.training.loop import fit
+from edgetl.training.losses import DISTIL_LOSSES
 from edgetl.training.losses.dkd import dkd
 from edgetl.training.losses.kd import kd
 from edgetl.training.losses.pkd import pkd
@@ -129,7 +132,7 @@ def test_maps_are_averaged_to_the_smaller_and_projected_to_each_teachers_channel
     ours, theirs = torch.randn(4, 2, 4, 2), (torch.randn(4, 3, 2, 4), torch.randn(4, 1, 4, 2))
     (first, their_first), (second, their_second) = hints(ours, theirs)
     means = ours.reshape(4, 2, 2, 2, 2).mean(3)  # rows in pairs
-    weight = hints.projections[0].weight[:, :, 0, 0]  # type: ignore[union-attr, index]
+    weight = hints.projections[0].weight[:, :, 0, 0]  # type: ignore[index]
     torch.testing.assert_close(first, torch.einsum("oc,bchw->bohw", weight, means))
     torch.testing.assert_close(their_first, theirs[0].reshape(4, 3, 2, 2, 2).mean(4))  # columns in pairs
     assert second.shape == their_second.shape == (4, 1, 4, 2)
@@ -193,8 +196,6 @@ def _taught(student: Network, weight: float = 0.7, **options: Any) -> Distillati
 
 
 def _losses(job: Job, images: Tensor, labels: Tensor) -> Any:
-    from contextlib import nullcontext
-
     return Objective(job, torch.device("cpu"), nullcontext)(job.network.eval(), images, labels)
 
 
@@ -229,6 +230,42 @@ def test_the_loss_of_the_logits_gets_the_labels_as_they_are_blended(blended: boo
     expected = dkd(student(images), teacher(images), 2.0, indices)
     torch.testing.assert_close(losses.distil, expected)
     assert not torch.allclose(expected, dkd(student(images), teacher(images), 2.0, indices.roll(1)))
+
+
+@pytest.mark.parametrize("blended", [False, True])
+@pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
+def test_nothing_in_the_objective_looks_at_a_number_or_leaves_the_device(name: str, blended: bool) -> None:
+    """On PyTorch's device without numbers: what asks for one, has a shape that depends on one, or mixes devices, fails."""
+    student, teacher = _network(), AveragedLogits([_network("test_convnext", 5), _network("test_vit", 6)]).eval()
+    hints = hints_between(student, teacher, _SIZE, _SIZE, 1.0, 0)
+    for module in (student, teacher, hints):
+        module.to("meta")
+    taught = Distillation(teacher, DISTIL_LOSSES[name].function(), 0.7, 2.0, 0.5, hints)
+    for distillation in (taught, replace(taught, hints=None)):
+        job = Job(student, _data(), _SHORT, distillation, 0, "test")
+        labels = torch.zeros(6, _CLASSES, device="meta") if blended else torch.zeros(6, device="meta").long()
+        losses = Objective(job, torch.device("meta"), nullcontext)(student, _images(6).to("meta"), labels)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        assert {loss.device.type for loss in losses} == {"meta"}
+
+
+def test_features_in_half_precision_are_compared_in_float32() -> None:
+    student, images = _network(), _images(6, 32)
+    taught = _taught(student)
+    job = Job(student.eval(), _data(), _SHORT, taught, 0, "test")
+    taught.teacher.eval()
+    labels, seen = torch.arange(6) % _CLASSES, []
+
+    def autocast() -> Any:
+        seen.append("autocast")
+        return torch.autocast("cpu", torch.bfloat16)
+
+    half, whole = Objective(job, torch.device("cpu"), autocast), Objective(job, torch.device("cpu"), nullcontext)
+    losses = half(student, images, labels)
+    assert seen == ["autocast", "autocast"], "around the teacher's pass and the student's, nowhere else"
+    assert {loss.dtype for loss in losses} == {torch.float32}
+    for ours, theirs in zip(losses, whole(student, images, labels), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0.1, atol=0.05)
 
 
 class _Stop(Silent):

@@ -20,8 +20,7 @@ from edgetl.stages.common.stage import Context
 from edgetl.training.schedules import small_epochs
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from edgetl.models.architecture import Network
     from edgetl.results.rehearsal import Rehearsal
     from edgetl.training.batches import TrainingData
     from edgetl.training.job import Job
@@ -248,7 +247,7 @@ def job_of(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -
     return Job(network, data, planned.settings, distillation, seed, planned.name)
 
 
-def _untrained(architecture: Architecture, data: TrainingData) -> nn.Module:
+def _untrained(architecture: Architecture, data: TrainingData) -> Network:
     from edgetl.stages.common import trained
 
     return trained.untrained(architecture, data.classes, data.images.shape[1])
