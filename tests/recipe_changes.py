@@ -85,6 +85,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Set[str]]] = {
     "data.split.test": ({"data.split.test": 0.2}, ALL),
     "data.split.prescribed": ({"data.split.prescribed": "ignore"}, ALL),
     "data.split.seed": ({"data.split.seed": 9}, ALL),
+    "data.unlabelled": ({"data.unlabelled": "further"}, AFTER_TRIAL),
     "data.images": ({**PHANTOM, "data.images": 80}, ALL),
     "teacher": ({"teacher": None}, AFTER_TEACH),
     "teacher.members": ({"teacher.members": 2}, AFTER_TRIAL),

@@ -175,6 +175,10 @@ class Data(Strict):
     """What is held out of training."""
     images: Annotated[int, Field(ge=70, le=1_000_000)] | None = None
     """How many images a kind renders; those that render none refuse it."""
+    unlabelled: str | None = None
+    """Folder of further pictures of the same sort, of which nobody knows the class: of them the student learns what the teacher
+    says, in each batch of at most as many as are labelled. Those that show a picture of validation or test are left out. It
+    starts where the command runs or at the recipe's project; `${NAME}` is replaced."""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Data:
@@ -419,6 +423,10 @@ class Recipe(Strict):
 
     @model_validator(mode="after")
     def _something_teaches(self) -> Recipe:
+        if self.data.unlabelled is not None and not (self.teachers and any(self.distil.weights)):
+            raise ValueError(
+                "data.unlabelled is for what a teacher says, and there is none, or distil.weights has 0 alone"
+            )
         if self.teacher is None and self.distil.label_weight == 0:
             raise ValueError("distil.label_weight is 0, and teacher: null leaves nothing else to learn from")
         return self

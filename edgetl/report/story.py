@@ -10,7 +10,7 @@ from edgetl.report.words import listed, percent, size, title
 from edgetl.results.report import Report, Untrained
 from edgetl.results.training import KeptEpoch
 
-__all__ = ["grouping", "headline_reason", "limits", "story", "trainings", "trial", "unpruned"]
+__all__ = ["grouping", "headline_reason", "limits", "story", "trainings", "trial", "unlabelled", "unpruned"]
 
 _FEW_IMAGES = 30
 
@@ -32,6 +32,21 @@ def story(report: Report) -> list[str]:
         f"{_taught(recipe.teachers, report.trial.chosen_weight)}{pruned}, and it was exported to {listed(formats)}."
     )
     return [first, second, _result(report)]
+
+
+def unlabelled(report: Report) -> str:
+    """What further pictures the student learned from, and what nobody can know of them; empty where there are none."""
+    found = report.unlabelled
+    if found is None:
+        return ""
+    left = (
+        f"; {len(found.left_out):,} that show a picture of validation or test were left out" if found.left_out else ""
+    )
+    used = "The student learned" if report.trial.chosen_weight else "A candidate for the student learned"
+    return (
+        f"{used} what the teacher says of {found.images:,} unlabelled images too{left}. Whether others of them show a patient "
+        "of validation or test cannot be known."
+    )
 
 
 def _taught(teachers: Sequence[str], weight: float) -> str:

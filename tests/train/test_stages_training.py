@@ -81,7 +81,15 @@ def _run(stage: Stage, recipe: Recipe, inputs: Mapping[str, Path], at: Path, pro
 
 def _needed(stage: Stage) -> set[str]:
     """The stages that it reads in a recipe with two teachers at most."""
-    return {need.split("/")[0] for need in stage.needs} & {"data", "teach", "teach.2", "trial", "distil", "prune"}
+    return {need.split("/")[0] for need in stage.needs} & {
+        "data",
+        "unlabelled",
+        "teach",
+        "teach.2",
+        "trial",
+        "distil",
+        "prune",
+    }
 
 
 def _built(recipe: Recipe, folders: Mapping[str, Path], at: Path, *stages: Stage) -> dict[str, Path]:
@@ -314,6 +322,22 @@ def test_two_members_teach_student_and_pruned_student_with_hints_that_ship_nowhe
     written = PruneResult.read(found["prune"]).training
     assert written is not None
     assert written.taught_by == "the average of the teachers"
+
+
+def test_unlabelled_pictures_change_who_has_a_teacher_and_nobody_else(built: dict[str, Path], tmp_path: Path) -> None:
+    further = tmp_path / "further"
+    further.mkdir()
+    np.save(further / "pixels.npy", np.random.default_rng(1).integers(0, 256, (40, _SIZE, _SIZE, 3), dtype=np.uint8))
+    for weight in (0.0, 1.0):
+        place = tmp_path / str(weight)
+        chosen = place / "choice"
+        chosen.mkdir(parents=True)
+        Choice(weight).write(chosen)
+        without, found = (
+            _built(_recipe(), built | {"trial": chosen} | more, place / name, distil.STAGE)
+            for name, more in (("without", {}), ("with", {"unlabelled": further}))
+        )
+        assert _same(without["distil"], found["distil"]) == (weight == 0)
 
 
 def test_one_candidate_without_pruning_is_not_tried(built: dict[str, Path], tmp_path: Path) -> None:

@@ -196,6 +196,8 @@ def _values() -> Iterator[Case]:
         "a number among teachers": {"teacher": [4]},
         "a typo among teachers": {"teacher": [{"bakbone": "resnet18"}]},
         "nine teachers": {"teacher": [{"seed": seed} for seed in range(9)]},
+        "unlabelled pictures without a teacher": {"teacher": None, "data": {**phantom, "unlabelled": "x"}},
+        "unlabelled pictures as a list": {"data": {**phantom, "unlabelled": ["x"]}},
         "nine members": {"teacher": {"members": 9}},
         "no member": {"teacher": {"members": 0}},
         "members as a fraction": {"teacher": {"members": 2.0}},

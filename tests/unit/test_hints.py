@@ -149,8 +149,11 @@ def test_any_two_backbones_can_be_brought_together(student: str, teacher: str) -
     assert ours.training
     channels = (_MAPS[teacher][0], _MAPS[student][0], 1, 1)
     assert [tuple(value.shape) for value in hints.parameters()] == [channels]
-    again = hints_between(ours, theirs, _SIZE, _SIZE, 1.0, 0)
+    before = torch.manual_seed(12345).get_state()
+    again, other = (hints_between(ours, theirs, _SIZE, _SIZE, 1.0, seed) for seed in (0, 1))
+    assert torch.equal(torch.default_generator.get_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(hints.parameters(), again.parameters(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(hints.parameters(), other.parameters(), strict=True))
     _, features = ours.with_features(_images())
     _, maps = heard(theirs.eval(), _images())
     hint_loss(hints(features, maps)).backward()  # type: ignore[no-untyped-call]
@@ -249,7 +252,14 @@ def test_nothing_in_the_objective_looks_at_a_number_or_leaves_the_device(name: s
         assert {loss.device.type for loss in losses} == {"meta"}
 
 
-def test_features_in_half_precision_are_compared_in_float32() -> None:
+def test_maps_in_half_precision_are_compared_in_float32() -> None:
+    ours, theirs = (torch.randn(6, 8, 4, 4, generator=torch.Generator().manual_seed(s)).bfloat16() for s in (1, 2))
+    loss = hint_loss([(ours, theirs)])
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, pkd(ours.float(), theirs.float()))
+
+
+def test_half_precision_is_for_the_two_forward_passes() -> None:
     student, images = _network(), _images(6, 32)
     taught = _taught(student)
     job = Job(student.eval(), _data(), _SHORT, taught, 0, "test")
