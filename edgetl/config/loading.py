@@ -181,7 +181,7 @@ def _with_paths(resolved: Resolved, project: Path) -> Recipe:
     """The recipe with absolute paths of the weights' files and of unlabelled pictures; what is not there stays as it is."""
     document = resolved.document
     for field in _path_fields(document):
-        text, there = get(document, field), _THERE.get(field[-1])
+        text, there = get(document, field), _THERE.get(str(field[-1]))
         if there is None or not isinstance(text, str) or text in WEIGHTS:
             continue
         with contextlib.suppress(OSError, RuntimeError, ValueError):  # whoever reads it says what is wrong with it

@@ -87,7 +87,7 @@ class Batch:
     """What one step learns from.
 
     images: uint8 [B, H, W, 3]; labels: int64 [B]; rows: int64 [B], where the images lie in the cache.
-    unlabelled: uint8 [U, H, W, 3], U as in every other batch; None where the data have none.
+    unlabelled: uint8 [U, H, W, 3], U as in every other batch; None where the data have none, or none for this process.
     """
 
     images: NDArray[np.uint8]
@@ -101,18 +101,16 @@ def batch_size_for(data: TrainingData, wanted: int) -> int:
     return min(wanted, len(data.train))
 
 
-def unlabelled_numbers(data: TrainingData, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64] | None:
-    """Which unlabelled pictures go into each batch of an epoch, int64 [batches, U]; None where the data have none.
+def unlabelled_numbers(data: TrainingData, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Which unlabelled pictures go into each batch of an epoch, int64 [batches, U]; U is 0 where the data have none.
 
     So many a batch that an epoch sees all of them once, but at most as many as are labelled: then each epoch sees others.
     Where they are few, some are seen once more.
     """
-    if data.unlabelled is None:
-        return None
-    count, batches = data.unlabelled.shape[0], len(data.train) // batch_size
-    each = min(batch_size, -(-count // batches))
+    count, batches = 0 if data.unlabelled is None else data.unlabelled.shape[0], len(data.train) // batch_size
+    each = min(batch_size, -(-count // max(1, batches)))
     order = np.random.default_rng((seed, epoch, _UNLABELLED)).permutation(count)
-    return np.resize(order, (batches, each)).astype(np.int64)
+    return np.resize(order, (batches, each)).astype(np.int64, copy=False)
 
 
 def epoch_batches(
@@ -139,8 +137,8 @@ def epoch_batches(
         for first in range(start * batch_size, len(order) - batch_size + 1, batch_size):
             rows = order[first : first + batch_size][share[0] :: share[1]]
             images, unlabelled = _images(data.images, prepare, rows, seed, epoch, pool, threads), None
-            if further is not None and data.unlabelled is not None:
-                numbers = further[first // batch_size][share[0] :: share[1]]
+            numbers = further[first // batch_size][share[0] :: share[1]]
+            if data.unlabelled is not None and len(numbers):
                 drawn_by = numbers + len(data.labels)  # no row of a labelled picture
                 unlabelled = _images(data.unlabelled, prepare, numbers, seed, epoch, pool, threads, drawn_by)
             yield Batch(images, data.labels[rows], rows, unlabelled)
