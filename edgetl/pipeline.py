@@ -2,6 +2,7 @@
 
     data -> teach -> trial -> distil -> prune -> evaluate -> export -> quantize -> calibrate -> verify -> benchmark -> report
 
+Pictures without labels, where a recipe has any, have a stage (`unlabelled`) after data.
 From export to verify there is one stage per format, so that changing the export list computes only what is new. The report
 is no entry of the store: it is put together from the entries, quickly, whenever one of them changed.
 """
@@ -21,9 +22,22 @@ from edgetl.errors import DataError, GateFailed, UsageError
 from edgetl.errors.wording import nearest
 from edgetl.results.rehearsal import Rehearsal
 from edgetl.runtime.backends import BACKENDS
-from edgetl.stages import benchmark, calibrate, data, distil, evaluate, export, prune, quantize, teach, trial, verify
+from edgetl.stages import (
+    benchmark,
+    calibrate,
+    data,
+    distil,
+    evaluate,
+    export,
+    prune,
+    quantize,
+    teach,
+    trial,
+    unlabelled,
+    verify,
+)
 from edgetl.stages.common import environment, files, forecast, preflight, sources
-from edgetl.stages.common.stage import SOURCE, Context, Stage, Step
+from edgetl.stages.common.stage import SOURCE, UNLABELLED, Context, Stage, Step
 from edgetl.stages.rehearsal import remembered
 from edgetl.stages.report import report
 from edgetl.store import DamagedEntry, Dependencies, Entry, Store, writing
@@ -34,6 +48,7 @@ def all_stages() -> tuple[Stage, ...]:
     """All stages in their order, those of a format for every backend of the table."""
     return (
         data.STAGE,
+        unlabelled.STAGE,
         *teach.STAGES,
         trial.STAGE,
         distil.STAGE,
@@ -177,9 +192,10 @@ def _begin(
     """Before the first stage that trains: rehearse, and say how long the trainings that are not cached will take."""
     folder = inputs[data.STAGE.name].folder
     rehearsal = remembered.rehearsed(loaded.recipe, folder, store, progress) if remembered.is_due() else None
-    steps = _walk(loaded, store, stages, None, fresh=fresh)
+    steps = list(_walk(loaded, store, stages, None, fresh=fresh))
     missing = {step.stage.name for step in steps if step.stage.trains and not step.cached}
-    forecast.tell(loaded.recipe, folder, missing, progress, begun=begun, rehearsal=rehearsal)
+    further = next((step.entry.folder for step in steps if step.stage is unlabelled.STAGE and step.entry), None)
+    forecast.tell(loaded.recipe, folder, missing, progress, begun=begun, rehearsal=rehearsal, unlabelled=further)
 
 
 def follow(loaded: Loaded) -> NoReturn:
@@ -208,9 +224,12 @@ def _context(
 
 
 def _outside(stage: Stage, loaded: Loaded, store: Store) -> dict[str, str]:
-    """Digests of what a stage reads that is no result of another stage: the data set, and files of the user."""
+    """Digests of what a stage reads that is no result of another stage: the pictures, and files of the user."""
     digests = files.digests(stage.files(loaded, store.root))
-    return digests | ({SOURCE: sources.fingerprint(loaded, store)} if SOURCE in stage.needs else {})
+    for name, of in ((SOURCE, sources.fingerprint), (UNLABELLED, sources.unlabelled_fingerprint)):
+        if name in stage.needs:
+            digests[name] = of(loaded, store)
+    return digests
 
 
 def _require_unchanged(stage: Stage, parts: Dependencies, now: dict[str, str]) -> None:

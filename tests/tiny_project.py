@@ -72,6 +72,8 @@ def write(project: Path) -> Path:
     for label in "ab":
         for number in range(3):
             picture(project / "classes" / "set" / label / f"{number}.png", number)
+    for number in range(3):
+        picture(project / "further" / "inner" / f"{number}.png", 200 + number)
     for name in ("teacher.pth", "student.pth", "other.pth", "notes.txt"):
         (project / name).write_text(name)
     (project / "out.txt").write_text("images/23.png\n")

@@ -44,6 +44,7 @@ class CheckResult:
     problems: what would stop a build, each as one line.
     proposal: how names seem to say which images show one patient, where nothing else does.
     rehearsal: what came of the recipe's whole path with untrained networks, where it was asked for.
+    unlabelled: pictures in the recipe's data.unlabelled; which of them show one that is held out, the split decides.
     """
 
     survey: Survey
@@ -52,6 +53,7 @@ class CheckResult:
     problems: tuple[str, ...]
     proposal: Proposal | None = None
     rehearsal: Rehearsal | None = None
+    unlabelled: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The survey's, the problems and the proposal."""
@@ -59,6 +61,7 @@ class CheckResult:
             **self.survey.to_json(),
             "stand_in": self.stand_in,
             "problems": list(self.problems),
+            "unlabelled": self.unlabelled,
             "proposal": self.proposal.to_json() if self.proposal else None,
             "rehearsal": json.loads(self.rehearsal.to_json()) if self.rehearsal else None,
         }
@@ -123,7 +126,9 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
     source = sources.records(recipe.data, root, loaded.project)
     surveyed = survey(source, store.root / sources.INDEX, progress, recipe.data.bits)
     problems = _problems(surveyed) or _unsplittable(surveyed, source, recipe.data.split, split_seed(recipe))
-    return CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems), propose(source.records))
+    further = len(sources.unlabelled(recipe.data)[1]) if recipe.data.unlabelled is not None else 0
+    found = CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems), propose(source.records))
+    return replace(found, unlabelled=further)
 
 
 def _rehearsal(loaded: Loaded, progress: Progress) -> Rehearsal:

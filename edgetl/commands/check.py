@@ -60,6 +60,8 @@ def _lines(result: CheckResult) -> Iterator[str]:
         yield f"  {name:<{width}}  {count.images:>7} images{groups}"
     if survey.splits:
         yield f"prescribed splits: {', '.join(f'{name} {count}' for name, count in survey.splits.items())}"
+    if result.unlabelled:
+        yield f"{_count(result.unlabelled, 'unlabelled image')}; a build leaves out those that validation or test show"
     yield from _unreadable(survey)
     yield from _leaks(survey)
     yield from (f"warning: {caution}" for caution in survey.cautions)

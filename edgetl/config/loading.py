@@ -27,6 +27,7 @@ __all__ = ["Loaded", "Resolved", "load", "resolve", "validate"]
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 _IS = {"folder": Path.is_dir, "file": Path.is_file}
+_THERE = {"weights": Path.is_file, "unlabelled": Path.is_dir}
 
 # What the embedded stand-in brings instead of the recipe's own sizes, so that a first run without data takes minutes.
 _STAND_IN: dict[Path_, Any] = {
@@ -84,7 +85,7 @@ def load(source: Source, overrides: Overrides = (), environment: Mapping[str, st
         raise resolved.missing[0]
     project = _project(source) if isinstance(source, Path) else Path.cwd()
     root = _data_root(resolved.document, resolved.recipe, project)
-    return Loaded(_with_weights(resolved, project), project, root, resolved.stand_in)
+    return Loaded(_with_paths(resolved, project), project, root, resolved.stand_in)
 
 
 def resolve(source: Source, overrides: Overrides = (), environment: Mapping[str, str] = os.environ) -> Resolved:
@@ -148,7 +149,7 @@ def _sections(document: Document, name: str) -> list[Path_]:
 
 def _path_fields(document: Document) -> Iterator[Path_]:
     """Where a recipe has paths of files: there ${NAME} is replaced."""
-    for name, field in (("data", "root"), ("teacher", "weights"), ("student", "weights")):
+    for name, field in (("data", "root"), ("data", "unlabelled"), ("teacher", "weights"), ("student", "weights")):
         for section in _sections(document, name):
             yield (*section, field)
 
@@ -176,15 +177,15 @@ def _project(path: Path) -> Path:
     return folder.parent if folder.name == "recipes" else folder
 
 
-def _with_weights(resolved: Resolved, project: Path) -> Recipe:
-    """The recipe with absolute paths of the weights' files; what is no file stays as it is."""
+def _with_paths(resolved: Resolved, project: Path) -> Recipe:
+    """The recipe with absolute paths of the weights' files and of unlabelled pictures; what is not there stays as it is."""
     document = resolved.document
     for field in _path_fields(document):
-        text = get(document, field)
-        if field[-1] != "weights" or not isinstance(text, str) or text in WEIGHTS:
+        text, there = get(document, field), _THERE.get(str(field[-1]))
+        if there is None or not isinstance(text, str) or text in WEIGHTS:
             continue
         with contextlib.suppress(OSError, RuntimeError, ValueError):  # whoever reads it says what is wrong with it
-            file = next((path for path in _candidates(text, project) if path.is_file()), None)
+            file = next((path for path in _candidates(text, project) if there(path)), None)
             if file is not None:
                 document = placed(document, field, str(file.absolute()), {field: document.place(field)})
     return resolved.recipe if document is resolved.document else validate(document, Recipe)

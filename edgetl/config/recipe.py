@@ -175,6 +175,10 @@ class Data(Strict):
     """What is held out of training."""
     images: Annotated[int, Field(ge=70, le=1_000_000)] | None = None
     """How many images a kind renders; those that render none refuse it."""
+    unlabelled: str | None = None
+    """Folder of further pictures of the same sort, of which nobody knows the class: of them the student learns what the teacher
+    says, in each batch of at most as many as are labelled. Those that show a picture of validation or test are left out. It
+    starts where the command runs or at the recipe's project; `${NAME}` is replaced."""
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Data:
@@ -241,10 +245,12 @@ class Training(Strict):
 
 
 class Teacher(Training):
-    """A larger network that the student learns from."""
+    """A network that the student learns from: a larger one, or one like it (Furlanello et al., 2018)."""
 
     backbone: str = "tf_efficientnet_lite0"
     """Name of a timm model."""
+    members: Annotated[int, Field(ge=1, le=MOST_TEACHERS), Whole] = 1
+    """How many of it, which differ in their seed alone: `seed`, `seed` + 1 and so on. They count as that many teachers."""
     weights: str = "package"
     """package (ImageNet weights from an installed package), hub (timm's download), none, or the path of a file,
     which starts where the command runs or at the recipe's project: .safetensors, .pth or .pt, a checkpoint of the same network
@@ -300,6 +306,14 @@ class Distil(Training):
     """Peak of AdamW at this batch size."""
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
     """Decoupled weight decay; norms and biases have none."""
+
+    @model_validator(mode="after")
+    def _something_teaches(self) -> Distil:
+        if self.label_weight == 0 and 0 in self.weights:
+            raise ValueError(
+                "label_weight is 0, and so is one of weights, with which nothing teaches: leave one of them out"
+            )
+        return self
 
 
 class Prune(Training):
@@ -375,21 +389,46 @@ class Recipe(Strict):
 
     @property
     def teachers(self) -> tuple[Teacher, ...]:
-        """The teachers as they are listed; none where the student learns alone."""
+        """Each network that teaches, `members` one by one; none where the student learns alone."""
+        return tuple(member for teacher in self._listed for member in self._members(teacher))
+
+    @property
+    def _listed(self) -> tuple[Teacher, ...]:
         if self.teacher is None:
             return ()
         return self.teacher if isinstance(self.teacher, tuple) else (self.teacher,)
 
+    def _members(self, teacher: Teacher) -> list[Teacher]:
+        if teacher.members == 1:
+            return [teacher]
+        first = self.seed if teacher.seed is None else teacher.seed
+        return [teacher.model_copy(update={"members": 1, "seed": first + more}) for more in range(teacher.members)]
+
     @model_validator(mode="after")
-    def _teachers_differ(self) -> Recipe:
-        seen: list[Teacher] = []
-        for teacher in self.teachers:
-            # null means the recipe's seed: written out or not, the same network would be trained twice.
-            seeded = teacher if teacher.seed is not None else teacher.model_copy(update={"seed": self.seed})
-            if seeded in seen:
-                same = f"teacher.{seen.index(seeded)} and teacher.{len(seen)}"
-                raise ValueError(f"{same} are the same network: give one of them another seed")
-            seen.append(seeded)
+    def _teachers_fit(self) -> Recipe:
+        if len(self.teachers) > MOST_TEACHERS:
+            raise ValueError(
+                f"teacher lists {len(self.teachers)} networks with their members, expected at most {MOST_TEACHERS}"
+            )
+        seen: dict[Teacher, int] = {}
+        for number, teacher in enumerate(self._listed):
+            for member in self._members(teacher):
+                # null means the recipe's seed: written out or not, the same network would be trained twice.
+                seeded = member if member.seed is not None else member.model_copy(update={"seed": self.seed})
+                if seeded in seen:
+                    same = f"teacher.{seen[seeded]} and teacher.{number} are the same network"
+                    raise ValueError(f"{same} where the seed is {seeded.seed}: give one of them another seed")
+                seen[seeded] = number
+        return self
+
+    @model_validator(mode="after")
+    def _something_teaches(self) -> Recipe:
+        if self.data.unlabelled is not None and not (self.teachers and any(self.distil.weights)):
+            raise ValueError(
+                "data.unlabelled is for what a teacher says, and there is none, or distil.weights has 0 alone"
+            )
+        if self.teacher is None and self.distil.label_weight == 0:
+            raise ValueError("distil.label_weight is 0, and teacher: null leaves nothing else to learn from")
         return self
 
     @property

@@ -29,7 +29,7 @@ from edgetl.errors.wording import indented
 from edgetl.files import replacing
 from edgetl.runtime.preprocessing import Preprocessing, preprocess
 
-__all__ = ["PIXELS", "Images", "all_unreadable", "cache", "divide", "open_cache", "open_images"]
+__all__ = ["PIXELS", "Images", "all_unreadable", "cache", "divide", "open_cache", "open_images", "write_rows"]
 
 PIXELS = "pixels.npy"
 _AT_ONCE = 64
@@ -79,13 +79,17 @@ def divide(whole: Path, table: DataTable, folder: Path) -> None:
     """Write SPLIT/pixels.npy below `folder`, uint8 [n, H, W, 3] in row order, out of what `cache` wrote, which goes."""
     images = open_cache(whole)
     for split in SPLITS:
-        rows = table.rows(split)
         (folder / split).mkdir(parents=True, exist_ok=True)
-        with (folder / split / PIXELS).open("wb") as file:
-            _write_header(file, (len(rows), *images.shape[1:]))
-            for start in range(0, len(rows), _AT_ONCE):
-                file.write(images[rows[start : start + _AT_ONCE]].data)
+        write_rows(images, table.rows(split), folder / split / PIXELS)
     whole.unlink()
+
+
+def write_rows(images: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64], path: Path) -> None:
+    """Write some pictures of an open cache, in the order of `rows`, as a file that `open_cache` reads."""
+    with path.open("wb") as file:
+        _write_header(file, (len(rows), *images.shape[1:]))
+        for start in range(0, len(rows), _AT_ONCE):
+            file.write(images[rows[start : start + _AT_ONCE]].data)
 
 
 def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:

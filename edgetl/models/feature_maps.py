@@ -13,7 +13,7 @@ __all__ = ["feature_map"]
 
 
 def feature_map(body: nn.Module, features: Any, height: int, width: int) -> Tensor:
-    """The map of what `body.forward_features` gave: [B, C, H, W], a view where that is possible.
+    """The map of what `body.forward_features` gave: [B, C, H, W].
 
     Args:
         body: timm's network.
@@ -27,11 +27,14 @@ def feature_map(body: nn.Module, features: Any, height: int, width: int) -> Tens
     if isinstance(features, Tensor) and features.ndim == 4:
         return features.permute(0, 3, 1, 2) if getattr(body, "output_fmt", "NCHW") == "NHWC" else features
     if isinstance(features, Tensor) and features.ndim == 3:
-        prefix = int(getattr(body, "num_prefix_tokens", 0) or 0)
+        # VOLO has a class token and does not count it (timm 1.0.31).
+        uncounted = int(getattr(body, "cls_token", None) is not None)
+        prefix = int(getattr(body, "num_prefix_tokens", uncounted))
         places = features.shape[1] - prefix
         rows = round((places * height / width) ** 0.5)
         if rows > 0 and places % rows == 0:
-            return features[:, prefix:].transpose(1, 2).unflatten(2, (rows, places // rows))
+            batch, _, channels = features.shape
+            return features[:, prefix:].transpose(1, 2).reshape(batch, channels, rows, places // rows)
     got = tuple(features.shape) if isinstance(features, torch.Tensor) else type(features).__name__
     raise UsageError(
         f"hints: the last features of {type(body).__name__} are no map, got {got}, expected [B, C, H, W] or [B, L, C]",

@@ -81,6 +81,7 @@ def _data(report: Report) -> list[str]:
         f"Source: `{data.source}`. {story.grouping(report)}",
         "",
         *_table(["class", "images", *splits], rows),
+        *([f"\n{story.unlabelled(report)}"] if report.unlabelled else []),
         *(f"\n- {_text(warning)}" for warning in data.warnings),
     ]
 

@@ -38,6 +38,7 @@ def render(report: Report, extras: Extras) -> str:
             story=story.story(report),
             trial=story.trial(report),
             unpruned=story.unpruned(report),
+            unlabelled=story.unlabelled(report),
             grouping=story.grouping(report),
             failed=report.not_passed("fail"),
             warned=report.not_passed("warn"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from edgetl.report.view import headline, one_image_latency
@@ -9,7 +10,7 @@ from edgetl.report.words import listed, percent, size, title
 from edgetl.results.report import Report, Untrained
 from edgetl.results.training import KeptEpoch
 
-__all__ = ["grouping", "headline_reason", "limits", "story", "trainings", "trial", "unpruned"]
+__all__ = ["grouping", "headline_reason", "limits", "story", "trainings", "trial", "unlabelled", "unpruned"]
 
 _FEW_IMAGES = 30
 
@@ -33,10 +34,25 @@ def story(report: Report) -> list[str]:
     return [first, second, _result(report)]
 
 
+def unlabelled(report: Report) -> str:
+    """What further pictures the student learned from, and what nobody can know of them; empty where there are none."""
+    found = report.unlabelled
+    if found is None:
+        return ""
+    left = (
+        f"; {len(found.left_out):,} that show a picture of validation or test were left out" if found.left_out else ""
+    )
+    used = "The student learned" if report.trial.chosen_weight else "A candidate for the student learned"
+    return (
+        f"{used} what the teacher says of {found.images:,} unlabelled images too{left}. Whether others of them show a patient "
+        "of validation or test cannot be known."
+    )
+
+
 def _taught(teachers: Sequence[str], weight: float) -> str:
     if not teachers:
         return "It learned from the labels alone"
-    names = listed(teachers)
+    names = listed([f"{count} × {name}" if count > 1 else name for name, count in Counter(teachers).items()])
     if weight == 0:
         return f"It learned from the labels alone, not from {names}"
     return f"A {names} taught it" if len(teachers) == 1 else f"The average of {names} taught it"

@@ -25,8 +25,9 @@ class _Data:
 
 
 @dataclass(frozen=True)
-class _Network:
+class _Teacher:
     backbone: str
+    members: Positive = 1
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ def _one_or_several(teacher: Any) -> str:
     return "<several>" if isinstance(teacher, list | tuple) else "<one>"
 
 
-_Several = Annotated[tuple[_Network, ...], Field(min_length=1)]
+_Several = Annotated[tuple[_Teacher, ...], Field(min_length=1)]
 _Teachers = Annotated[
-    Annotated[_Network, Tag("<one>")] | Annotated[_Several, Tag("<several>")], Discriminator(_one_or_several)
+    Annotated[_Teacher, Tag("<one>")] | Annotated[_Several, Tag("<several>")], Discriminator(_one_or_several)
 ]
 
 
@@ -65,8 +66,8 @@ class ShownRecipe:
 
     @property
     def teachers(self) -> tuple[str, ...]:
-        """Their backbones."""
+        """Their backbones, that of members as often as there are any."""
         if self.teacher is None:
             return ()
         several = self.teacher if isinstance(self.teacher, tuple) else (self.teacher,)
-        return tuple(teacher.backbone for teacher in several)
+        return tuple(teacher.backbone for teacher in several for _ in range(teacher.members))

@@ -18,6 +18,7 @@ from edgetl.results.evaluation import Comparison, Measures, Model
 from edgetl.results.latency import Latency, Machine
 from edgetl.results.recipe import ShownRecipe
 from edgetl.results.training import PrunedTraining, StudentTraining, TeacherTraining, Trial
+from edgetl.results.unlabelled import Unlabelled
 
 __all__ = ["Environment", "Report", "ReportedArtifact", "ReportedModel", "StageRun", "Untrained"]
 
@@ -96,7 +97,8 @@ class Report(Document):
     stand_in: name of the data set that stood in for the real one, or null. trial: how much of the teacher is learned, and
     why. models: without the student where the recipe prunes and spares it. artifacts: the files that ship, or would if no gate
     forbade it. missing: files that were to ship and do not, or that those were held against; reports from before there was
-    such a thing have no such field, and none is missing in them.
+    such a thing have no such field, and none is missing in them. unlabelled: pictures of which the student learned what the
+    teacher says; null where there are none, and left out in reports from before there were any.
     """
 
     FILE: ClassVar[str] = "report.json"
@@ -115,6 +117,7 @@ class Report(Document):
     gates: tuple[Gate, ...]
     stages: tuple[StageRun, ...]
     missing: tuple[Missing, ...] = ()
+    unlabelled: Unlabelled | None = None
 
     def __post_init__(self) -> None:
         for entry in self.entries:

@@ -35,7 +35,7 @@ _SAMPLES_PER_CLASS = 4
 
 def _settings(recipe: Recipe) -> Any:
     # Where the pictures lie does not matter: the pipeline adds their fingerprint to the key.
-    data = recipe.data.model_dump(mode="json", exclude={"root", "stand_in", "augment"})
+    data = recipe.data.model_dump(mode="json", exclude={"root", "stand_in", "augment", "unlabelled"})
     data["split"]["seed"] = split_seed(recipe)
     return {"data": data}
 

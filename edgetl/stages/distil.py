@@ -13,7 +13,7 @@ from edgetl.config.loading import Loaded
 from edgetl.config.recipe import Recipe
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.files import student_weights
-from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS
+from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS, UNLABELLED_DATA
 from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
@@ -73,7 +73,7 @@ def _run(context: Context) -> None:
 STAGE = Stage(
     name="distil",
     version=5,
-    needs=(*TRAINING_DATA, *TEACHER_NETWORKS, "trial/choice.json"),
+    needs=(*TRAINING_DATA, *UNLABELLED_DATA, *TEACHER_NETWORKS, "trial/choice.json"),
     settings=_settings,
     tools=TRAINING_TOOLS,
     run=_run,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.config.recipe import Recipe
 from edgetl.stages.common import settings as slices
-from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS
+from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS, UNLABELLED_DATA
 from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
@@ -112,7 +112,7 @@ def _taught_by(recipe: Recipe) -> str:
 STAGE = Stage(
     name="prune",
     version=5,
-    needs=(*TRAINING_DATA, *TEACHER_NETWORKS, "trial/network", "trial/choice.json"),
+    needs=(*TRAINING_DATA, *UNLABELLED_DATA, *TEACHER_NETWORKS, "trial/network", "trial/choice.json"),
     settings=_settings,
     tools=TRAINING_TOOLS,
     run=_run,

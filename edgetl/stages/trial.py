@@ -20,7 +20,7 @@ from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Part, Progress
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.files import student_weights
-from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS
+from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS, UNLABELLED_DATA
 from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
@@ -147,7 +147,7 @@ def _candidates(
 STAGE = Stage(
     name="trial",
     version=1,
-    needs=(*TRAINING_DATA, *TEACHER_NETWORKS),
+    needs=(*TRAINING_DATA, *UNLABELLED_DATA, *TEACHER_NETWORKS),
     settings=_settings,
     tools=TRAINING_TOOLS,
     run=_run,

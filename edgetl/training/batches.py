@@ -25,6 +25,7 @@ from edgetl.runtime.preprocessing import DIVISOR, OFFSET
 
 Augment = Callable[[NDArray[np.uint8], int, int, int], NDArray[np.uint8]]
 
+_UNLABELLED = 2  # keeps the order of unlabelled pictures apart from other draws of (seed, epoch)
 _AHEAD = 2
 """Batches that are prepared in advance."""
 
@@ -51,6 +52,7 @@ class TrainingData:
         Several threads call it at once.
     names: row -> the image's file, for messages; None where there are no files.
     val_groups: of each image in `val`, what it was sampled with (lesion, patient); None where every image stands alone.
+    unlabelled: further pictures of the same size, by their number, of which only a teacher says something; None: no such.
     """
 
     images: Pictures
@@ -61,6 +63,7 @@ class TrainingData:
     augment: Augment | None = None
     names: Callable[[int], str] | None = None
     val_groups: Sequence[str] | None = None
+    unlabelled: Pictures | None = None
 
     def __post_init__(self) -> None:
         if len(self.train) < 2:
@@ -81,16 +84,33 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Batch:
-    """images: uint8 [B, H, W, 3]; labels: int64 [B]; rows: int64 [B], where the images lie in the cache."""
+    """What one step learns from.
+
+    images: uint8 [B, H, W, 3]; labels: int64 [B]; rows: int64 [B], where the images lie in the cache.
+    unlabelled: uint8 [U, H, W, 3], U as in every other batch; None where the data have none, or none for this process.
+    """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
+    unlabelled: NDArray[np.uint8] | None = None
 
 
 def batch_size_for(data: TrainingData, wanted: int) -> int:
     """The batch size to use: the wanted one, or all training images when there are fewer."""
     return min(wanted, len(data.train))
+
+
+def unlabelled_numbers(data: TrainingData, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Which unlabelled pictures go into each batch of an epoch, int64 [batches, U]; U is 0 where the data have none.
+
+    So many a batch that an epoch sees all of them once, but at most as many as are labelled: then each epoch sees others.
+    Where they are few, some are seen once more.
+    """
+    count, batches = 0 if data.unlabelled is None else data.unlabelled.shape[0], len(data.train) // batch_size
+    each = min(batch_size, -(-count // max(1, batches)))
+    order = np.random.default_rng((seed, epoch, _UNLABELLED)).permutation(count)
+    return np.resize(order, (batches, each)).astype(np.int64, copy=False)
 
 
 def epoch_batches(
@@ -111,11 +131,17 @@ def epoch_batches(
     """
     prepare = _prepare(data.augment, size)
     order = epoch_order(data, seed, epoch)
+    further = unlabelled_numbers(data, batch_size, seed, epoch)
     threads = augmenting_threads() if prepare is not None else 0
     with ThreadPoolExecutor(max(threads, 1), thread_name_prefix="edgetl-augment") as pool:
         for first in range(start * batch_size, len(order) - batch_size + 1, batch_size):
             rows = order[first : first + batch_size][share[0] :: share[1]]
-            yield Batch(_images(data, prepare, rows, seed, epoch, pool, threads), data.labels[rows], rows)
+            images, unlabelled = _images(data.images, prepare, rows, seed, epoch, pool, threads), None
+            numbers = further[first // batch_size][share[0] :: share[1]]
+            if data.unlabelled is not None and len(numbers):
+                drawn_by = numbers + len(data.labels)  # no row of a labelled picture
+                unlabelled = _images(data.unlabelled, prepare, numbers, seed, epoch, pool, threads, drawn_by)
+            yield Batch(images, data.labels[rows], rows, unlabelled)
 
 
 def epoch_order(data: TrainingData, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -140,24 +166,29 @@ def _prepare(augment: Augment | None, size: tuple[int, int] | None) -> Augment |
 
 
 def _images(
-    data: TrainingData,
+    images: Pictures,
     augment: Augment | None,
     rows: NDArray[np.int64],
     seed: int,
     epoch: int,
     pool: ThreadPoolExecutor,
     threads: int,
+    drawn_by: NDArray[np.int64] | None = None,
 ) -> NDArray[np.uint8]:
-    """uint8 [len(rows), H, W, 3], changed by `augment` where there is one, by `threads` threads at once."""
+    """uint8 [len(rows), H, W, 3], changed by `augment` where there is one, by `threads` threads at once.
+
+    `drawn_by`: what it draws by, of each; None takes the rows.
+    """
     if augment is None:
-        return data.images[rows]
+        return images[rows]
 
     def change(some: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
-        return [augment(data.images[row], seed, epoch, int(row)) for row in some]
+        return [augment(images[row], seed, epoch, int(draw)) for row, draw in some]
 
+    pairs = np.stack([rows, rows if drawn_by is None else drawn_by], axis=1)
     if threads < 2:
-        return np.stack(change(rows))
-    parts = pool.map(change, np.array_split(rows, threads))
+        return np.stack(change(pairs))
+    parts = pool.map(change, np.array_split(pairs, threads))
     return np.stack([image for part in parts for image in part])
 
 

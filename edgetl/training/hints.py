@@ -19,7 +19,7 @@ from edgetl.models.architecture import Network
 from edgetl.models.ensemble import AveragedLogits
 from edgetl.training.losses.pkd import pkd
 
-__all__ = ["Hints", "heard", "hints_between"]
+__all__ = ["Hints", "channels", "heard", "hint_loss", "hints_between"]
 
 
 class Hints(nn.Module):
@@ -79,23 +79,23 @@ def hints_between(student: Network, teacher: nn.Module, height: int, width: int,
     Raises:
         UsageError: a network has no last feature map, or does not take such pictures.
     """
-    image = torch.zeros(1, 3, height, width)
-    ((channels,), theirs) = (_channels(network, image) for network in (student, teacher))
+    (ours,), theirs = (channels(network, height, width) for network in (student, teacher))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Hints(channels, theirs, weight)
+        return Hints(ours, theirs, weight)
 
 
 @torch.no_grad()
-def _channels(network: nn.Module, image: Tensor) -> list[int]:
+def channels(network: nn.Module, height: int, width: int) -> list[int]:
+    """Of the feature map of each network of a teacher, or of a student's; raises UsageError as `hints_between` does."""
     training = network.training
     try:
-        _, maps = heard(network.eval(), image)
+        _, maps = heard(network.eval(), torch.zeros(1, 3, height, width))
     except (AssertionError, AttributeError, RuntimeError, ValueError) as exc:
         if out_of_memory(exc):
             raise
         raise UsageError(
-            f"distil.hints: no features of {tuple(image.shape[2:])} pixels: {one_line(exc)}",
+            f"distil.hints: no features of pictures of {height} x {width}: {one_line(exc)}",
             hint="set distil.hints: 0, or take another backbone",
         ) from exc
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import nn
@@ -45,6 +45,10 @@ class Job:
     distillation: Distillation | None
     seed: int
     label: str
+
+    def __post_init__(self) -> None:
+        if self.distillation is None and self.data.unlabelled is not None:  # nobody says anything of them
+            object.__setattr__(self, "data", replace(self.data, unlabelled=None))
 
     @property
     def batch_size(self) -> int:
@@ -94,6 +98,8 @@ class Job:
                 parts += [hints.weight, [tuple(value.shape) for value in hints.parameters()]]
         parts += [(name, tuple(value.shape)) for name, value in self.network.state_dict().items()]
         digest = hashlib.sha256(repr(parts).encode())
+        if self.data.unlabelled is not None:
+            digest.update(repr(self.data.unlabelled.shape).encode())
         for array in (self.data.labels, self.data.train, self.data.val):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

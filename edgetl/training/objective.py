@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from edgetl.models.architecture import Network
 from edgetl.tasks import classify
@@ -43,8 +44,8 @@ class Objective:
 
         Args:
             network: float [B, 3, H, W] in [-1, 1) -> logits [B, C].
-            images: what it is given.
-            labels: class indices int64 [B], or shares of the classes float [B, C].
+            images: what it is given; with a teacher there may be more than labels, the last ones of which have none.
+            labels: class indices int64, or shares of the classes float [..., C], of the first images.
         """
         distillation = self._distillation
         if distillation is None:
@@ -53,8 +54,8 @@ class Objective:
             label = self._label_loss(logits, labels)
             return Losses(label, label, torch.zeros_like(label))
         logits, targets, pairs = self._answers(network, images, distillation)
-        label = self._label_loss(logits, labels)
-        distil = distillation.loss(logits, targets, distillation.temperature, labels)
+        label = self._label_loss(logits[: len(labels)], labels)
+        distil = distillation.loss(logits, targets, distillation.temperature, _of_all(labels, targets))
         if distillation.hints is not None:
             distil = distil + distillation.hints.weight * hint_loss(pairs)
         return Losses(distillation.label_weight * label + distillation.weight * distil, label, distil)
@@ -77,3 +78,16 @@ class Objective:
             logits, ours = cast(Network, network).with_features(images)
             pairs = hints(ours, [features.clone() for features in theirs])
         return logits.float(), targets.float().clone(), pairs
+
+
+def _of_all(labels: Tensor, targets: Tensor) -> Tensor:
+    """The labels, and for the images after them the class that the teacher takes them for, in the same form.
+
+    Args:
+        labels: [L], or shares [L, C].
+        targets: the teacher's logits [B, C], L <= B.
+    """
+    if len(labels) == len(targets):
+        return labels
+    taken_for = targets[len(labels) :].argmax(dim=1)
+    return torch.cat([labels, taken_for if labels.ndim == 1 else F.one_hot(taken_for, targets.shape[1]).to(labels)])

@@ -66,6 +66,8 @@ class Step:
         job, device = self._job, self._accelerator.device
         images, labels = as_input(batch.images, device), torch.from_numpy(batch.labels).to(device)
         images, labels = mixed(images, labels, job.data.classes, job.settings, job.seed, epoch, index)
+        if batch.unlabelled is not None:
+            images = torch.cat([images, as_input(batch.unlabelled, device)])
         return self._objective(self._state.network, images, labels)
 
     def _explain(self, batch: Batch, epoch: int, index: int, ours: float, total: float) -> None:

@@ -25,8 +25,9 @@ from edgetl.config.fields import fields, section
 from edgetl.config.loading import Loaded, load
 from edgetl.config.recipe import Recipe, Strict
 from edgetl.console.progress import Silent
-from edgetl.stages.common.stage import SOURCE, Stage
+from edgetl.stages.common.stage import SOURCE, UNLABELLED, Stage
 
+_CHANGES = REAL_WEIGHTS | {"data.unlabelled": "further"}
 # What a stage reads that its settings leave out, and the input that is another one whenever the field is.
 _COVERED = {
     ("teach", "data.image_size"): "data/train/pixels.npy",
@@ -35,9 +36,13 @@ _COVERED = {
     ("distil", "teacher"): "teach/network",
     ("prune", "data.image_size"): "data/train/pixels.npy",
     ("prune", "teacher"): "teach/network",
+    ("unlabelled", "data.unlabelled"): UNLABELLED,
+    ("trial", "teacher.members"): "teach.2/network",
+    ("distil", "teacher.members"): "teach.2/network",
+    ("prune", "teacher.members"): "teach.2/network",
 }
-# With pruning and its reference, or without pruning: a student is trained, and it is the same.
-_WITHOUT_EFFECT = {("distil", "prune")}
+# With pruning and its reference, or without pruning: a student is trained, and it is the same. So is the first of members.
+_WITHOUT_EFFECT = {("distil", "prune"), ("teach", "teacher.members")}
 
 
 @dataclass
@@ -70,6 +75,8 @@ def _alone(stage: Stage, build: Build, folder: Path) -> tuple[Loaded, dict[str, 
     shutil.copy(build.loaded.project / tiny_project.FILE, project)
     for file in stage.files(build.loaded, folder).values():
         _link(file, project / file.relative_to(build.loaded.project))
+    if UNLABELLED in stage.needs:
+        _link(build.loaded.project / "further", project / "further")
     data = build.loaded.project / "data"
     if SOURCE in stage.needs:
         _link(data, project / "data")
@@ -123,7 +130,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
     place = tmp_path_factory.mktemp("isolation")
     (place / "original").mkdir()
     (place / "empty").mkdir()
-    loaded = tiny_project.read(tiny_project.write_trainable(place / "original"), REAL_WEIGHTS)
+    loaded = tiny_project.read(tiny_project.write_trainable(place / "original"), _CHANGES)
     build = Build(loaded)
     before = Path.cwd()
     os.chdir(place / "empty")
@@ -152,13 +159,19 @@ def test_every_stage_runs_on_what_it_names(build: Build) -> None:
     assert not any((build.loaded.project.parent / "empty").iterdir()), "nothing is written where the command runs"
 
 
+def _changed(project: Path, path: str) -> Recipe:
+    """The recipe with another value in a field; without a teacher nobody says anything of unlabelled pictures."""
+    without = {"data.unlabelled": None} if path == "teacher" else {}
+    return tiny_project.read(project, _CHANGES | without | CHANGES[path][0]).recipe
+
+
 def test_a_stage_keys_each_field_that_it_reads(build: Build) -> None:
     recipe, project = build.loaded.recipe, build.loaded.project
     unsaid = {
         (stage.name, path)
         for stage in pipeline.all_stages()
         for path in build.fields.get(stage.name, set()) - ONE_VALUE
-        if stage.settings(recipe) == stage.settings(tiny_project.read(project, REAL_WEIGHTS | CHANGES[path][0]).recipe)
+        if stage.settings(recipe) == stage.settings(_changed(project, path))
     }
     assert unsaid == _COVERED.keys() | _WITHOUT_EFFECT
     stages = {stage.name: stage for stage in pipeline.all_stages()}

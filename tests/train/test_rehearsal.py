@@ -98,6 +98,7 @@ class TestTheWholePath:
             ({"seed": 7}, True),
             ({"distil": {**_RECIPE["distil"], "learning_rate": 0.1, "epochs": 9}}, True),
             ({"distil": {**_RECIPE["distil"], "batch_size": 4}}, False),
+            ({"distil": {**_RECIPE["distil"], "hints": 0.5}}, False),
             ({"student": {"backbone": "mobilenetv3_small_075"}}, False),
             ({"prune": None}, False),
             ({"export": ["openvino"]}, False),

@@ -80,8 +80,16 @@ def _run(stage: Stage, recipe: Recipe, inputs: Mapping[str, Path], at: Path, pro
 
 
 def _needed(stage: Stage) -> set[str]:
-    """The stages that it reads in a recipe with one teacher."""
-    return {need.split("/")[0] for need in stage.needs} & {"data", "teach", "trial", "distil", "prune"}
+    """The stages that it reads in a recipe with two teachers at most."""
+    return {need.split("/")[0] for need in stage.needs} & {
+        "data",
+        "unlabelled",
+        "teach",
+        "teach.2",
+        "trial",
+        "distil",
+        "prune",
+    }
 
 
 def _built(recipe: Recipe, folders: Mapping[str, Path], at: Path, *stages: Stage) -> dict[str, Path]:
@@ -291,6 +299,45 @@ def test_without_a_teacher_all_learn_from_labels_alone(data_folder: Path, tmp_pa
     assert student.chosen_weight == pruned.teacher_weight == 0.0
     assert pruned.taught_by == "the labels alone"
     assert {epoch.distil_loss for run in _runs(found) for epoch in run.history} == {None}
+
+
+def test_two_members_teach_student_and_pruned_student_with_hints_that_ship_nowhere(
+    data_folder: Path, tmp_path: Path
+) -> None:
+    short = {**_TINY, "epochs": 1}
+    recipe = _recipe(
+        teacher={"backbone": "mobilenetv3_small_050", "weights": "none", "members": 2, **short},
+        distil={"loss": "dkd", "hints": 1.0, "label_weight": 0.5, "weights": [1.0], "trial_epochs": 1, **short},
+        prune={"macs": 0.6, **short},
+    )
+    stages = (*teach.STAGES[:2], trial.STAGE, distil.STAGE, prune.STAGE)
+    found = _built(recipe, {"data": data_folder}, tmp_path, *stages)
+    first, second, student, pruned = (
+        spec.load(found[name] / "network") for name in ("teach", "teach.2", "distil", "prune")
+    )
+    assert not torch.equal(first.body.conv_stem.weight, second.body.conv_stem.weight)  # type: ignore[arg-type, union-attr]
+    fresh, _ = trained.create_student(recipe, 3)
+    assert student.state_dict().keys() == pruned.state_dict().keys() == fresh.state_dict().keys()
+    assert all((epoch.distil_loss or 0.0) > 0 for run in _runs(found) for epoch in run.history)
+    written = PruneResult.read(found["prune"]).training
+    assert written is not None
+    assert written.taught_by == "the average of the teachers"
+
+
+def test_unlabelled_pictures_change_who_has_a_teacher_and_nobody_else(built: dict[str, Path], tmp_path: Path) -> None:
+    further = tmp_path / "further"
+    further.mkdir()
+    np.save(further / "pixels.npy", np.random.default_rng(1).integers(0, 256, (40, _SIZE, _SIZE, 3), dtype=np.uint8))
+    for weight in (0.0, 1.0):
+        place = tmp_path / str(weight)
+        chosen = place / "choice"
+        chosen.mkdir(parents=True)
+        Choice(weight).write(chosen)
+        without, found = (
+            _built(_recipe(), built | {"trial": chosen} | more, place / name, distil.STAGE)
+            for name, more in (("without", {}), ("with", {"unlabelled": further}))
+        )
+        assert _same(without["distil"], found["distil"]) == (weight == 0)
 
 
 def test_one_candidate_without_pruning_is_not_tried(built: dict[str, Path], tmp_path: Path) -> None:

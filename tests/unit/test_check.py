@@ -46,6 +46,24 @@ def leaky(tmp_path: Path) -> Path:
     return root
 
 
+def test_unlabelled_pictures_of_a_recipe_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preflight, "check", lambda loaded, say=None: None)
+    for number in range(24):
+        _put(tmp_path / "data" / "xy"[number % 2] / f"{number}.png", picture(number))
+    (tmp_path / "recipe.yaml").write_text(
+        "name: x\ndata: {kind: folder, root: data, image_size: 32, unlabelled: further}\n"
+    )
+    code, _, err = _check(monkeypatch, capsys, tmp_path / "recipe.yaml")
+    assert code == 2
+    assert "data.unlabelled: expected a folder of pictures" in err
+    for number in range(2):
+        _put(tmp_path / "further" / f"{number}.png", picture(100 + number))
+    code, found, _ = _check(monkeypatch, capsys, tmp_path / "recipe.yaml")
+    assert (code, found["unlabelled"], found["images"]) == (0, 2, 24)
+
+
 def test_everything_is_found_in_one_go(
     leaky: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -299,6 +299,24 @@ class TestJobs:
         wanted, _ = trained.create(0, _SMALL, 2, "none", "eca")
         assert alone.network.state_dict().keys() == wanted.state_dict().keys() != teacher.network.state_dict().keys()
 
+    def test_members_are_told_like_teachers_of_a_list(self, jobs: list[tuple[Job, float]]) -> None:
+        lines = []
+        for teacher in ({**_TEACHER, "members": 2}, [_TEACHER, {**_TEACHER, "seed": 1}]):
+            progress = _Progress()
+            tell(_recipe(teacher=teacher), Path(), _ALL, progress, begun=False)
+            lines.append(progress.lines[0].partition("; in all")[0])
+        assert lines[0] == lines[1]
+        assert "teacher (30 epochs) 5 min; teacher 2 (30 epochs) 5 min" in lines[0]
+        taught = [job for job, _ in jobs if job.distillation is not None]
+        assert [len(job.distillation.teacher.networks) for job in taught if job.distillation] == [2, 2]  # type: ignore[arg-type]
+
+    def test_the_steps_of_hints_are_measured(self, jobs: list[tuple[Job, float]]) -> None:
+        tell(_recipe(distil={**_RECIPE["distil"], "hints": 0.5}), Path(), {"distil"}, _Progress(), begun=False)
+        ((job, _),) = jobs
+        assert job.distillation is not None
+        assert job.distillation.hints is not None
+        assert job.distillation.hints.weight == 0.5
+
     def test_one_teacher_is_itself(self, jobs: list[tuple[Job, float]]) -> None:
         tell(_recipe(), Path(), {"distil"}, _Progress(), begun=False)
         ((job, _),) = jobs

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from edgetl.training.checkpoints import Checkpoints
 from edgetl.training.hints import Hints, heard, hint_loss, hints_between
 from edgetl.training.job import Distillation, Job
 from edgetl.training.loop import fit
+from edgetl.training.losses import DISTIL_LOSSES
 from edgetl.training.losses.dkd import dkd
 from edgetl.training.losses.kd import kd
 from edgetl.training.losses.pkd import pkd
@@ -129,7 +132,7 @@ def test_maps_are_averaged_to_the_smaller_and_projected_to_each_teachers_channel
     ours, theirs = torch.randn(4, 2, 4, 2), (torch.randn(4, 3, 2, 4), torch.randn(4, 1, 4, 2))
     (first, their_first), (second, their_second) = hints(ours, theirs)
     means = ours.reshape(4, 2, 2, 2, 2).mean(3)  # rows in pairs
-    weight = hints.projections[0].weight[:, :, 0, 0]  # type: ignore[union-attr, index]
+    weight = hints.projections[0].weight[:, :, 0, 0]  # type: ignore[index]
     torch.testing.assert_close(first, torch.einsum("oc,bchw->bohw", weight, means))
     torch.testing.assert_close(their_first, theirs[0].reshape(4, 3, 2, 2, 2).mean(4))  # columns in pairs
     assert second.shape == their_second.shape == (4, 1, 4, 2)
@@ -146,8 +149,11 @@ def test_any_two_backbones_can_be_brought_together(student: str, teacher: str) -
     assert ours.training
     channels = (_MAPS[teacher][0], _MAPS[student][0], 1, 1)
     assert [tuple(value.shape) for value in hints.parameters()] == [channels]
-    again = hints_between(ours, theirs, _SIZE, _SIZE, 1.0, 0)
+    before = torch.manual_seed(12345).get_state()
+    again, other = (hints_between(ours, theirs, _SIZE, _SIZE, 1.0, seed) for seed in (0, 1))
+    assert torch.equal(torch.default_generator.get_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(hints.parameters(), again.parameters(), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(hints.parameters(), other.parameters(), strict=True))
     _, features = ours.with_features(_images())
     _, maps = heard(theirs.eval(), _images())
     hint_loss(hints(features, maps)).backward()  # type: ignore[no-untyped-call]
@@ -193,8 +199,6 @@ def _taught(student: Network, weight: float = 0.7, **options: Any) -> Distillati
 
 
 def _losses(job: Job, images: Tensor, labels: Tensor) -> Any:
-    from contextlib import nullcontext
-
     return Objective(job, torch.device("cpu"), nullcontext)(job.network.eval(), images, labels)
 
 
@@ -229,6 +233,49 @@ def test_the_loss_of_the_logits_gets_the_labels_as_they_are_blended(blended: boo
     expected = dkd(student(images), teacher(images), 2.0, indices)
     torch.testing.assert_close(losses.distil, expected)
     assert not torch.allclose(expected, dkd(student(images), teacher(images), 2.0, indices.roll(1)))
+
+
+@pytest.mark.parametrize("blended", [False, True])
+@pytest.mark.parametrize("name", sorted(DISTIL_LOSSES))
+def test_nothing_in_the_objective_looks_at_a_number_or_leaves_the_device(name: str, blended: bool) -> None:
+    """On PyTorch's device without numbers: what asks for one, has a shape that depends on one, or mixes devices, fails."""
+    student, teacher = _network(), AveragedLogits([_network("test_convnext", 5), _network("test_vit", 6)]).eval()
+    hints = hints_between(student, teacher, _SIZE, _SIZE, 1.0, 0)
+    for module in (student, teacher, hints):
+        module.to("meta")
+    taught = Distillation(teacher, DISTIL_LOSSES[name].function(), 0.7, 2.0, 0.5, hints)
+    for distillation in (taught, replace(taught, hints=None)):
+        job = Job(student, _data(), _SHORT, distillation, 0, "test")
+        labels = torch.zeros(6, _CLASSES, device="meta") if blended else torch.zeros(6, device="meta").long()
+        losses = Objective(job, torch.device("meta"), nullcontext)(student, _images(6).to("meta"), labels)
+        losses.total.backward()  # type: ignore[no-untyped-call]
+        assert {loss.device.type for loss in losses} == {"meta"}
+
+
+def test_maps_in_half_precision_are_compared_in_float32() -> None:
+    ours, theirs = (torch.randn(6, 8, 4, 4, generator=torch.Generator().manual_seed(s)).bfloat16() for s in (1, 2))
+    loss = hint_loss([(ours, theirs)])
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, pkd(ours.float(), theirs.float()))
+
+
+def test_half_precision_is_for_the_two_forward_passes() -> None:
+    student, images = _network(), _images(6, 32)
+    taught = _taught(student)
+    job = Job(student.eval(), _data(), _SHORT, taught, 0, "test")
+    taught.teacher.eval()
+    labels, seen = torch.arange(6) % _CLASSES, []
+
+    def autocast() -> Any:
+        seen.append("autocast")
+        return torch.autocast("cpu", torch.bfloat16)
+
+    half, whole = Objective(job, torch.device("cpu"), autocast), Objective(job, torch.device("cpu"), nullcontext)
+    losses = half(student, images, labels)
+    assert seen == ["autocast", "autocast"], "around the teacher's pass and the student's, nowhere else"
+    assert {loss.dtype for loss in losses} == {torch.float32}
+    for ours, theirs in zip(losses, whole(student, images, labels), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0.1, atol=0.05)
 
 
 class _Stop(Silent):

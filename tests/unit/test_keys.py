@@ -227,6 +227,35 @@ def test_another_teacher_leaves_the_first_one_as_it_is(project: Path, before: di
     assert "teach.2" in several
 
 
+def test_members_are_kept_like_teachers_of_a_list_and_one_more_trains_one_more(project: Path) -> None:
+    teacher = tiny_project.RECIPE["teacher"]
+    two, three = (keys(project, {"teacher.members": members}) for members in (2, 3))
+    listed = keys(project, {"teacher": [teacher, {**teacher, "seed": 2}]})  # the recipe's seed is 1
+    assert {name: key for name, key in two.items() if name != "report"} == {
+        name: key for name, key in listed.items() if name != "report"
+    }
+    assert _changed(two, three) == AFTER_TRIAL | {"report"}
+    assert three.keys() - two.keys() == {"teach.3"}
+
+
+def test_unlabelled_pictures_are_keyed_by_their_content_and_leave_teachers_and_data_alone(project: Path) -> None:
+    changes = {"data.unlabelled": "further"}
+    before = keys(project, changes)
+    assert before.keys() - keys(project).keys() == {"unlabelled"}
+    picture(project / "further" / "inner" / "0.png", 900)
+    changed = keys(project, changes)
+    assert _changed(before, changed) == {"unlabelled"} | AFTER_TRIAL | {"report"}
+    (project / "further" / "inner" / "0.png").rename(project / "further" / "0.png")
+    assert _changed(changed, keys(project, changes)) == {"unlabelled"} | AFTER_TRIAL | {"report"}
+    (project / "further" / "notes.txt").write_text("no picture")
+    assert _changed(keys(project, changes), keys(project, changes)) == set()
+    shutil.move(project / "further" / "0.png", project / "further" / "inner" / "0.png")
+    shutil.copytree(project / "further", project / "elsewhere")
+    assert _changed(changed, keys(project, {"data.unlabelled": "elsewhere"})) == {"report"}, (
+        "where it lies is in no key"
+    )
+
+
 def test_a_recipe_that_is_read_from_elsewhere(
     project: Path, before: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -127,7 +127,14 @@ def test_before_the_first_training_a_forecast_is_made_of_those_that_are_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def tell(
-        recipe: Recipe, folder: Path, stages: set[str], progress: Progress, *, begun: bool, rehearsal: None
+        recipe: Recipe,
+        folder: Path,
+        stages: set[str],
+        progress: Progress,
+        *,
+        begun: bool,
+        rehearsal: None,
+        unlabelled: None,
     ) -> None:
         with (tmp_path / "computed").open("a") as file:
             file.write(f"{','.join(sorted(stages))}:{begun}\n")

@@ -21,6 +21,7 @@ from edgetl.results.artifacts import Missing
 from edgetl.results.extras import Extras
 from edgetl.results.report import Report
 from edgetl.results.training import Epoch
+from edgetl.results.unlabelled import Unlabelled
 
 NOTHING = Extras(histories={}, samples=(), predictions=())
 
@@ -287,6 +288,22 @@ def test_page_and_card_say_first_which_file_is_missing_and_why(report: Report) -
     assert card.index(said) < card.index("## Intended use")
     for text in (render(report, make_extras()), model_card(report)):
         assert "ncomplete" not in text
+
+
+def test_page_and_card_say_how_many_unlabelled_pictures_taught_and_what_cannot_be_known(report: Report) -> None:
+    further = replace(report, unlabelled=Unlabelled(1200, ("a.png", "b.png")))
+    said = (
+        "The student learned what the teacher says of 1,200 unlabelled images too; 2 that show a picture of validation"
+    )
+    for text in (_text(render(further, make_extras())), model_card(further)):
+        assert said in text
+        assert "Whether others of them show a patient of validation or test cannot be known." in text
+    alone = replace(further, trial=replace(report.trial, chosen_weight=0.0), unlabelled=Unlabelled(1200, ()))
+    assert "A candidate for the student learned what the teacher says of 1,200 unlabelled images too." in model_card(
+        alone
+    )
+    for text in (render(report, make_extras()), model_card(report)):
+        assert "unlabelled" not in text
 
 
 def test_a_failed_gate_of_a_file_that_is_missing_forbids_nothing(report: Report) -> None:

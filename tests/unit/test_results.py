@@ -45,6 +45,7 @@ from edgetl.results.training import (
     TeachResult,
     TrialResult,
 )
+from edgetl.results.unlabelled import Unlabelled
 from edgetl.runtime.manifest import Artifact
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +67,7 @@ def _small_report() -> Report:
         gates=report.gates[:1],
         stages=report.stages[:1],
         missing=(MISSING,),
+        unlabelled=Unlabelled(5, ("a.png",)),
     )
 
 
@@ -93,6 +95,7 @@ def documents() -> dict[str, Document]:
     verified = VerifiedArtifact(**measures, name="onnx-int8", gates=report.gates[:1])
     return {
         "data": report.data,
+        "unlabelled": Unlabelled(5, ("a.png",)),
         "teach": TeachResult(teacher, run),
         "trial": TrialResult(report.trial, (run, run)),
         "distil": DistilResult(student, run),
@@ -109,7 +112,7 @@ def documents() -> dict[str, Document]:
 
 
 Path_ = tuple[str | int, ...]
-LATER = {("missing",)}
+LATER = {("missing",), ("unlabelled",)}
 """Fields of report.json that came later within its version: reports from before lack them."""
 EACH = pytest.mark.parametrize("name", list(documents()))
 
@@ -356,8 +359,9 @@ class TestReport:
 
 def test_a_report_from_before_a_file_could_be_missing_lacks_none() -> None:
     content = _content(documents()["report"])
-    del content["missing"]
-    assert Report.from_json(json.dumps(content)).missing == ()
+    del content["missing"], content["unlabelled"]
+    read = Report.from_json(json.dumps(content))
+    assert (read.missing, read.unlabelled) == ((), None)
     TestSchema.validator.validate(content)
 
 

@@ -1,4 +1,4 @@
-"""A list of teachers in a recipe: what is refused, what can be overridden, and what the report says of it."""
+"""Teachers in a recipe, in lists and as members: what is refused, what they are asked, and what the report says of them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from pydantic import ValidationError
 
-from edgetl.config.loading import load
+from edgetl.config.loading import Loaded, load
 from edgetl.config.recipe import Recipe
-from edgetl.errors import RecipeError
+from edgetl.errors import RecipeError, UsageError
 from edgetl.report import story
 from edgetl.results.document import validated
 from edgetl.results.recipe import ShownRecipe
-from edgetl.stages.common import settings
+from edgetl.stages.common import preflight, settings, trained
+from edgetl.training.batches import TrainingData
+from edgetl.training.losses.dkd import dkd
 
 _TWO = "[{backbone: resnet18}, {backbone: resnet34, seed: 3}]"
 
@@ -48,6 +53,110 @@ def test_a_wrong_name_in_one_of_them_has_its_place_and_the_nearest(tmp_path: Pat
         load(_written(tmp_path, "[{backbone: resnet18}, {backbon: resnet34}]"), (), {})
 
 
+def _recipe(**sections: Any) -> Recipe:
+    return Recipe.model_validate({"name": "x", "data": {"kind": "skin_phantom"}, **sections})
+
+
+def test_members_are_so_many_teachers_that_differ_in_their_seed() -> None:
+    one = _recipe(seed=4, teacher={"backbone": "resnet18", "members": 3, "epochs": 2})
+    assert [(each.backbone, each.seed, each.members, each.epochs) for each in one.teachers] == [
+        ("resnet18", seed, 1, 2) for seed in (4, 5, 6)
+    ]
+    several = _recipe(teacher=[{"backbone": "resnet18", "seed": 7, "members": 2}, {"backbone": "resnet34"}])
+    assert [(each.backbone, each.seed) for each in several.teachers] == [
+        ("resnet18", 7),
+        ("resnet18", 8),
+        ("resnet34", None),
+    ]
+    assert _recipe(teacher={"members": 8}).teachers[-1].seed == 7
+
+
+@pytest.mark.parametrize(
+    ("teacher", "words"),
+    [
+        ("{members: 9}", r"teacher\.members: got 9, expected at most 8"),
+        ("[{members: 5}, {members: 4, seed: 9}]", r"teacher lists 9 networks with their members, expected at most 8"),
+        ("[{members: 3}, {seed: 2}]", r"teacher\.0 and teacher\.1 are the same network where the seed is 2"),
+        (
+            "[{members: 2, seed: 1}, {members: 2}]",
+            r"teacher\.0 and teacher\.1 are the same network where the seed is 1",
+        ),
+    ],
+)
+def test_members_that_are_too_many_or_the_same_are_refused(tmp_path: Path, teacher: str, words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        load(_written(tmp_path, teacher), (), {})
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"distil": {"label_weight": 0.0}}, "label_weight is 0, and so is one of weights"),
+        (
+            {"teacher": None, "distil": {"label_weight": 0.0, "weights": [1.0]}},
+            r"distil\.label_weight is 0, and teacher: null",
+        ),
+    ],
+)
+def test_a_student_that_nothing_teaches_is_refused(sections: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        _recipe(**sections)
+    assert _recipe(distil={"label_weight": 0.0, "weights": [1.0]}).distil.label_weight == 0
+
+
+def test_a_network_may_teach_its_like() -> None:
+    """Born-again networks: the student's own backbone, from another seed."""
+    student = {"backbone": "mobilenetv3_small_050"}
+    recipe = _recipe(student=student, teacher={**student, "weights": "none", "seed": 1}, distil={"hints": 1.0})
+    (teacher,) = recipe.teachers
+    network, _ = trained.create_teacher(recipe, teacher, 3)
+    ours, _ = trained.create_student(recipe, 3)
+    assert {name: value.shape for name, value in network.state_dict().items()} == {
+        name: value.shape for name, value in ours.state_dict().items()
+    }
+    assert not torch.equal(network.body.conv_stem.weight, ours.body.conv_stem.weight)  # type: ignore[arg-type, union-attr]
+
+
+_DATA = TrainingData(np.zeros((8, 32, 32, 3), np.uint8), np.arange(8) % 2, np.arange(6), np.arange(6, 8), 2)
+
+
+def test_what_a_recipe_asks_of_a_teacher_reaches_the_training() -> None:
+    recipe = _recipe(
+        student={"backbone": "mobilenetv3_small_050"},
+        distil={"loss": "dkd", "temperature": 3.0, "hints": 0.5, "label_weight": 0.25, "weights": [0.0, 2.0]},
+    )
+    student, _ = trained.create_student(recipe, 2)
+    teacher, _ = trained.create(0, "test_convnext", 2)
+    assert trained.distillation(recipe.distil, teacher, 0.0, student, _DATA, 0) is None
+    assert trained.distillation(recipe.distil, None, 2.0, student, _DATA, 0) is None
+    taught = trained.distillation(recipe.distil, teacher, 2.0, student, _DATA, 0)
+    assert taught is not None
+    assert (taught.teacher, taught.loss, taught.weight, taught.temperature) == (teacher, dkd, 2.0, 3.0)
+    assert taught.label_weight == 0.25
+    assert taught.hints is not None
+    assert taught.hints.weight == 0.5
+    without = trained.distillation(recipe.distil.model_copy(update={"hints": 0.0}), teacher, 2.0, student, _DATA, 0)
+    assert without is not None
+    assert without.hints is None
+
+
+@pytest.mark.parametrize("role", ["student", "teacher"])
+def test_a_network_without_features_for_hints_is_refused_before_anything_is_trained(role: str) -> None:
+    sections = {"student": {"backbone": "mobilenetv3_small_050"}, "teacher": {"backbone": "test_convnext"}}
+    sections[role] = {"backbone": "coat_tiny"}
+    sections["teacher"]["weights"] = "none"
+
+    def checked(**distil: Any) -> None:
+        data = {"kind": "skin_phantom", "image_size": 64}
+        recipe = Recipe.model_validate({"name": "x", "data": data, "targets": [], "distil": distil, **sections})
+        preflight.check(Loaded(recipe, Path(), None, None))
+
+    with pytest.raises(UsageError, match="features of CoaT are no map"):
+        checked(hints=1.0)
+    checked()
+    checked(hints=1.0, weights=[0.0])
+
+
 @pytest.mark.parametrize(
     ("changes", "weights", "words"),
     [
@@ -71,6 +180,11 @@ def test_keeping_random_layers_is_cautioned_against(changes: dict[str, Any], wei
         ({"backbone": "resnet18"}, "A resnet18 taught it"),
         ([{"backbone": "resnet18"}], "A resnet18 taught it"),
         ([{"backbone": "resnet18"}, {"backbone": "resnet34"}], "The average of resnet18 and resnet34 taught it"),
+        ({"backbone": "resnet18", "members": 3}, "The average of 3 × resnet18 taught it"),
+        (
+            [{"backbone": "resnet18", "members": 2}, {"backbone": "resnet34"}],
+            "The average of 2 × resnet18 and resnet34 taught it",
+        ),
     ],
 )
 def test_the_report_tells_who_taught(teacher: Any, sentence: str) -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from edgetl.backends import contract
-from edgetl.config.recipe import Student, Teacher
+from edgetl.config.recipe import Distil, Student, Teacher
 from edgetl.errors import IntegrityError, UsageError
 from edgetl.models import norms, spec, torchvision_weights, weights
 from edgetl.models.architecture import Network, plain
@@ -238,7 +238,8 @@ def test_what_is_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest
 def test_preflight_says_where_attention_is_and_what_weights_fill(other_eps: tuple[Path, Any]) -> None:
     student = Student(backbone="resnet18", attention="eca")
     teacher = Teacher(backbone="mobilenetv3_small_100", weights=str(other_eps[0]))
-    recipe = SimpleNamespace(targets=(), student=student, teachers=(teacher,), data=SimpleNamespace(image_size=64))
+    data = SimpleNamespace(image_size=64)
+    recipe = SimpleNamespace(targets=(), student=student, teachers=(teacher,), data=data, distil=Distil())
     said: list[str] = []
     preflight.check(cast("Any", SimpleNamespace(recipe=recipe, project=None)), said.append)
     assert said == [

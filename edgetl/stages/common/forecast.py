@@ -20,8 +20,7 @@ from edgetl.stages.common.stage import Context
 from edgetl.training.schedules import small_epochs
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from edgetl.models.architecture import Network
     from edgetl.results.rehearsal import Rehearsal
     from edgetl.training.batches import TrainingData
     from edgetl.training.job import Job
@@ -74,6 +73,7 @@ def tell(
     *,
     begun: bool,
     rehearsal: Rehearsal | None = None,
+    unlabelled: Path | None = None,
 ) -> None:
     """Say how long the trainings of these stages will take, and what a shorter schedule of the student would cost.
 
@@ -84,14 +84,16 @@ def tell(
         stages: those that have to be computed.
         begun: whether one of them goes on where it was stopped.
         rehearsal: what was measured already; None measures now.
+        unlabelled: the result of the unlabelled pictures' stage; None where there are none.
 
     Raises:
         UsageError: a network does not take the pictures: the stage that trains it, maybe hours later, would raise it too.
     """
     from edgetl.training.ladder import ladder
 
+    folders = {"data": data} | ({"unlabelled": unlabelled} if unlabelled else {})
     try:
-        costs = _costs(recipe, data, stages, progress, rehearsal)
+        costs = _costs(recipe, folders, stages, progress, rehearsal)
     except UsageError:
         raise
     except EdgetlError as exc:  # of the training, which is going to say more of it
@@ -172,21 +174,27 @@ def shorter(costs: Sequence[Cost], recipe: Recipe, table: Ladder | None) -> str 
 
 
 def _costs(
-    recipe: Recipe, folder: Path, stages: Collection[str], progress: Progress, rehearsal: Rehearsal | None
+    recipe: Recipe,
+    folders: Mapping[str, Path],
+    stages: Collection[str],
+    progress: Progress,
+    rehearsal: Rehearsal | None,
 ) -> list[Cost]:
     """What the trainings of these stages take; nothing where that is neither known nor worth measuring."""
     from edgetl.stages.common import trained
     from edgetl.training.pace import STEPS, measured
 
     # Only its inputs are looked at: nothing is written.
-    context = Context(recipe, folder, {"data": folder}, folder, folder, folder, progress)
+    folder = folders["data"]
+    context = Context(recipe, folder, folders, folder, folder, folder, progress)
     data = trained.open_data(context, trained.open_table(context))
     planned = [one for one in trainings(recipe, data) if one.stage in stages]
     kinds: dict[Kind, Planned] = {}
     for one in planned:
         for kind in kinds_of(one):
             kinds.setdefault(kind, one)
-    paces = _rehearsed(rehearsal) if rehearsal else {}
+    # The rehearsal's trainings see no unlabelled pictures.
+    paces = _rehearsed(rehearsal) if rehearsal and data.unlabelled is None else {}
     if paces.keys() >= kinds.keys():
         return [_cost(one, paces, data) for one in planned]
     steps = sum(one.count * one.epochs * _steps_per_epoch(one.settings, data) for one in planned)
@@ -248,7 +256,7 @@ def job_of(recipe: Recipe, data: TrainingData, planned: Planned, taught: bool) -
     return Job(network, data, planned.settings, distillation, seed, planned.name)
 
 
-def _untrained(architecture: Architecture, data: TrainingData) -> nn.Module:
+def _untrained(architecture: Architecture, data: TrainingData) -> Network:
     from edgetl.stages.common import trained
 
     return trained.untrained(architecture, data.classes, data.images.shape[1])

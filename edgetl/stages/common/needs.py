@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from edgetl.data.records import Split
 
-__all__ = ["DECODING_TOOLS", "EVIDENCE_TOOLS", "TRAINING_DATA", "TRAINING_TOOLS", "decoded", "originals"]
+__all__ = [
+    "DECODING_TOOLS",
+    "EVIDENCE_TOOLS",
+    "TRAINING_DATA",
+    "TRAINING_TOOLS",
+    "UNLABELLED_DATA",
+    "decoded",
+    "originals",
+]
 
 
 def decoded(*splits: Split) -> tuple[str, ...]:
@@ -19,6 +27,8 @@ def originals(*splits: Split) -> tuple[str, ...]:
 
 
 TRAINING_DATA = decoded("train", "val")
+UNLABELLED_DATA = ("unlabelled/pixels.npy",)
+"""For a stage that may have a teacher; there is none where the recipe has no such pictures."""
 TRAINING_TOOLS = ("accelerate", "albumentations", "numpy", "opencv-python-headless", "timm", "torch")
 DECODING_TOOLS = ("numpy", "pillow")
 """What original files are decoded and resized with."""

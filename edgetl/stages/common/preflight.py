@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from edgetl.config import target
 from edgetl.config.loading import Loaded
+from edgetl.stages.common import settings as slices
 from edgetl.stages.common.networks import TEACHERS
 
 SIZES = "set data.image_size to what it takes; a teacher may see another size: teacher: {image_size: 224}"
@@ -23,8 +24,8 @@ def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:
 
     Raises:
         RecipeError: there is no such target.
-        UsageError: there is no such backbone, it has no place for the attention or does not take such pictures, or the
-            weights do not fit it.
+        UsageError: there is no such backbone, it has no place for the attention, no features for hints or does not take such
+            pictures, or the weights do not fit it.
         EnvironmentFault, IntegrityError: the weights' package is missing or damaged.
     """
     recipe = loaded.recipe
@@ -32,6 +33,7 @@ def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:
         target.load(name, loaded.project)
     from edgetl.models import backbones
     from edgetl.models.architecture import require_size
+    from edgetl.training.hints import channels
 
     student, side = recipe.student, recipe.data.image_size
 
@@ -40,6 +42,8 @@ def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:
             backbone, 2, _here(weights), **parts, image_size=own or side, resizes=own is not None
         )
         require_size(network, side, SIZES)
+        if recipe.distil.hints > 0 and any(slices.candidate_weights(recipe)):
+            channels(network, side, side)
         for said in filter(None, (network.placement.said, used.said)):
             say(f"{name.replace('_', ' ')} {backbone}: {said}")
 

@@ -108,7 +108,7 @@ def _training(section: Training, **changes: Any) -> Training:
 def training(recipe: Recipe, section: Training) -> dict[str, Any]:
     """All that the recipe says about one training."""
     resolved = {"seed": training_seed(recipe, section), "augment": augmentation(recipe.data)}
-    return section.model_dump(mode="json") | resolved
+    return section.model_dump(mode="json", exclude={"members"}) | resolved
 
 
 def student(recipe: Recipe) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Those of some kinds are rendered or unpacked into the store when first needed.
 from __future__ import annotations
 
 import hashlib
+import json
 import pkgutil
 from importlib import import_module, metadata
 from pathlib import Path
@@ -47,6 +48,24 @@ def fingerprint(loaded: Loaded, store: Store) -> str:
 
     source = records(data, root, loaded.project)
     return of_files(source.root, source.records, store.root / INDEX, source.cautions)
+
+
+def unlabelled(data: Data) -> tuple[Path, list[str]]:
+    """The folder of the unlabelled pictures, and their paths below it, sorted. Raises DataError where there are none."""
+    from edgetl.data.unlabelled import pictures
+
+    assert data.unlabelled is not None
+    folder = Path(data.unlabelled).expanduser()
+    return folder, pictures(folder)
+
+
+def unlabelled_fingerprint(loaded: Loaded, store: Store) -> str:
+    """Digest of the paths and the content of the unlabelled pictures. Raises DataError, also where one cannot be read."""
+    from edgetl.data.fingerprint import Fingerprints
+
+    folder, images = unlabelled(loaded.recipe.data)
+    digests = Fingerprints(store.root / INDEX).digest(folder, images)
+    return hashlib.sha256(json.dumps(sorted(digests.items())).encode()).hexdigest()
 
 
 def changes(loaded: Loaded, store: Store, before: Path) -> str:

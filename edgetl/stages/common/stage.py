@@ -16,6 +16,7 @@ from edgetl.console.progress import Progress
 from edgetl.store import Dependencies, Entry
 
 SOURCE = "source"
+UNLABELLED = "unlabelled pictures"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Stage:
 
     version: raised by hand when the code computes something else from the same inputs.
     needs: what it reads of earlier stages, as STAGE/FILE or STAGE/FOLDER: only a change of that recomputes it. Stages
-        that the recipe leaves out are left out here too. SOURCE is the whole data set, as its user keeps it.
+        that the recipe leaves out are left out here too. SOURCE is the whole data set, as its user keeps it, UNLABELLED
+        the pictures of data.unlabelled.
     unread: those of `needs` that it does not read in this recipe.
     settings: the slice of the recipe that it depends on, as JSON.
     tools: distributions whose version is part of the key, and with it the environment variables that change what they

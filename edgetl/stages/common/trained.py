@@ -13,7 +13,7 @@ from torch import nn
 
 from edgetl.config.recipe import Distil, Recipe, Teacher, Training
 from edgetl.data.augment import Augment
-from edgetl.data.images import open_images
+from edgetl.data.images import PIXELS, open_cache, open_images
 from edgetl.data.records import Split
 from edgetl.data.table import DataTable
 from edgetl.models import backbones, prune, spec
@@ -44,7 +44,7 @@ def open_table(context: Context) -> DataTable:
 
 
 def open_data(context: Context, table: DataTable) -> TrainingData:
-    """The training and validation images, with augmentation for training."""
+    """The training and validation images, with augmentation for training, and the unlabelled ones that the stage needs."""
     strength = augmentation(context.recipe.data)
     labels = np.full(1 + max(int(table.rows(split).max(initial=-1)) for split in _SPLITS), -1, dtype=np.int64)
     for split in _SPLITS:
@@ -58,6 +58,7 @@ def open_data(context: Context, table: DataTable) -> TrainingData:
         augment=None if strength == "none" else Augment(context.recipe.data.image_size, strength),
         names=lambda row: table.record(row).image,
         val_groups=table.groups("val"),
+        unlabelled=open_cache(context.inputs["unlabelled"] / PIXELS) if "unlabelled" in context.inputs else None,
     )
 
 

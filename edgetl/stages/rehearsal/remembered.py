@@ -86,7 +86,12 @@ def _parts(recipe: Recipe, folder: Path) -> Dependencies:
         "teachers": [
             {**teacher.model_dump(include={"backbone", "image_size"}), **_steps(teacher)} for teacher in recipe.teachers
         ],
-        "distil": {**_steps(recipe.distil), "loss": recipe.distil.loss, "weights": recipe.distil.weights},
+        "distil": {
+            **_steps(recipe.distil),
+            "loss": recipe.distil.loss,
+            "weights": recipe.distil.weights,
+            "hints": recipe.distil.hints > 0,
+        },
         "prune": recipe.prune
         and {**recipe.prune.model_dump(include={"macs", "round_to", "reference"}), **_steps(recipe.prune)},
         "artifacts": sorted(recipe.artifacts),

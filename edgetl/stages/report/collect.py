@@ -27,6 +27,7 @@ from edgetl.results.report import (
     Untrained,
 )
 from edgetl.results.training import DistilResult, Epoch, PruneResult, TeachResult, TrialResult
+from edgetl.results.unlabelled import Unlabelled
 from edgetl.stages.common.networks import TEACHERS
 from edgetl.stages.common.tools import tool_versions
 
@@ -78,6 +79,7 @@ def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: Stag
         gates=(_data_gate(data), *evaluation.gates, *(gate for _, verified in pairs for gate in verified.gates)),
         stages=(*_stages(steps), own),
         missing=missing,
+        unlabelled=Unlabelled.read(folders["unlabelled"]) if "unlabelled" in folders else None,
     )
 
 
@@ -120,6 +122,8 @@ def without_paths(recipe: Recipe) -> Mapping[str, Any]:
     teachers = document["teacher"] or []
     for network in (*(teachers if isinstance(teachers, list) else [teachers]), document["student"]):
         network["weights"] = Path(network["weights"]).name
+    if document["data"]["unlabelled"] is not None:
+        document["data"]["unlabelled"] = Path(document["data"]["unlabelled"]).name
     if isinstance(document["data"]["exclude"], str):
         document["data"]["exclude"] = Path(document["data"]["exclude"]).name
     document["targets"] = [Path(target).stem if "/" in target else target for target in document["targets"]]

@@ -42,8 +42,10 @@ _AHEAD = 8
 
 
 def can_train(job: Job, scaler: Any) -> bool:
-    """Whether a job can be trained so: without a scaler of gradients, and with an augmentation that has a twin here."""
-    return scaler is None and (job.data.augment is None or isinstance(job.data.augment, Augment))
+    """Whether a job can be trained so: without a scaler of gradients, on labelled pictures alone, and with an augmentation
+    that has a twin here."""
+    data = job.data
+    return scaler is None and data.unlabelled is None and (data.augment is None or isinstance(data.augment, Augment))
 
 
 class _Inputs:
