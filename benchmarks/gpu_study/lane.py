@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from benchmarks.gpu_study import augment
+from edgetl.models.architecture import Network
 from edgetl.training.hints import Hints, heard, hint_loss, hints_between
 from edgetl.training.losses import DISTIL_LOSSES
 from edgetl.training.optimizer import parameter_groups
@@ -101,11 +102,12 @@ class Lane:
         settings, side = self.settings, int(self.data.images.shape[1])
         if settings.hints == 0:
             return None
-        networks = [
+        student, teacher = (
             laid_out(copy.deepcopy(network), torch.device("cpu"), torch.contiguous_format)
             for network in (self.network, settings.teachers[0])
-        ]
-        hints: Hints = hints_between(*networks, side, side, settings.hints, self.seed).to(self.device)  # type: ignore[arg-type]
+        )
+        hints = hints_between(cast(Network, student), teacher, side, side, settings.hints, self.seed)
+        hints.to(self.device)
         return hints
 
     def _tables(self) -> None:
@@ -137,8 +139,12 @@ class Lane:
             images = images * share + images.roll(1, 0) * (1 - share)
             hot = F.one_hot(labels, self.data.classes).float()
             labels = hot * share + hot.roll(1, 0) * (1 - share)
+        ours = None
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda, cache_enabled=False):
-            logits, ours = self.network.with_features(images) if self.hints else (self.network(images), None)
+            if self.hints is None:
+                logits = self.network(images)
+            else:
+                logits, ours = cast(Network, self.network).with_features(images)
         logits = logits.float()
         loss = label_loss = F.cross_entropy(logits + self.shift, labels)
         if settings.weight > 0:
@@ -149,7 +155,7 @@ class Lane:
                 targets = torch.stack([teacher(images).float() for teacher in settings.teachers]).mean(0)
             distil = DISTIL_LOSSES[settings.loss].function()
             loss = loss + settings.weight * distil(logits, targets, settings.temperature, labels)
-        if self.hints is not None:
+        if self.hints is not None and ours is not None:
             with (
                 torch.no_grad(),
                 torch.autocast(self.device.type, torch.bfloat16, enabled=self.cuda, cache_enabled=False),

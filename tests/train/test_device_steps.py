@@ -18,13 +18,16 @@ from edgetl.config.recipe import Training
 from edgetl.console.progress import Silent
 from edgetl.data.augment import Augment
 from edgetl.errors import TrainingDiverged
+from edgetl.models import backbones
 from edgetl.training import checkpoint_schedule, run
 from edgetl.training.batches import TrainingData
+from edgetl.training.checkpoint_schedule import SoFar
 from edgetl.training.device import mixing
 from edgetl.training.device.pictures import Resident, Streamed
 from edgetl.training.device.shrinking import Shrink
 from edgetl.training.device.steps import DeviceSteps
 from edgetl.training.ema import WeightAverage
+from edgetl.training.hints import hints_between
 from edgetl.training.job import Job
 from edgetl.training.loop import Distillation, Fit, fit
 from edgetl.training.losses.dist import dist
@@ -92,6 +95,25 @@ def test_both_kinds_of_steps_learn_the_same(
             torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-4)
 
 
+def test_hints_are_learned_alike(tmp_path: Path, on_device: Callable[[bool], None]) -> None:
+    learned = []
+    for chosen in (False, True):
+        on_device(chosen)
+        torch.manual_seed(0)
+        student = backbones.create("mobilenetv3_small_050", 3, image_size=SIZE)[0]
+        teacher = backbones.create("resnet18", 3, image_size=SIZE)[0].eval()
+        hints = hints_between(student, teacher, SIZE, SIZE, 1.0, 0)
+        before = [value.clone() for value in hints.parameters()]
+        distillation = Distillation(teacher, dist, 1.0, 2.0, hints=hints)
+        settings = SETTINGS.model_copy(update={"epochs": 1, "learning_rate": 1e-3})
+        folder = tmp_path / str(chosen)
+        fit(student, _data(), settings, distillation=distillation, seed=3, checkpoints=folder, progress=Silent())
+        assert not any(torch.equal(a, b) for a, b in zip(before, hints.parameters(), strict=True))
+        learned.append([value.cpu() for value in hints.parameters()])
+    for a, b in zip(*learned, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-2, atol=1e-3)
+
+
 def test_a_stopped_run_ends_as_an_unstopped_one(
     tmp_path: Path, on_device: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,7 +161,7 @@ def _steps(settings: Training, distillation: Distillation | None = None, augment
     network = tiny_network()
     job = Job(network, _data(augmented), settings, distillation, 0, "tiny")
     average = WeightAverage(network, settings.ema) if settings.ema else None
-    state = State(network.train(), average, adamw(network, settings), None, run.SoFar(epoch=1), ThreadCount.now())
+    state = State(network.train(), average, adamw(network, settings), None, SoFar(epoch=1), ThreadCount.now())
     return DeviceSteps(job, state, _CPU)
 
 
