@@ -49,7 +49,8 @@ class WeightAverage:
         towards = torch._foreach_sub([parameter.detach() for parameter in network.parameters()], averaged)
         torch._foreach_mul_(towards, 1 - decay)
         torch._foreach_add_(averaged, towards)
-        torch._foreach_copy_(list(self.network.buffers()), list(network.buffers()))
+        if kept := list(self.network.buffers()):
+            torch._foreach_copy_(kept, list(network.buffers()))
 
 
 def decay_at(decay: float, updates: int) -> float:

@@ -75,6 +75,7 @@ class Run:
         else:
             step = Step(job, self.state, accelerator, self.processes)
             self.steps = HostSteps(job, step, (self.processes.index, self.processes.count))
+        self._noted = False
         self._data = replace(job.data, images=self.steps.pictures)
 
     def epoch(
@@ -139,7 +140,8 @@ class Run:
                 if stop:
                     raise KeyboardInterrupt
         note(*self.steps.settle())
-        if self.steps.note and epoch == 1:
+        if self.steps.note and not self._noted:
+            self._noted = True
             progress.warn(f"warning: {job.label}: {self.steps.note}")
 
     def restore(self, snapshot: Snapshot) -> list[dict[str, float]]:

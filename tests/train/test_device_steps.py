@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from tiny_training import SETTINGS, SIZE, same, tiny_data, tiny_network
 from torch import nn
+from torch.autograd.graph import get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
 from edgetl.config.recipe import Training
@@ -185,6 +187,100 @@ def test_a_step_looks_at_no_number_of_the_device() -> None:
         torch.ones(1).item()
     with _Looks():
         steps._compute()
+
+
+class _Stream:
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def wait_stream(self, _: object) -> None:
+        pass
+
+
+@pytest.fixture
+def recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that records nothing: what surrounds a recording runs on the CPU."""
+    fakes = {
+        "Stream": _Stream,
+        "stream": lambda *_: contextlib.nullcontext(),
+        "current_stream": lambda *_: None,
+        "synchronize": lambda *_: None,
+        "CUDAGraph": object,
+        "graph": lambda *_, **__: contextlib.nullcontext(),
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+
+
+def _metadata(parameter: torch.Tensor) -> dict[str, Any]:
+    """A note on the node of autograd that adds up a parameter's gradient; it goes when the node goes."""
+    node: Any = get_gradient_edge(parameter).node
+    noted: dict[str, Any] = node.metadata
+    return noted
+
+
+@pytest.mark.usefixtures("recording")
+@pytest.mark.parametrize("taught", [False, True], ids=["alone", "taught"])
+def test_a_recording_changes_nothing_and_nothing_of_autograd_outlives_a_step(
+    taught: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What adds up a parameter's gradient belongs to the stream that it was made on: kept, no other stream can record it."""
+    steps = _steps(SETTINGS, Distillation(tiny_network(7), dist, 1.0, 2.0) if taught else None)
+    steps._inputs.labels.random_(0, 3)
+    parameters, objective, compute = steps._state.parameters(), steps._objective, steps._compute
+
+    def marking(*args: Any) -> Any:
+        losses = objective(*args)
+        for parameter in parameters:
+            _metadata(parameter)["seen"] = True
+        return losses
+
+    def computing() -> None:
+        compute()
+        outlived = sum("seen" in _metadata(parameter) for parameter in parameters)
+        assert not outlived, f"{outlived} of {len(parameters)}"
+
+    monkeypatch.setattr(steps, "_objective", marking)
+    monkeypatch.setattr(steps, "_compute", computing)
+    before = [tensor.clone() for tensor in steps._changing()]
+    steps._capture()
+    after = steps._changing()
+    assert steps._graph is not None
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=False))
+    assert len(after) > len(before)
+    assert not any(tensor.any() for tensor in after[len(before) :]), "the optimizer has seen no step"
+
+
+@pytest.mark.usefixtures("recording")
+@pytest.mark.parametrize(("message", "ends"), [("operation not permitted", False), ("CUDA out of memory", True)])
+def test_a_step_that_cannot_be_recorded_is_computed_as_it_stands(
+    message: str, ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def graph(*_: object, **__: object) -> Iterator[None]:
+        yield
+        raise RuntimeError(f"{message}\nmore of it")
+
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    steps = _steps(SETTINGS)
+    before = [tensor.clone() for tensor in steps._changing()]
+    if ends:
+        with pytest.raises(RuntimeError, match=message):
+            steps._capture()
+        return
+    steps._capture()
+    assert steps._graph is None
+    assert steps.note == "the step could not be recorded and is launched kernel by kernel: operation not permitted"
+    assert all(torch.equal(a, b) for a, b in zip(before, steps._changing(), strict=False))
+
+
+def test_a_network_without_buffers_is_averaged() -> None:
+    network = nn.Linear(3, 2)
+    average = WeightAverage(network, 0.9)
+    with torch.no_grad():
+        network.weight += 1
+    average.move(network, torch.tensor(0.25))
+    torch.testing.assert_close(average.network.weight, network.weight - 0.25)
 
 
 def test_the_rate_of_each_step_is_that_which_was_asked_for() -> None:

@@ -29,6 +29,7 @@ def fit(data: TrainingData, device: torch.device) -> bool:
 def room(device: torch.device, size: int) -> int:
     """How many pictures of `size` bytes fit on a CUDA device beside a training."""
     free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(_LARGEST_SHARE * free) // size
 
 
@@ -70,7 +71,7 @@ class Resident:
 
 
 class Streamed:
-    """Pictures that are read while the device computes, and copied to it beside its work."""
+    """Pictures that are read while the device computes, and sent to it between two steps."""
 
     def __init__(self, images: Pictures, device: torch.device) -> None:
         self._images, self._device = images, device

@@ -8,8 +8,10 @@ next checkpoint. On a CPU, where tests run it, the same step is computed as it s
 
 from __future__ import annotations
 
+import gc
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgetl.data.augment import Augment
+from edgetl.errors import out_of_memory
 from edgetl.errors.wording import first_line
 from edgetl.runtime.preprocessing import DIVISOR, OFFSET
 from edgetl.training.batches import Pictures, epoch_order
@@ -46,6 +49,12 @@ def can_train(job: Job, scaler: Any) -> bool:
     that has a twin here."""
     data = job.data
     return scaler is None and data.unlabelled is None and (data.augment is None or isinstance(data.augment, Augment))
+
+
+@cache
+def _recorder(device: torch.device) -> torch.cuda.Stream:
+    """The stream that records: one for all, since libraries keep working memory for each."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class _Inputs:
@@ -193,38 +202,47 @@ class DeviceSteps:
     def _capture(self) -> None:
         """Record a step, and leave everything that it changes as it was."""
         before = [tensor.clone() for tensor in self._changing()]
-        # Warmed up on the stream that records: what autograd keeps of a parameter belongs to the stream that first used it.
-        recorder = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        recorder = _recorder(self._device)
         recorder.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(recorder):
             for _ in range(_WARM):
                 self._compute()
         torch.cuda.synchronize(self._device)
+        gc.collect()  # not while recording: it may free what belongs to the device
         graph = torch.cuda.CUDAGraph()
         self._state.optimizer.zero_grad(set_to_none=True)
         try:
-            # Other threads, which read pictures, may go on calling the device meanwhile.
-            with torch.cuda.graph(graph, stream=recorder, capture_error_mode="thread_local"):
+            # The outer block gives the stream back also where a recording ends badly, which the inner one does not. Other
+            # threads, which read pictures, may go on calling the device meanwhile.
+            with (
+                torch.cuda.stream(recorder),
+                torch.cuda.graph(graph, stream=recorder, capture_error_mode="thread_local"),
+            ):
                 self._compute()
             self._graph = graph
         except RuntimeError as exc:
+            if out_of_memory(exc):
+                raise
             self.note = f"the step could not be recorded and is launched kernel by kernel: {first_line(exc)}"
             self._state.optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            after = self._changing()
-            for tensor, kept in zip(after, before, strict=False):
-                tensor.copy_(kept)
-            for tensor in after[len(before) :]:  # the optimizer's state, which the first step makes
-                tensor.zero_()
+        after = self._changing()
+        for tensor, kept in zip(after, before, strict=False):
+            tensor.copy_(kept)
+        for tensor in after[len(before) :]:  # the optimizer's state, which the first step makes
+            tensor.zero_()
 
     def _changing(self) -> list[Tensor]:
-        """All that a step changes."""
+        """All that a step changes.
+
+        Apart from autograd: a copy of a parameter would keep the node that adds up its gradient, on the stream of the copy,
+        and no other stream could record a step with it.
+        """
         state, average = self._state, self._state.average
         networks = [state.network] if average is None else [state.network, average.network]
         of_networks = [tensor for network in networks for tensor in (*network.parameters(), *network.buffers())]
         of_networks += [] if state.hints is None else state.hints.parameters()
         moments = [value for kept in state.optimizer.state.values() for value in kept.values()]
-        return [*of_networks, *self._record.tensors(), *moments]
+        return [tensor.detach() for tensor in (*of_networks, *self._record.tensors(), *moments)]
 
     def _compute(self) -> None:
         """One step from the inputs; every line of it is a kernel, and none waits for one."""
