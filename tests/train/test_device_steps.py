@@ -24,6 +24,7 @@ from edgetl.models import backbones
 from edgetl.training import checkpoint_schedule, run
 from edgetl.training.batches import TrainingData
 from edgetl.training.checkpoint_schedule import SoFar
+from edgetl.training.checkpoints import Checkpoints
 from edgetl.training.device import mixing
 from edgetl.training.device.pictures import Resident, Streamed
 from edgetl.training.device.shrinking import Shrink
@@ -137,6 +138,28 @@ def test_a_stopped_run_ends_as_an_unstopped_one(
     assert [entry["label_loss"] for entry in again.history] == pytest.approx(
         [entry["label_loss"] for entry in whole.history]
     )
+
+
+def test_where_epochs_are_quicker_than_saves_the_last_one_is_saved_all_the_same(
+    tmp_path: Path, on_device: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_device(True)
+    monkeypatch.setattr(checkpoint_schedule, "_SAVES", 1e9)
+    saved: list[int] = []
+    save = Checkpoints.save
+
+    def noting(self: Checkpoints, epoch: int, *args: Any) -> None:
+        saved.append(epoch)
+        save(self, epoch, *args)
+
+    monkeypatch.setattr(Checkpoints, "save", noting)
+    network = tiny_network()
+    whole = fit(network, _data(), SETTINGS, seed=1, checkpoints=tmp_path, progress=Silent())
+    assert saved == [1, 4]
+    again = tiny_network(99)
+    assert fit(again, _data(), SETTINGS, seed=1, checkpoints=tmp_path, progress=Silent()).resumed_after == 4
+    assert same(network, again)
+    assert whole.best_epoch in range(1, 5)
 
 
 def test_the_first_bad_step_is_named_with_its_images(tmp_path: Path, on_device: Callable[[bool], None]) -> None:

@@ -50,5 +50,18 @@ def test_slow_saving_is_done_less_often(clock: _Clock, took: float, wait: float)
     assert schedule.due()
 
 
+def test_an_epoch_is_worth_a_save_when_it_takes_as_long_as_twenty(clock: _Clock) -> None:
+    schedule = CheckpointSchedule()
+    assert schedule.worth_it(), "nobody knows yet how long a save takes"
+    began = clock.now
+    clock.now += 0.5
+    schedule.saved(began)
+    saved = clock.now
+    clock.now = saved + 9.9
+    assert not schedule.worth_it()
+    clock.now = saved + 10.1
+    assert schedule.worth_it()
+
+
 def test_an_epoch_begins_with_nothing() -> None:
     assert SoFar(3) == SoFar(epoch=3, batches=0, label_loss=0.0, distil_loss=0.0, seconds=0.0, data_wait_seconds=0.0)
