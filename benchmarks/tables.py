@@ -35,6 +35,7 @@ SECTIONS = (
     "schedules",
     "int8_pooled",
     "step_pace",
+    "forecast",
     "distillation_baseline",
     "training_overhead",
     "pace_of_commits",
