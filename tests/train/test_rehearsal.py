@@ -26,6 +26,7 @@ from edgetl.stages.rehearsal.memory import forget_the_peak, held_mb
 from edgetl.stages.rehearsal.spread import spread
 from edgetl.stages.rehearsal.steps import Failure, Steps
 from edgetl.store import Store
+from edgetl.training.pace import Pace
 
 _RECIPE: dict[str, Any] = {
     "name": "tiny",
@@ -89,6 +90,21 @@ class TestTheWholePath:
             assert one.step_seconds > 0
             assert one.peak_mb is not None
             assert 100 < one.peak_mb < 4000
+
+    def test_a_network_is_set_up_once(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[tuple[int, int]] = []
+
+        def measured(job: object, budget: float, *, least: int, warm: int) -> Pace:
+            asked.append((least, warm))
+            return Pace(1.0, 0.1, 1)
+
+        monkeypatch.setattr(path, "measured", measured)
+        monkeypatch.setattr(path, "all_files", lambda *_: ())
+        teacher = {**_RECIPE["teacher"], "backbone": "mobilenetv3_small_075"}
+        path.rehearse(
+            _recipe(teacher=teacher, distil={**_RECIPE["distil"], "weights": [0.0, 1.0]}), folder, lambda _: None
+        )
+        assert asked == [(5, 2), (5, 2), (3, 1)], "the teacher; the student alone; the student taught"
 
     def test_the_next_one_is_remembered(self, found: Rehearsal, project: Path) -> None:
         began = time.perf_counter()
@@ -269,18 +285,27 @@ class TestTheProcess:
         pid = tmp_path / "pid"
         self._says(
             monkeypatch,
-            f"import subprocess, sys; open({str(pid)!r}, 'w').write(str(subprocess.Popen(['sleep', '60']).pid));"
+            f"import subprocess, sys; open({str(pid)!r}, 'w').write(str(subprocess.Popen(['sleep', '600'], stdout=2).pid));"
             'print(\'{"failed": "x", "hint": "y"}\', flush=True); sys.stdin.read()',
         )
         with pytest.raises(UsageError, match="rehearsal: x"):
             child.run(_recipe(), Path(), Heard())
-        status = Path("/proc", pid.read_text(), "stat")
-        assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+        limit = time.monotonic() + 20
+        while _runs(int(pid.read_text())):
+            assert time.monotonic() < limit
+            time.sleep(0.05)
 
     def test_what_a_library_prints_is_no_message(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._says(monkeypatch, 'print(\'hello\'); print(\'3\'); print(\'{"failed": "x", "hint": "y"}\')')
         with pytest.raises(UsageError, match="rehearsal: x"):
             child.run(_recipe(), Path(), Heard())
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class TestSpread:
