@@ -34,8 +34,10 @@ from edgetl.models.attention import ATTENTION
 from edgetl.models.chain import FILE, Backbone, Chain, ChainFile, Variant
 from edgetl.runtime.backends import BACKENDS
 from edgetl.stages.rehearsal import path
+from edgetl.stages.rehearsal.files import files_of
 from edgetl.stages.rehearsal.memory import forget_the_peak
 from edgetl.stages.rehearsal.spread import spread
+from edgetl.stages.rehearsal.steps import Failure, Steps
 from edgetl.training.batches import as_input
 
 PAGE = Path(__file__).parents[1] / "docs" / "backbones.md"
@@ -185,14 +187,14 @@ def _cell(cells: Path, name: str, attention: str) -> None:
         (cells / f"{name}{'+' if attention else ''}{attention}.doing").write_text(doing, encoding="utf-8")
 
     images = _phantoms(cells)
-    steps = path.Steps(say)
+    steps = Steps(say)
     if attention:
         _write(cells, f"{name}+{attention}", _variant(name, attention, images, steps))
         return
     found: dict[str, Any] = {"name": name}
     try:
         _go(name, images, steps, found)
-    except path.Failure as exc:
+    except Failure as exc:
         found["problem"] = exc.message
     _write(cells, name, Backbone(**found, seconds=time.perf_counter() - began))
 
@@ -211,7 +213,7 @@ def _recipe(name: str, attention: str | None = None, export: Sequence[str] = tup
     )
 
 
-def _go(name: str, images: NDArray[np.uint8], steps: path.Steps, found: dict[str, Any]) -> None:
+def _go(name: str, images: NDArray[np.uint8], steps: Steps, found: dict[str, Any]) -> None:
     """The whole chain; what is known is put into `found` at once."""
     recipe = _recipe(name)
     with steps.of("a fresh network"):
@@ -236,7 +238,7 @@ def _go(name: str, images: NDArray[np.uint8], steps: path.Steps, found: dict[str
     def timed(file: Path, backend: str, precision: str) -> None:
         times[f"{backend}-{precision}"] = _p50(file, backend, precision, images)
 
-    made = path.files_of(recipe, network, images, steps, timed)
+    made = files_of(recipe, network, images, steps, timed)
     found["files"] = [
         ChainFile(name=file.name, problem=file.problem)
         if file.problem
@@ -245,7 +247,7 @@ def _go(name: str, images: NDArray[np.uint8], steps: path.Steps, found: dict[str
     ]
 
 
-def _variant(name: str, attention: str, images: NDArray[np.uint8], steps: path.Steps) -> Variant:
+def _variant(name: str, attention: str, images: NDArray[np.uint8], steps: Steps) -> Variant:
     found: dict[str, Any] = {"attention": attention}
     recipe = _recipe(name, attention, ["onnx"])
     try:
@@ -264,9 +266,9 @@ def _variant(name: str, attention: str, images: NDArray[np.uint8], steps: path.S
         found["reached"] = pruning.reached
         with steps.of("saving and reading it back"):
             network = path.read_back(network, seen[0][:2])
-        (file,) = path.files_of(recipe, network, images, steps)
+        (file,) = files_of(recipe, network, images, steps)
         found["problem"] = file.problem
-    except path.Failure as exc:
+    except Failure as exc:
         found["problem"] = exc.message
     return Variant(**found)
 

@@ -39,6 +39,7 @@ SECTIONS = (
     "teachers",
     "int8_pooled",
     "step_pace",
+    "forecast",
     "distillation_baseline",
     "training_overhead",
     "pace_of_commits",

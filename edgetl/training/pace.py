@@ -19,6 +19,7 @@ from edgetl.training.distributed import Processes, launched
 from edgetl.training.inference import predict_logits
 from edgetl.training.job import Job
 from edgetl.training.optimizer import hold_backbone
+from edgetl.training.plan import Plan
 from edgetl.training.run import RECALIBRATION_IMAGES, Run
 from edgetl.training.sharing import Sharing
 
@@ -42,15 +43,20 @@ class Pace:
     image_seconds: float
     steps: int
 
-    def epoch_seconds(self, data: TrainingData, settings: Training) -> float:
-        """Of a training with these settings: steps, the pass that measures the average's BatchNorm, and the validation."""
-        steps = len(data.train) // batch_size_for(data, settings.batch_size)
-        recalibrated = min(RECALIBRATION_IMAGES, len(data.train)) if settings.ema > 0 else 0
-        images = recalibrated + math.ceil(len(data.val) / launched())
+    def training_seconds(self, data: TrainingData, settings: Training) -> float:
+        """Of a training with these settings: its steps, and after the epochs that are validated the pass that measures the
+        average's BatchNorm, and the validation."""
+        assert settings.epochs is not None, "they are planned with what the data need"
+        plan = Plan(settings.epochs)
+        validated = [epoch for epoch in range(1, settings.epochs + 1) if plan.validates(epoch)]
+        averaged = [epoch for epoch in validated if settings.ema > 0 and epoch > settings.freeze_epochs]
+        steps = settings.epochs * (len(data.train) // batch_size_for(data, settings.batch_size))
+        images = len(averaged) * min(RECALIBRATION_IMAGES, len(data.train))
+        images += len(validated) * math.ceil(len(data.val) / launched())
         return steps * self.step_seconds + images * self.image_seconds
 
 
-def measured(job: Job, budget: float, clock: Clock = time.perf_counter, least: int = 1) -> Pace:
+def measured(job: Job, budget: float, clock: Clock = time.perf_counter, least: int = 1, warm: int = _WARM) -> Pace:
     """The pace of a job, measured on its network, which is of no use afterwards.
 
     Random numbers, thread counts and files are left as they are found. Among several processes only the one that calls this
@@ -61,6 +67,7 @@ def measured(job: Job, budget: float, clock: Clock = time.perf_counter, least: i
         budget: seconds after which no further step is begun.
         clock: seconds.
         least: steps that are taken whatever they cost.
+        warm: first steps that are not counted.
 
     Raises:
         EdgetlError: what the training would raise too.
@@ -71,7 +78,7 @@ def measured(job: Job, budget: float, clock: Clock = time.perf_counter, least: i
     with torch.random.fork_rng(devices=cuda):
         run = Run(_ours(job), accelerator, Processes())
         with Sharing(run.state.threads.count):
-            steps = counted(_timed_steps(run, budget, clock, least))
+            steps = counted(_timed_steps(run, budget, clock, least), warm)
             image = _image_seconds(run, clock)
     accelerator.free_memory()
     step = statistics.median(steps)
@@ -84,9 +91,9 @@ def _ours(job: Job) -> Job:
     return replace(job, settings=job.settings.model_copy(update={"batch_size": size}))
 
 
-def counted(steps: Sequence[float]) -> Sequence[float]:
+def counted(steps: Sequence[float], warm: int = _WARM) -> Sequence[float]:
     """Without the first ones; of very few the last."""
-    return steps[min(_WARM, len(steps) - 1) :]
+    return steps[min(warm, len(steps) - 1) :]
 
 
 def _timed_steps(run: Run, budget: float, clock: Clock, least: int) -> list[float]:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from edgetl.training import pace as training_pace
 from edgetl.training.batches import TrainingData
 from edgetl.training.job import Distillation, Job
 from edgetl.training.losses import DISTIL_LOSSES
-from edgetl.training.pace import counted, measured
+from edgetl.training.pace import Pace, counted, measured
 
 
 def _job(network: nn.Module | None = None, data: TrainingData | None = None, **settings: object) -> Job:
@@ -38,6 +39,11 @@ def _clock(*passing: float) -> Callable[[], float]:
         return last
 
     return now
+
+
+def _seconds(pace: Pace, **settings: Any) -> float:
+    job = _job(**settings)
+    return pace.training_seconds(job.data, job.settings)
 
 
 class _Watched(nn.Module):
@@ -59,9 +65,21 @@ def test_the_first_two_steps_do_not_count_and_the_others_median_does() -> None:
     pace = measured(_job(), 1e9, _clock(50, 9, 1, 2, 3, 4, 15, 7, 0.8))
     assert (pace.step_seconds, pace.steps) == (3, 5)
     assert pace.image_seconds == pytest.approx(0.01)
-    assert pace.epoch_seconds(_job().data, _job().settings) == pytest.approx(STEPS * 3 + (160 + 80) * 0.01)
-    without_average = _job(ema=0.0)
-    assert pace.epoch_seconds(without_average.data, without_average.settings) == pytest.approx(STEPS * 3 + 80 * 0.01)
+    assert _seconds(pace) == pytest.approx(4 * (STEPS * 3 + (160 + 80) * 0.01))
+    assert _seconds(pace, ema=0.0) == pytest.approx(4 * (STEPS * 3 + 80 * 0.01))
+
+
+def test_of_a_long_training_only_the_epochs_that_are_validated_take_a_validation() -> None:
+    """Of 40 epochs every second one, and all of the last fifth: 16 and 8."""
+    pace = Pace(3, 0.01, 5)
+    assert _seconds(pace, epochs=40) == pytest.approx(40 * STEPS * 3 + 24 * (160 + 80) * 0.01)
+    frozen = 24 * 80 + 22 * 160  # the average of an untouched backbone is not measured anew: epochs 2 and 4
+    assert _seconds(pace, epochs=40, freeze_epochs=4) == pytest.approx(40 * STEPS * 3 + frozen * 0.01)
+
+
+def test_fewer_steps_are_left_out_where_the_network_was_measured_before() -> None:
+    pace = measured(_job(), 0.0, _clock(50, 9, 1, 15, 7, 0.8), least=3, warm=1)
+    assert (pace.step_seconds, pace.steps) == (5, 2)
 
 
 def test_the_fewest_steps_are_taken_whatever_they_cost() -> None:
@@ -113,7 +131,7 @@ def test_one_of_several_processes_takes_its_share(monkeypatch: pytest.MonkeyPatc
     student = _Watched(tiny_network())
     pace = measured(_job(student), 1e9, _clock(*[1] * 7, 0, 0.8))
     assert {images for images, learns in student.passes if learns} == {16}
-    assert pace.epoch_seconds(_job().data, _job().settings) == pytest.approx(STEPS * 1 + (160 + 40) * 0.01)
+    assert pace.training_seconds(_job().data, _job().settings) == pytest.approx(4 * (STEPS * 1 + (160 + 40) * 0.01))
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:

@@ -19,10 +19,14 @@ from edgetl.config.loading import load
 from edgetl.config.recipe import Recipe
 from edgetl.errors import EnvironmentFault, UsageError
 from edgetl.models import backbones
+from edgetl.models.architecture import Network
 from edgetl.results.rehearsal import Rehearsal, RehearsedFile
-from edgetl.stages.rehearsal import child, path, remembered
+from edgetl.stages.rehearsal import beside, child, files, path, remembered
+from edgetl.stages.rehearsal.memory import forget_the_peak, held_mb
 from edgetl.stages.rehearsal.spread import spread
+from edgetl.stages.rehearsal.steps import Failure, Steps
 from edgetl.store import Store
+from edgetl.training.pace import Pace
 
 _RECIPE: dict[str, Any] = {
     "name": "tiny",
@@ -82,10 +86,25 @@ class TestTheWholePath:
         small = "mobilenetv3_small_050"
         assert kinds == [(small, False, 8), (small, True, 8)]
         for one in found.trainings:
-            assert one.steps >= 3
+            assert one.steps >= 2
             assert one.step_seconds > 0
             assert one.peak_mb is not None
             assert 100 < one.peak_mb < 4000
+
+    def test_a_network_is_set_up_once(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[tuple[int, int]] = []
+
+        def measured(job: object, budget: float, *, least: int, warm: int) -> Pace:
+            asked.append((least, warm))
+            return Pace(1.0, 0.1, 1)
+
+        monkeypatch.setattr(path, "measured", measured)
+        monkeypatch.setattr(path, "all_files", lambda *_: ())
+        teacher = {**_RECIPE["teacher"], "backbone": "mobilenetv3_small_075"}
+        path.rehearse(
+            _recipe(teacher=teacher, distil={**_RECIPE["distil"], "weights": [0.0, 1.0]}), folder, lambda _: None
+        )
+        assert asked == [(5, 2), (5, 2), (3, 1)], "the teacher; the student alone; the student taught"
 
     def test_the_next_one_is_remembered(self, found: Rehearsal, project: Path) -> None:
         began = time.perf_counter()
@@ -127,11 +146,11 @@ class TestRefused:
     ) -> None:
         def judged(name: str, *_: object) -> float:
             if name == "onnx-int8":
-                raise path.Failure(f"{name}: says the same of every picture")
+                raise Failure(f"{name}: says the same of every picture")
             return 0.0
 
-        monkeypatch.setattr(path, "_judged", judged)
-        with pytest.raises(path.Failure) as caught:
+        monkeypatch.setattr(files, "_judged", judged)
+        with pytest.raises(Failure) as caught:
             path.rehearse(_recipe(prune=None), folder, lambda _: None)
         assert caught.value.message == "mobilenetv3_small_050: onnx-int8: says the same of every picture"
         assert caught.value.hint is not None
@@ -154,13 +173,88 @@ class TestRefused:
 
     def test_a_constant_a_nan_and_a_difference_are_refused(self) -> None:
         rows = np.array([[0.2, 0.8], [0.7, 0.3]], np.float32)
-        with pytest.raises(path.Failure, match="not finite"):
-            path._judged("x", np.full((2, 2), np.nan, np.float32), None)
-        with pytest.raises(path.Failure, match="the same of every picture"):
-            path._judged("x", np.full((2, 2), 0.5, np.float32), None)
-        with pytest.raises(path.Failure, match="differ from the PyTorch network"):
-            path._judged("x", rows, rows[::-1])
-        assert path._judged("x", rows, rows) == 0
+        with pytest.raises(Failure, match="not finite"):
+            files._judged("x", np.full((2, 2), np.nan, np.float32), None)
+        with pytest.raises(Failure, match="the same of every picture"):
+            files._judged("x", np.full((2, 2), 0.5, np.float32), None)
+        with pytest.raises(Failure, match="differ from the PyTorch network"):
+            files._judged("x", rows, rows[::-1])
+        assert files._judged("x", rows, rows) == 0
+
+
+class TestBeside:
+    """The format that takes longest is made in another process where there is a core for it."""
+
+    @pytest.fixture
+    def network(self) -> Network:
+        network, _ = backbones.create("mobilenetv3_small_050", 3)
+        return network.eval()
+
+    def _said(self, network: Network, **changes: Any) -> tuple[list[RehearsedFile], list[str]]:
+        said: list[str] = []
+        recipe = _recipe(**{"export": ["onnx-fp32", "tflite-fp32"], **changes})
+        images = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3), dtype=np.uint8)
+        return list(beside.all_files(recipe, network, images, Steps(said.append))), said
+
+    def test_it_gives_what_one_process_gives(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(beside, "usable_cores", lambda: 2)
+        monkeypatch.setattr(files, "_CONSTANT", 0.0)  # of this process; the network is as it was made
+        found, said = self._said(network)
+        assert [file.name for file in found] == ["onnx-fp32", "tflite-fp32"]
+        assert said[-1] == "tflite: its files, made in another process"
+        assert found[1].problem == "tflite-fp32: says the same of every picture", (
+            "which the other process judged by itself"
+        )
+        assert [file.name for file in self._said(network, export=["tflite-fp32", "onnx-fp32"])[0]] == [
+            "tflite-fp32",
+            "onnx-fp32",
+        ]
+
+    @pytest.mark.parametrize(
+        ("cores", "export"), [(1, ["onnx-fp32", "tflite-fp32"]), (2, ["onnx-fp32"]), (2, ["tflite-fp32"])]
+    )
+    def test_there_is_none_without_a_core_or_another_format(
+        self, cores: int, export: list[str], network: Network, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(beside, "usable_cores", lambda: cores)
+        monkeypatch.setattr(beside, "_command", lambda folder: pytest.fail("a process was started"))
+        found, said = self._said(network, export=export)
+        assert [file.name for file in found] == export
+        assert f"{export[-1]}: making it" in said
+
+    def test_a_converter_that_crashes_takes_no_other_file_along(
+        self, network: Network, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        script = "import os, sys; print('Segmentation', file=sys.stderr, flush=True); os.abort()"
+        monkeypatch.setattr(beside, "usable_cores", lambda: 2)
+        monkeypatch.setattr(files, "_CONSTANT", 0.0)
+        monkeypatch.setattr(beside, "_command", lambda folder: [sys.executable, "-c", script])
+        (onnx, tflite), _ = self._said(network)
+        assert onnx.problem is None
+        assert tflite.problem is not None
+        assert tflite.problem.startswith("tflite-fp32: the process that makes it ended by itself (-6)")
+        assert tflite.problem.endswith("Segmentation")
+
+    def test_where_memory_ends_the_fault_is_no_files(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(beside, "usable_cores", lambda: 2)
+        script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+        monkeypatch.setattr(beside, "_command", lambda folder: [sys.executable, "-c", script])
+        with pytest.raises(EnvironmentFault, match="where memory ends"):
+            self._said(network)
+
+
+def test_memory_of_a_part_leaves_out_what_was_loaded_before_it() -> None:
+    base = held_mb()
+    loaded = np.ones(25_000_000)  # 200 MB
+    with forget_the_peak(base) as alone:
+        assert np.ones(12_500_000).sum() > 0  # 100 MB
+    with forget_the_peak() as all_of_it:
+        assert loaded.sum() > 0
+    assert base is not None
+    assert alone.process_mb is not None
+    assert all_of_it.process_mb is not None
+    assert alone.process_mb - base == pytest.approx(100, abs=20)
+    assert all_of_it.process_mb - base == pytest.approx(200, abs=20)
 
 
 class TestTheProcess:
@@ -188,10 +282,31 @@ class TestTheProcess:
             child.run(_recipe(), Path(), Heard(), limit=2)
         assert not Path("/proc", pid.read_text()).exists()
 
+    def test_what_it_started_ends_with_it(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        pid = tmp_path / "pid"
+        self._says(
+            monkeypatch,
+            f"import subprocess, sys; open({str(pid)!r}, 'w').write(str(subprocess.Popen(['sleep', '600'], stdout=2).pid));"
+            'print(\'{"failed": "x", "hint": "y"}\', flush=True); sys.stdin.read()',
+        )
+        with pytest.raises(UsageError, match="rehearsal: x"):
+            child.run(_recipe(), Path(), Heard())
+        limit = time.monotonic() + 20
+        while _runs(int(pid.read_text())):
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+
     def test_what_a_library_prints_is_no_message(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._says(monkeypatch, 'print(\'hello\'); print(\'3\'); print(\'{"failed": "x", "hint": "y"}\')')
         with pytest.raises(UsageError, match="rehearsal: x"):
             child.run(_recipe(), Path(), Heard())
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 class TestSpread:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ from fakes.progress import Heard
 
 from edgetl.config.recipe import Recipe, Training
 from edgetl.errors import EnvironmentFault, UsageError
+from edgetl.results.rehearsal import Rehearsal, RehearsedTraining
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common import trained
-from edgetl.stages.common.forecast import Cost, sentence, shorter, tell
+from edgetl.stages.common.forecast import Cost, Kind, largest, sentence, shorter, tell
 from edgetl.stages.common.planned import Architecture, Planned, trainings
 from edgetl.training import ladder as training_ladder
 from edgetl.training import pace as training_pace
@@ -328,6 +330,20 @@ class TestJobs:
         tell(_recipe(teacher=None, prune={**_PRUNE, "epochs": 60}), Path(), {"prune"}, _Progress(), begun=False)
         ((job, _),) = jobs
         assert job.distillation is None
+
+
+def test_memory_is_that_of_the_trainings_that_are_missing() -> None:
+    """A teacher that is in the store already needs none."""
+    teacher = RehearsedTraining(_SMALL, None, None, None, False, 16, "fp32", False, 1.0, 0.1, 3, 5000.0, None)
+    student = replace(teacher, attention="eca", taught=True, peak_mb=3000.0)
+    rehearsal = Rehearsal((teacher, student, replace(student, batch_size=8, peak_mb=9000.0)), None, (), 1.0, None)
+    of_teacher, of_student = (
+        Kind(Architecture(_SMALL, each), each is not None, 16, "fp32", False) for each in (None, "eca")
+    )
+    assert largest(rehearsal, {of_teacher, of_student}) == 5000
+    assert largest(rehearsal, {of_student}) == 3000
+    assert largest(rehearsal, set()) is None
+    assert largest(None, {of_student}) is None
 
 
 def _cost(

@@ -21,7 +21,7 @@ from edgetl.training.schedules import small_epochs
 
 if TYPE_CHECKING:
     from edgetl.models.architecture import Network
-    from edgetl.results.rehearsal import Rehearsal
+    from edgetl.results.rehearsal import Rehearsal, RehearsedTraining
     from edgetl.training.batches import TrainingData
     from edgetl.training.job import Job
     from edgetl.training.ladder import Ladder
@@ -101,7 +101,7 @@ def tell(
         return
     if not costs:
         return
-    memory = largest(rehearsal)
+    memory = largest(rehearsal, {kind for cost in costs for kind in kinds_of(cost.planned)})
     progress.say(sentence(costs, begun=begun, memory=memory))
     if hint := shorter(costs, recipe, ladder()):
         progress.say(hint)
@@ -124,10 +124,10 @@ def tell(
     )
 
 
-def largest(rehearsal: Rehearsal | None) -> float | None:
-    """The most memory that a training took in the rehearsal, in MB; None where nobody measured it."""
-    peaks = [training.peak_mb for training in rehearsal.trainings if training.peak_mb] if rehearsal else []
-    return max(peaks, default=None)
+def largest(rehearsal: Rehearsal | None, kinds: Collection[Kind]) -> float | None:
+    """The most memory that a training of these kinds took in the rehearsal, in MB; None where nobody measured it."""
+    trainings = rehearsal.trainings if rehearsal else ()
+    return max((one.peak_mb for one in trainings if one.peak_mb and _kind(one) in kinds), default=None)
 
 
 def sentence(costs: Sequence[Cost], *, begun: bool = False, memory: float | None = None) -> str:
@@ -228,18 +228,17 @@ def _rehearsed(rehearsal: Rehearsal) -> dict[Kind, Pace]:
     """What the rehearsal measured, by the kind of training."""
     from edgetl.training.pace import Pace
 
-    paces = {}
-    for one in rehearsal.trainings:
-        architecture = Architecture(one.backbone, one.attention, one.activation, one.image_size)
-        kind = Kind(architecture, one.taught, one.batch_size, one.precision, one.grows)
-        paces[kind] = Pace(one.step_seconds, one.image_seconds, one.steps)
-    return paces
+    return {_kind(one): Pace(one.step_seconds, one.image_seconds, one.steps) for one in rehearsal.trainings}
+
+
+def _kind(one: RehearsedTraining) -> Kind:
+    architecture = Architecture(one.backbone, one.attention, one.activation, one.image_size)
+    return Kind(architecture, one.taught, one.batch_size, one.precision, one.grows)
 
 
 def _cost(planned: Planned, paces: Mapping[Kind, Pace], data: TrainingData) -> Cost:
     kinds = kinds_of(planned)
-    epochs = {kind: planned.epochs * paces[kind].epoch_seconds(data, planned.settings) for kind in kinds}
-    seconds = sum(count * epochs[kind] for kind, count in kinds.items())
+    seconds = sum(count * paces[kind].training_seconds(data, planned.settings) for kind, count in kinds.items())
     return Cost(planned, seconds, min(paces[kind].steps for kind in kinds))
 
 

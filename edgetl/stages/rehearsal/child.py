@@ -7,9 +7,11 @@ what is being done, and at last the result or why there is none.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +24,7 @@ from edgetl.console.progress import Progress
 from edgetl.errors import EnvironmentFault, UsageError
 from edgetl.results.rehearsal import Rehearsal
 
-__all__ = ["main", "run"]
+__all__ = ["collect_rarely", "main", "run"]
 
 LIMIT = 300.0
 """Seconds that one step of the path may take."""
@@ -64,7 +66,8 @@ def run(recipe: Recipe, folder: Path, progress: Progress, limit: float = LIMIT) 
                 process.stdin.flush()
             return _result(process, progress, limit, errors)
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with those that it started
             process.wait()
             process.stdout.close()
             with contextlib.suppress(BrokenPipeError):
@@ -96,6 +99,8 @@ def _result(process: subprocess.Popen[str], progress: Progress, limit: float, er
             doing, number = str(message["doing"]), number + 1
             progress.event("rehearsal", doing=doing)
             progress.advance(f"rehearsal: {doing}", number, number + 1)
+        elif "fault" in message:
+            raise EnvironmentFault(f"rehearsal: {message['fault']}", hint=message["hint"])
         elif "failed" in message:
             raise UsageError(f"rehearsal: {message['failed']}", hint=message["hint"])
         elif "result" in message:
@@ -126,15 +131,17 @@ def _died(process: subprocess.Popen[str], doing: str, errors: IO[str]) -> UsageE
     if code == -9:
         return EnvironmentFault(
             f"rehearsal: {doing}: the process was killed, as the system does where memory ends{last}",
-            hint="a smaller batch_size or image_size needs less",
+            hint="a smaller batch_size or image_size needs less memory",
         )
     return UsageError(f"rehearsal: {doing}: the process ended by itself ({code}){last}", hint="take another backbone")
 
 
 def main() -> None:
     """What the process does: read the recipe, go the path, say how it ends. Dies with whoever started it."""
-    from edgetl.stages.rehearsal.path import Failure, rehearse
+    from edgetl.stages.rehearsal.path import rehearse
+    from edgetl.stages.rehearsal.steps import Failure
 
+    collect_rarely()
     folder = Path(sys.argv[1])
     recipe = Recipe.model_validate_json(sys.stdin.readline())
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
@@ -148,10 +155,18 @@ def main() -> None:
         found = rehearse(recipe, folder, lambda doing: tell(doing=doing))
     except Failure as exc:
         tell(failed=exc.message, hint=exc.hint)
+    except EnvironmentFault as exc:
+        tell(fault=exc.message, hint=exc.hint)
     else:
         tell(result=json.loads(found.to_json()))
 
 
+def collect_rarely() -> None:
+    """Spare the converters a tenth of their time: they make millions of objects, and none of what is loaded is garbage."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
 def _end_with_the_parent() -> None:
     sys.stdin.read()
-    os._exit(1)
+    os.killpg(0, signal.SIGKILL)  # the group is this process's own: `run` made it so

@@ -12,7 +12,7 @@ import torch
 
 from edgetl.runtime.memory import peak_rss_mb
 
-__all__ = ["Peak", "forget_the_peak"]
+__all__ = ["Peak", "forget_the_peak", "held_mb"]
 
 _PEAK_ALONE = "5"
 """Linux, proc(5): written to clear_refs, the largest resident memory begins anew at what is held now."""
@@ -25,18 +25,30 @@ class Peak:
     device_mb: float | None = None
 
 
-@contextlib.contextmanager
-def forget_the_peak() -> Iterator[Peak]:
-    """Measure the block: what came before it is given back where that is possible, and forgotten."""
+def held_mb() -> float | None:
+    """What the process holds now, once what is free is given back; where the system allows it, its peak begins anew here."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):  # no glibc
         ctypes.CDLL(None).malloc_trim(0)
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text(_PEAK_ALONE)
+        return peak_rss_mb()
+    return None
+
+
+@contextlib.contextmanager
+def forget_the_peak(base_mb: float | None = None) -> Iterator[Peak]:
+    """Measure the block, as if the process had held `base_mb` before: converters that were loaded do not count.
+
+    base_mb: None counts all that the process holds.
+    """
+    held = held_mb()
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     peak = Peak()
     yield peak
     peak.process_mb = peak_rss_mb()
+    if peak.process_mb is not None and held is not None and base_mb is not None:
+        peak.process_mb += base_mb - held
     if torch.cuda.is_available():
         peak.device_mb = torch.cuda.max_memory_allocated() / 1e6

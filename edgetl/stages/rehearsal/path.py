@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,73 +12,41 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgetl.backends import converter, trial_run
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Silent
 from edgetl.data.images import open_images
 from edgetl.data.table import DataTable
-from edgetl.errors import EdgetlError, UsageError
-from edgetl.errors.wording import one_line
-from edgetl.evidence import gates
-from edgetl.evidence.parity import compare, widest_flip
 from edgetl.models import spec
 from edgetl.models.architecture import Network, require_size
 from edgetl.models.prune import count, prune_to_macs
-from edgetl.results.rehearsal import Rehearsal, RehearsedFile, RehearsedPruning, RehearsedTraining
-from edgetl.runtime.backends import BACKENDS
+from edgetl.results.rehearsal import Rehearsal, RehearsedPruning, RehearsedTraining
 from edgetl.runtime.memory import peak_rss_mb
 from edgetl.stages.common import trained
 from edgetl.stages.common.forecast import Kind, job_of, kinds_of
-from edgetl.stages.common.one_by_one import works_without
 from edgetl.stages.common.planned import Architecture, of_teacher, trainings
 from edgetl.stages.common.preflight import SIZES
 from edgetl.stages.common.stage import Context
 from edgetl.stages.common.tried import calibration_rows
-from edgetl.stages.rehearsal.memory import forget_the_peak
+from edgetl.stages.rehearsal.beside import all_files
+from edgetl.stages.rehearsal.files import require_files
+from edgetl.stages.rehearsal.memory import forget_the_peak, held_mb
 from edgetl.stages.rehearsal.spread import spread
-from edgetl.training.batches import TrainingData, as_input, plain_batches
+from edgetl.stages.rehearsal.steps import Failure, Say, Steps
+from edgetl.training.batches import TrainingData, plain_batches
 from edgetl.training.pace import measured
 
-__all__ = ["Failure", "Steps", "files_of", "pruned", "read_back", "rehearse", "require_files"]
+__all__ = ["pruned", "read_back", "rehearse"]
 
 _IMAGES = 64
 """Training images on which BatchNorm is measured and the head's scale."""
-_RUN = 16
+_RUN = 8
 """Images that each file is run on, and int8 ranges are taken from."""
-_CONSTANT = 1e-3
-"""Less than that over all images, and a file says the same of each."""
 _BUDGET = 6.0
 """Seconds for the steps of one kind of training, once the fewest are measured."""
 _LEAST = 5
 """Steps that are measured of each kind, however long they take; the first two set things up."""
-
-Say = Callable[[str], None]
-Look = Callable[[Path, str, str], None]
-
-
-class Failure(UsageError):
-    """The path ends here: what a training would have led to after hours."""
-
-
-@dataclass(frozen=True)
-class Steps:
-    """What is being done, for whoever waits and for the message when it fails."""
-
-    say: Say
-
-    @contextmanager
-    def of(self, what: str) -> Iterator[None]:
-        """Name everything that goes wrong in the block."""
-        self.say(what)
-        try:
-            yield
-        except Failure:
-            raise
-        except EdgetlError as exc:
-            reason = exc.message.removeprefix(what.partition(" ")[0]).lstrip()  # both name the file
-            raise Failure(f"{what}: {reason}", hint=exc.hint) from exc
-        except (Exception, MemoryError) as exc:  # third parties raise every type there is
-            raise Failure(f"{what}: {type(exc).__name__}: {one_line(exc)}") from exc
+_AGAIN = 3
+"""The same of a network that has been trained already, with another teacher or none: only the first one sets things up."""
 
 
 def rehearse(recipe: Recipe, folder: Path, say: Say) -> Rehearsal:
@@ -111,9 +77,10 @@ def rehearse(recipe: Recipe, folder: Path, say: Say) -> Rehearsal:
     pruning = pruned(recipe, network, seen, step)
     with step.of(f"{student.backbone}: saving and reading it back"):
         network = read_back(network, seen[0][:2])
-    files = files_of(recipe, network, _images(recipe, folder), step)
+    base_mb = held_mb()  # with all that a training loads, and no converter yet
+    files = all_files(recipe, network, _images(recipe, folder), step)
     require_files(recipe, files)
-    rehearsed = _trainings(recipe, data, step)
+    rehearsed = _trainings(recipe, data, step, base_mb)
     return Rehearsal(rehearsed, pruning, files, time.perf_counter() - began, peak_rss_mb())
 
 
@@ -148,96 +115,17 @@ def _images(recipe: Recipe, folder: Path) -> NDArray[np.uint8]:
     return open_images(folder, table, ("train",))[rows]
 
 
-def files_of(
-    recipe: Recipe, network: Network, images: NDArray[np.uint8], step: Steps, look: Look | None = None
-) -> tuple[RehearsedFile, ...]:
-    """Each artefact that the recipe asks for, made, loaded and run; one that fails leaves the others alone.
-
-    Args:
-        images: uint8 [n, H, W, 3], on which they run.
-        look: is shown each file, with its backend and precision, before it goes.
-    """
-    with torch.no_grad():
-        reference = torch.softmax(network(as_input(images)), dim=1).numpy()
-    files: list[RehearsedFile] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for backend in recipe.formats:
-            exported = folder / f"{backend}-fp32{BACKENDS[backend].suffix}"
-
-            def export(backend: str = backend) -> Path:
-                return converter(backend).export(network, recipe.data.image_size, folder, f"{backend}-fp32")
-
-            def quantize(backend: str = backend, exported: Path = exported) -> Path:
-                return converter(backend).quantize(network, exported, images, folder, f"{backend}-int8")
-
-            files.append(_file(backend, "fp32", export, images, reference, step, look))
-            if recipe.makes(backend, "int8") and files[-1].problem is None:
-                files.append(_file(backend, "int8", quantize, images, None, step, look))
-    return tuple(files)
-
-
-def _file(
-    backend: str,
-    precision: str,
-    make: Callable[[], Path],
-    images: NDArray[np.uint8],
-    reference: NDArray[np.float32] | None,
-    step: Steps,
-    look: Look | None,
-) -> RehearsedFile:
-    name, began = f"{backend}-{precision}", time.perf_counter()
-    try:
-        with step.of(f"{name}: making it"):
-            path = make()
-        size = sum(file.stat().st_size for file in path.parent.glob(f"{path.stem}.*"))
-        with step.of(f"{name}: running it"):
-            options = dict(BACKENDS[backend].runtime_options.get(precision, {}))
-            probabilities = trial_run.outputs(path, backend, images, options)
-        difference = _judged(name, probabilities, reference)
-        if look is not None:
-            look(path, backend, precision)
-    except Failure as exc:
-        return RehearsedFile(name, time.perf_counter() - began, 0, None, exc.message)
-    return RehearsedFile(name, time.perf_counter() - began, size, difference, None)
-
-
-def _judged(name: str, probabilities: NDArray[np.float32], reference: NDArray[np.float32] | None) -> float | None:
-    """The difference to PyTorch, of fp32. Raises Failure where the outputs are of no use."""
-    if not np.isfinite(probabilities).all():
-        raise Failure(f"{name}: its probabilities are not finite")
-    if np.ptp(probabilities, axis=0).max() < _CONSTANT:
-        raise Failure(f"{name}: says the same of every picture")
-    if reference is None:
-        return None
-    parity = compare(probabilities, reference)
-    gate = gates.fp32_parity(name, parity, flip=widest_flip(probabilities, reference))
-    if not gate.passed and gate.severity == "fail":
-        raise Failure(f"{name}: {gate.message}")
-    return parity.max_abs_diff
-
-
-def require_files(recipe: Recipe, files: Sequence[RehearsedFile]) -> None:
-    """Every artefact of the recipe, or those that can be had where it may ship without the others. Raises Failure."""
-    failed = [file for file in files if file.problem is not None]
-    works = {file.name for file in files if file.problem is None} & set(recipe.artifacts)
-    if not failed or (works and recipe.incomplete == "ship"):
-        return
-    raise Failure(
-        f"{recipe.student.backbone}: " + "; ".join(file.problem or "" for file in failed),
-        hint=works_without(recipe, [file.name for file in failed]),
-    )
-
-
-def _trainings(recipe: Recipe, data: TrainingData, step: Steps) -> tuple[RehearsedTraining, ...]:
-    """A few steps of each kind of training that the recipe has."""
+def _trainings(recipe: Recipe, data: TrainingData, step: Steps, base_mb: float | None) -> tuple[RehearsedTraining, ...]:
+    """A few steps of each kind of training that the recipe has. base_mb: what the process held before it had converters."""
     kinds: dict[Kind, RehearsedTraining] = {}
     for planned in trainings(recipe, data):
         for kind in kinds_of(planned):
             if kind in kinds:
                 continue
-            with step.of(f"{kind.architecture.backbone}: steps of a training"), forget_the_peak() as peak:
-                pace = measured(job_of(recipe, data, planned, kind.taught), _BUDGET, least=_LEAST)
+            again = any(known._replace(taught=kind.taught) == kind for known in kinds)
+            budget, least, warm = (_BUDGET / 2, _AGAIN, 1) if again else (_BUDGET, _LEAST, 2)
+            with step.of(f"{kind.architecture.backbone}: steps of a training"), forget_the_peak(base_mb) as peak:
+                pace = measured(job_of(recipe, data, planned, kind.taught), budget, least=least, warm=warm)
             kinds[kind] = RehearsedTraining(
                 *kind.architecture,
                 taught=kind.taught,

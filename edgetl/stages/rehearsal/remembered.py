@@ -23,7 +23,7 @@ __all__ = ["NAME", "OFF", "is_due", "known", "rehearsed"]
 NAME = "rehearsal"
 OFF = "EDGETL_REHEARSAL"
 """Environment variable that leaves rehearsals out where it is `off`."""
-_VERSION = 1
+_VERSION = 2
 
 
 def is_due() -> bool:
@@ -57,7 +57,7 @@ def rehearsed(recipe: Recipe, folder: Path, store: Store, progress: Progress) ->
             progress.say(_told(found))
         store.use(parts.key, recipe.name)
     if problems := [file.problem for file in found.files if file.problem]:
-        from edgetl.stages.rehearsal.path import require_files
+        from edgetl.stages.rehearsal.files import require_files
 
         require_files(recipe, found.files)  # it may have been made for a recipe that ships the others
         for problem in problems:

@@ -44,12 +44,7 @@ def spread(network: Network, batches: Sequence[Tensor]) -> None:
         for layer in _last_layers(head):
             layer.weight.mul_(scale)
             if layer.bias is not None:
-                layer.bias.mul_(scale)
-    logits = torch.cat([network(batch) for batch in batches])
-    for head in network.classifiers:
-        for layer in _last_layers(head):
-            if layer.bias is not None:
-                layer.bias.sub_(logits.mean(dim=0))
+                layer.bias.sub_(logits.mean(dim=0)).mul_(scale)
 
 
 def _closed(network: nn.Module) -> list[nn.Parameter]:

@@ -1,0 +1,117 @@
+"""The artefacts of a rehearsal: each made, loaded in its runtime and run."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgetl.backends import converter, trial_run
+from edgetl.config.recipe import Recipe
+from edgetl.evidence import gates
+from edgetl.evidence.parity import compare, widest_flip
+from edgetl.models.architecture import Network
+from edgetl.results.rehearsal import RehearsedFile
+from edgetl.runtime.backends import BACKENDS
+from edgetl.stages.common.one_by_one import works_without
+from edgetl.stages.rehearsal.steps import Failure, Steps
+from edgetl.training.batches import as_input
+
+__all__ = ["files_of", "require_files"]
+
+_CONSTANT = 1e-3
+"""Less than that over all images, and a file says the same of each."""
+
+Look = Callable[[Path, str, str], None]
+
+
+def files_of(
+    recipe: Recipe,
+    network: Network,
+    images: NDArray[np.uint8],
+    step: Steps,
+    look: Look | None = None,
+    formats: Sequence[str] | None = None,
+) -> tuple[RehearsedFile, ...]:
+    """Each artefact that the recipe asks for, made, loaded and run; one that fails leaves the others alone.
+
+    Args:
+        images: uint8 [n, H, W, 3], on which they run.
+        look: is shown each file, with its backend and precision, before it goes.
+        formats: only those; None takes all of the recipe.
+    """
+    with torch.no_grad():
+        reference = torch.softmax(network(as_input(images)), dim=1).numpy()
+    files: list[RehearsedFile] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for backend in recipe.formats if formats is None else formats:
+            exported = folder / f"{backend}-fp32{BACKENDS[backend].suffix}"
+
+            def export(backend: str = backend) -> Path:
+                return converter(backend).export(network, recipe.data.image_size, folder, f"{backend}-fp32")
+
+            def quantize(backend: str = backend, exported: Path = exported) -> Path:
+                return converter(backend).quantize(network, exported, images, folder, f"{backend}-int8")
+
+            files.append(_file(backend, "fp32", export, images, reference, step, look))
+            if recipe.makes(backend, "int8") and files[-1].problem is None:
+                files.append(_file(backend, "int8", quantize, images, None, step, look))
+    return tuple(files)
+
+
+def _file(
+    backend: str,
+    precision: str,
+    make: Callable[[], Path],
+    images: NDArray[np.uint8],
+    reference: NDArray[np.float32] | None,
+    step: Steps,
+    look: Look | None,
+) -> RehearsedFile:
+    name, began = f"{backend}-{precision}", time.perf_counter()
+    try:
+        with step.of(f"{name}: making it"):
+            path = make()
+        size = sum(file.stat().st_size for file in path.parent.glob(f"{path.stem}.*"))
+        with step.of(f"{name}: running it"):
+            options = dict(BACKENDS[backend].runtime_options.get(precision, {}))
+            probabilities = trial_run.outputs(path, backend, images, options)
+        difference = _judged(name, probabilities, reference)
+        if look is not None:
+            look(path, backend, precision)
+    except Failure as exc:
+        return RehearsedFile(name, time.perf_counter() - began, 0, None, exc.message)
+    return RehearsedFile(name, time.perf_counter() - began, size, difference, None)
+
+
+def _judged(name: str, probabilities: NDArray[np.float32], reference: NDArray[np.float32] | None) -> float | None:
+    """The difference to PyTorch, of fp32. Raises Failure where the outputs are of no use."""
+    if not np.isfinite(probabilities).all():
+        raise Failure(f"{name}: its probabilities are not finite")
+    if np.ptp(probabilities, axis=0).max() < _CONSTANT:
+        raise Failure(f"{name}: says the same of every picture")
+    if reference is None:
+        return None
+    parity = compare(probabilities, reference)
+    gate = gates.fp32_parity(name, parity, flip=widest_flip(probabilities, reference))
+    if not gate.passed and gate.severity == "fail":
+        raise Failure(f"{name}: {gate.message}")
+    return parity.max_abs_diff
+
+
+def require_files(recipe: Recipe, files: Sequence[RehearsedFile]) -> None:
+    """Every artefact of the recipe, or those that can be had where it may ship without the others. Raises Failure."""
+    failed = [file for file in files if file.problem is not None]
+    works = {file.name for file in files if file.problem is None} & set(recipe.artifacts)
+    if not failed or (works and recipe.incomplete == "ship"):
+        return
+    raise Failure(
+        f"{recipe.student.backbone}: " + "; ".join(file.problem or "" for file in failed),
+        hint=works_without(recipe, [file.name for file in failed]),
+    )
