@@ -6,7 +6,9 @@ anew in every step. `benchmarks/allocator.py` measures what that costs. The pric
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import gc
 import platform
 
 # malloc.h
@@ -23,3 +25,10 @@ def keep_freed_memory() -> None:
     mallopt(_M_MMAP_MAX, 0)
     mallopt(_M_TRIM_THRESHOLD, _KEPT)
     mallopt(_M_TOP_PAD, _STEP)
+
+
+def give_back() -> None:
+    """Give what is free back to the system, once: what another training kept does not fit this one's batches."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # no glibc
+        ctypes.CDLL(None).malloc_trim(0)

@@ -27,7 +27,7 @@ from edgetl.console.progress import Progress, Silent
 from edgetl.errors import IntegrityError
 from edgetl.tasks.classify import EpochChoice, choose_epoch
 from edgetl.training.accelerator import make_accelerator
-from edgetl.training.allocator import keep_freed_memory
+from edgetl.training.allocator import give_back, keep_freed_memory
 from edgetl.training.batches import TrainingData
 from edgetl.training.checkpoint_schedule import CheckpointSchedule
 from edgetl.training.checkpoints import Checkpoints, Snapshot
@@ -96,6 +96,7 @@ def fit(
         EnvironmentFault: the machine cannot train in this precision, or has too little memory or disk for it; earlier
             checkpoints stay.
     """
+    give_back()
     keep_freed_memory()
     accelerator = make_accelerator(settings.precision)
     progress = progress if accelerator.is_main_process else Silent()

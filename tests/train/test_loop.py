@@ -14,6 +14,7 @@ from edgetl.config.recipe import Training
 from edgetl.console.progress import Silent
 from edgetl.errors import EnvironmentFault
 from edgetl.models import backbones
+from edgetl.training import loop
 from edgetl.training.inference import predict_logits
 from edgetl.training.loop import Distillation, fit
 from edgetl.training.losses.dist import dist
@@ -151,3 +152,13 @@ def test_fp16_without_a_gpu_is_refused_rather_than_trained_in_fp32(tmp_path: Pat
         pytest.skip("this machine has a GPU")
     with pytest.raises(EnvironmentFault, match="fp16 needs a GPU"):
         train(tiny_network(), tmp_path, settings=SETTINGS.model_copy(update={"precision": "fp16"}))
+
+
+def test_a_training_begins_with_what_the_one_before_it_kept_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(loop, "give_back", lambda: told.append("give back"))
+    monkeypatch.setattr(loop, "keep_freed_memory", lambda: told.append("keep"))
+    train(tiny_network(), tmp_path)
+    assert told == ["give back", "keep"]

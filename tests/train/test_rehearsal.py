@@ -310,6 +310,15 @@ def _runs(pid: int) -> bool:
 
 
 class TestSpread:
+    @pytest.mark.parametrize("backbone", ["mobilenetv3_small_050", "edgenext_xx_small"])
+    def test_no_vector_is_left_that_a_converter_folds_into_a_number(self, backbone: str) -> None:
+        """LiteRT loads no int8 of EdgeNeXt's trained layer scales; of equal ones, which are no vector any more, it did."""
+        network, _ = backbones.create(backbone, 5)
+        spread(network, list(torch.rand(2, 4, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1))
+        vectors = {name: one for name, one in network.named_parameters() if one.ndim == 1 and one.numel() > 1}
+        assert len(vectors) > 30
+        assert [name for name, one in vectors.items() if bool((one == one[0]).all())] == []
+
     @pytest.mark.parametrize("backbone", ["mobilenetv3_small_050", "resnet10t", "repvit_m0_9", "convnext_atto"])
     def test_pictures_are_told_apart(self, backbone: str) -> None:
         network, _ = backbones.create(backbone, 5)

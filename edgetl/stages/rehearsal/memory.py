@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from edgetl.runtime.memory import peak_rss_mb
+from edgetl.training.allocator import give_back
 
 __all__ = ["Peak", "forget_the_peak", "held_mb"]
 
@@ -27,9 +26,7 @@ class Peak:
 
 def held_mb() -> float | None:
     """What the process holds now, once what is free is given back; where the system allows it, its peak begins anew here."""
-    gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # no glibc
-        ctypes.CDLL(None).malloc_trim(0)
+    give_back()
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text(_PEAK_ALONE)
         return peak_rss_mb()

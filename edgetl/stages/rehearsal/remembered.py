@@ -23,7 +23,7 @@ __all__ = ["NAME", "OFF", "is_due", "known", "rehearsed"]
 NAME = "rehearsal"
 OFF = "EDGETL_REHEARSAL"
 """Environment variable that leaves rehearsals out where it is `off`."""
-_VERSION = 2
+_VERSION = 3
 
 
 def is_due() -> bool:

@@ -1,7 +1,8 @@
 """An untrained network prepared so that what is computed with it means something.
 
 A fresh network says the same of every picture: its BatchNorms have seen none, residual branches begin at zero, and its head
-near zero. A comparison of two runtimes would then pass whatever they compute.
+near zero; norms and scales hold the same number for each channel. A comparison of two runtimes would then pass whatever they
+compute.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ __all__ = ["spread"]
 _NEARLY_ZERO = 1e-2
 """Below it all weights of a norm, or of a layer's scale, are where a residual branch is meant to begin."""
 _OPEN = 0.5
+_VARIED = 0.1
+"""How far the numbers of a vector are moved apart that are all the same: converters fold a vector of one number into a scalar,
+and a trained network's they cannot fold (EdgeNeXt's layer scales, of which LiteRT loads no int8)."""
 _SPREAD = 2.0
 """Standard deviation of logits over images: probabilities are then neither equal nor certain."""
 
@@ -33,6 +37,8 @@ def spread(network: Network, batches: Sequence[Tensor]) -> None:
     """
     for parameter in _closed(network):
         parameter.fill_(_OPEN)
+    for parameter in _uniform(network):
+        parameter.add_(torch.linspace(-_VARIED, _VARIED, parameter.numel()).view_as(parameter))
     recalibrate(network, batches)
     network.eval()
     logits = torch.cat([network(batch) for batch in batches])
@@ -56,6 +62,12 @@ def _closed(network: nn.Module) -> list[nn.Parameter]:
         if "gamma" in name.rpartition(".")[2] or "scale" in name.rpartition(".")[2]
     ]
     return [parameter for parameter in (*norms, *scales) if float(parameter.abs().max()) < _NEARLY_ZERO]
+
+
+def _uniform(network: nn.Module) -> list[nn.Parameter]:
+    """Vectors of one number, as norms, layer scales and biases begin: one for each channel."""
+    vectors = [one for one in network.parameters() if 1 < one.numel() == max(one.shape, default=0)]
+    return [vector for vector in vectors if bool((vector == vector.flatten()[0]).all())]
 
 
 def _last_layers(head: nn.Module) -> list[nn.Linear | nn.Conv2d]:
