@@ -177,9 +177,27 @@ class TestRefused:
             files._judged("x", np.full((2, 2), np.nan, np.float32), None)
         with pytest.raises(Failure, match="the same of every picture"):
             files._judged("x", np.full((2, 2), 0.5, np.float32), None)
+        network, _ = backbones.create("mobilenetv3_small_050", 2)
+        reference = files._Reference(network.eval(), np.zeros((2, 32, 32, 3), np.uint8))
+        assert 0 < reference.rounding < 1e-5
+        reference.probabilities = rows
+        reference.rounding = 1e-6
         with pytest.raises(Failure, match="differ from the PyTorch network"):
-            files._judged("x", rows, rows[::-1])
-        assert files._judged("x", rows, rows) == 0
+            files._judged("x", np.ascontiguousarray(rows[::-1]), reference)
+        assert files._judged("x", rows, reference) == 0
+
+    def test_what_pytorch_itself_rounds_is_no_difference(self) -> None:
+        """As in a deep network that was never trained, with attention after each layer: exported right, and far from exact."""
+        rows = np.array([[0.2, 0.8], [0.7, 0.3]], np.float32)
+        other = np.array([[0.21, 0.79], [0.7, 0.3]], np.float32)
+        network, _ = backbones.create("mobilenetv3_small_050", 2)
+        reference = files._Reference(network.eval(), np.zeros((2, 32, 32, 3), np.uint8))
+        reference.probabilities = rows
+        reference.rounding = 0.003
+        assert files._judged("x", other, reference) == pytest.approx(0.01)
+        reference.rounding = 0.002
+        with pytest.raises(Failure, match="differ from the PyTorch network"):
+            files._judged("x", other, reference)
 
 
 class TestBeside:
