@@ -10,8 +10,9 @@ setup: .venv/.installed-run
 demo: .venv/.installed-run
 	EDGETL_REHEARSAL=off $(BIN)/edgetl build recipes/demo.yaml
 
+# Two at once, each with one thread: with several threads each they would wait for one another.
 test: .venv/.installed-test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .

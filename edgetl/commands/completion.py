@@ -8,6 +8,7 @@ __all__ = ["complete_recipe", "complete_stage", "complete_target"]
 
 _STAGES = (
     "data",
+    "unlabelled",
     "teach",
     "trial",
     "distil",
