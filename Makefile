@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check runtime-wheel clean
 
 setup: .venv/.installed-run
 
@@ -22,8 +22,12 @@ check: .venv/.installed-dev
 	$(BIN)/python -m edgetl.config.reference --check docs/recipe.md
 	$(BIN)/python -m edgetl.results.schema --check docs/report.schema.json
 
+# The device side alone: needs no .venv and no network.
+runtime-wheel:
+	$(PYTHON) tools/runtime_wheel.py dist
+
 clean:
-	rm -rf .venv .edgetl runs
+	rm -rf .venv .edgetl runs dist
 
 .venv/.installed-run: pyproject.toml
 	$(call install,.)

@@ -34,7 +34,7 @@ from benchmarks.provenance import provenance
 from edgetl.data import near_duplicates, phantom
 from edgetl.data.records import Record, group_of
 from edgetl.data.source import Source, open_source
-from edgetl.runtime.preprocessing import decode
+from edgetl.runtime.decoding import decode
 
 RESULT = Path(__file__).parent / "results" / "near_duplicates.json"
 Pixels = npt.NDArray[np.uint8]

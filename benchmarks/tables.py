@@ -38,6 +38,7 @@ SECTIONS = (
     "skin_mobile",
     "teachers",
     "int8_pooled",
+    "runtime_overhead",
     "step_pace",
     "forecast",
     "distillation_baseline",

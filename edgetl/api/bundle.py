@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgetl.api.boundary import boundary
 from edgetl.api.paths import AnyPath, bundle_folder
+from edgetl.runtime.loading import load
 from edgetl.runtime.manifest import Artifact, Manifest, OperatingPoint
-from edgetl.runtime.predicting import Prediction, open_predictor
+from edgetl.runtime.predicting import Prediction
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +31,8 @@ class Bundle:
 
     def __init__(self, path: Path, manifest: Manifest, artifact: str | None, threads: int) -> None:
         self.path, self.manifest = path, manifest
-        self._predictor = open_predictor(path, artifact, threads)
-        self.artifact = self._predictor.artifact
+        self._model = load(path, artifact, threads=threads)
+        self.artifact = self._model.artifact
 
     def __repr__(self) -> str:
         return f"<edgetl.Bundle {self.manifest.name!r} {self.artifact.name} of {', '.join(self.artifacts)}>"
@@ -62,7 +62,7 @@ class Bundle:
         Raises:
             UnreadableImage: it cannot be decoded completely and safely, or is no such array.
         """
-        return self._predictor(Path(picture) if isinstance(picture, os.PathLike) else picture)
+        return self._model.predict(picture)
 
 
 @boundary

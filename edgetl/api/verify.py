@@ -10,8 +10,8 @@ from edgetl.api.boundary import boundary
 from edgetl.api.paths import AnyPath, bundle_folder
 from edgetl.errors import EnvironmentFault, IntegrityError
 from edgetl.runtime import verifying
+from edgetl.runtime.loading import runtimes_of
 from edgetl.runtime.manifest import Manifest
-from edgetl.runtime.predicting import runtimes_of
 from edgetl.runtime.verifying import Check
 
 __all__ = ["Check", "VerifyResult", "verify"]

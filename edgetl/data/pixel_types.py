@@ -16,7 +16,8 @@ from PIL import Image
 from edgetl.console.progress import Progress
 from edgetl.data.parallel import each_picture
 from edgetl.runtime.decoding import FORMATS, examine
-from edgetl.runtime.pixels import FEWEST_BITS, MOST_BITS, Facts, may_be_transparent, storage
+from edgetl.runtime.depth import FEWEST_BITS, MOST_BITS
+from edgetl.runtime.pixels import Facts, may_be_transparent, storage
 
 __all__ = ["PixelTypes", "look"]
 

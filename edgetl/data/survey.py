@@ -20,7 +20,7 @@ from edgetl.data.near_duplicates import SIDE, duplicates, thumbnail
 from edgetl.data.parallel import each_picture
 from edgetl.data.records import SPLITS, Record, group_of
 from edgetl.data.source import Source
-from edgetl.runtime.preprocessing import decode
+from edgetl.runtime.decoding import decode
 
 __all__ = ["Class", "Survey", "Unreadable", "survey"]
 

@@ -5,10 +5,11 @@ EdgetlError
 ├── ArtifactError         1    a file of the bundle cannot be made, or does not work in its own runtime
 ├── RecipeError           2    the recipe or a target file is wrong
 ├── DataError             2    the data set is wrong
-├── UsageError            2    the command line is wrong
+├── UsageError            2    a command line, or the arguments of a call, are wrong
 ├── TrainingDiverged      2    a training's numbers became infinite: the recipe or its images ask too much
 ├── EnvironmentFault      3    missing package, memory, disk, network
 ├── DeviceError           4    a target device did not do its part
+├── MissingAccelerator    4    a runtime has no such accelerator
 ├── WorkerError           4    a model that is being measured died or hung
 ├── IntegrityError        5    a file is not what its manifest says
 ├── Bug                  70    edgetl itself is wrong (sysexits.h calls it EX_SOFTWARE; 1 already says "a gate")
@@ -19,7 +20,15 @@ Third-party errors are translated into these once, at the boundary, with `raise 
 
 from __future__ import annotations
 
-from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
+from edgetl.runtime.errors import (
+    EdgetlError,
+    IntegrityError,
+    MissingAccelerator,
+    MissingRuntime,
+    UnreadableImage,
+    UsageError,
+    WorkerError,
+)
 
 __all__ = [
     "ArtifactError",
@@ -31,6 +40,7 @@ __all__ = [
     "GateFailed",
     "IntegrityError",
     "Interrupted",
+    "MissingAccelerator",
     "MissingRuntime",
     "RecipeError",
     "TrainingDiverged",
@@ -62,12 +72,6 @@ class RecipeError(EdgetlError):
 
 class DataError(EdgetlError):
     """The data set is wrong."""
-
-    exit_code = 2
-
-
-class UsageError(EdgetlError):
-    """The command line is wrong."""
 
     exit_code = 2
 

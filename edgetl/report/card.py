@@ -245,7 +245,7 @@ def _verifying() -> list[str]:
     return [
         "## Verify",
         "",
-        "`edgetl verify BUNDLE`, or `python -m edgetl.runtime verify BUNDLE` where only the runtime is installed, "
+        "`edgetl verify BUNDLE`, or `python -m edgetl_runtime selftest BUNDLE` where only the runtime is installed, "
         "checks every hash and runs the golden images through every installed runtime.",
     ]
 

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from edgetl.results.document import Document
-from edgetl.runtime.pixels import FEWEST_BITS, MOST_BITS
+from edgetl.runtime.depth import FEWEST_BITS, MOST_BITS
 
 __all__ = ["Depth"]
 

@@ -1,4 +1,7 @@
-"""`python -m edgetl.runtime`: what a device is asked to do. JSON on stdout, everything else on stderr."""
+"""What a device is asked to do: the result on stdout, everything else on stderr.
+
+Exit codes are edgetl's: 0 ok, 2 usage or an unreadable picture, 3 a missing package, 4 device, 5 integrity, 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,18 @@ import argparse
 import json
 import platform
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from . import text
+from .arrays import pixels_of
 from .backends import BACKENDS
 from .cores import usable_cores
-from .errors import EdgetlError, MissingRuntime
+from .errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage
+from .loading import load, runtimes_of
 from .manifest import Manifest
 from .measuring import measure
-from .predicting import open_predictor
 from .serving import serve_artifact
 from .verifying import verify
 from .workers import local_worker
@@ -33,33 +39,45 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _worker(parsed: argparse.Namespace) -> int:
-    serve_artifact(parsed.path, parsed.backend, parsed.threads, parsed.options)
-    return 0
+def _predict(parsed: argparse.Namespace) -> int:
+    """A broken picture costs its own result, and the exit code."""
+    code = 0
+    with load(parsed.bundle, parsed.artifact, threads=parsed.threads, accelerator=parsed.accelerator) as model:
+        for file in parsed.files:
+            try:
+                prediction = model.predict(pixels_of(file))
+            except UnreadableImage as exc:
+                print(f"error: {exc}", file=sys.stderr)
+                code = exc.exit_code
+                continue
+            prediction = replace(prediction, file=str(file))
+            _print(prediction.to_json() if parsed.json else text.of_prediction(prediction))
+    return code
 
 
-def _measure(parsed: argparse.Namespace) -> int:
+def _bench(parsed: argparse.Namespace) -> int:
     manifest = Manifest.load(parsed.bundle)
     artifacts = [manifest.artifact(name) for name in parsed.artifact] or manifest.artifacts
     for artifact in artifacts:
         manifest.intact(parsed.bundle, artifact)
     plan = [local_worker(parsed.bundle, artifact, parsed.threads) for artifact in artifacts]
     results = measure(plan, "full" if parsed.full else "quick", parsed.seed)
-    _print([result.to_json() for result in results])
+    _print([result.to_json() for result in results] if parsed.json else text.of_measurements(results))
     return 0
 
 
-def _predict(parsed: argparse.Namespace) -> int:
-    predict = open_predictor(parsed.bundle, parsed.artifact, parsed.threads)
-    for file in parsed.files:
-        _print(predict(file).to_json())
-    return 0
-
-
-def _verify(parsed: argparse.Namespace) -> int:
+def _selftest(parsed: argparse.Namespace) -> int:
     checks = verify(parsed.bundle, parsed.threads)
-    _print([check.to_json() for check in checks])
-    return 5 if any(check.passed is False for check in checks) else 0
+    _print([check.to_json() for check in checks] if parsed.json else text.of_checks(checks))
+    if any(check.passed is False for check in checks):
+        return IntegrityError.exit_code
+    if not any(check.passed for check in checks if check.check == "outputs"):
+        raise MissingRuntime(
+            "no artefact could be run, so nothing was tested",
+            place=str(parsed.bundle),
+            hint=f"pip install one of {', '.join(runtimes_of(Manifest.load(parsed.bundle)))}",
+        )
+    return 0
 
 
 def _info(parsed: argparse.Namespace) -> int:
@@ -70,60 +88,70 @@ def _info(parsed: argparse.Namespace) -> int:
         except MissingRuntime:
             runtimes[backend] = None
     system = {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine()}
-    _print({**system, "cores": usable_cores(), "runtimes": runtimes})
+    found = {**system, "cores": usable_cores(), "runtimes": runtimes}
+    _print(found if parsed.json else text.of_device(found))
+    return 0
+
+
+def _worker(parsed: argparse.Namespace) -> int:
+    serve_artifact(parsed.path, parsed.backend, parsed.threads, parsed.options)
     return 0
 
 
 def _print(content: Any) -> None:
-    print(json.dumps(content), flush=True)
+    """Text as it is, for people; all else as one line of JSON."""
+    print(content if isinstance(content, str) else json.dumps(content), flush=True)
 
 
-def _options(text: str) -> dict[str, str]:
+def _options(given: str) -> dict[str, str]:
     try:
-        options = json.loads(text)
+        options = json.loads(given)
     except ValueError as exc:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a JSON object: {exc}") from exc
+        raise argparse.ArgumentTypeError(f"got {given!r}, expected a JSON object: {exc}") from exc
     if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a JSON object of strings")
+        raise argparse.ArgumentTypeError(f"got {given!r}, expected a JSON object of strings")
     return options
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a whole number of at least 1")
-    return int(text)
+def _positive(given: str) -> int:
+    if not given.isdecimal() or int(given) < 1:
+        raise argparse.ArgumentTypeError(f"got {given!r}, expected a whole number of at least 1")
+    return int(given)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
     commands = parser.add_subparsers(required=True)
 
-    worker = commands.add_parser("worker", help="load one model and run it when told to on stdin")
-    worker.add_argument("--path", type=Path, required=True)
-    worker.add_argument("--backend", choices=sorted(BACKENDS), required=True)
-    worker.add_argument("--options", type=_options, default={}, help="JSON object of the runtime's options")
-    worker.set_defaults(command=_worker)
+    predicting = commands.add_parser("predict", help="label, probabilities and reached operating points of pictures")
+    predicting.add_argument("bundle", type=Path, help="a bundle's folder, or one model file of it")
+    predicting.add_argument("files", type=Path, nargs="+", help="pictures; or .npy files with uint8 [height, width, 3]")
+    predicting.add_argument("--artifact", help="the first whose runtime is installed without it")
+    predicting.add_argument("--accelerator", default="cpu")
+    predicting.set_defaults(command=_predict)
 
-    measuring = commands.add_parser("measure", help="latency of a bundle's artefacts")
+    measuring = commands.add_parser("bench", help="latency of a bundle's artefacts, interleaved")
     measuring.add_argument("bundle", type=Path)
     measuring.add_argument("--artifact", action="append", default=[], help="may be given again; all without it")
     measuring.add_argument("--full", action="store_true", help="at least 1024 runs and 60 s each, not about 100 runs")
     measuring.add_argument("--seed", type=int, default=0)
-    measuring.set_defaults(command=_measure)
+    measuring.set_defaults(command=_bench)
 
-    predicting = commands.add_parser("predict", help="labels and probabilities of pictures, one JSON object a line")
-    predicting.add_argument("bundle", type=Path)
-    predicting.add_argument("files", type=Path, nargs="+")
-    predicting.add_argument("--artifact")
-    predicting.set_defaults(command=_predict)
-
-    verifying = commands.add_parser("verify", help="hashes and golden vectors; exit code 5 when one is wrong")
-    verifying.add_argument("bundle", type=Path)
-    verifying.set_defaults(command=_verify)
+    testing = commands.add_parser("selftest", help="hashes and golden vectors; exit code 5 when one is wrong")
+    testing.add_argument("bundle", type=Path)
+    testing.set_defaults(command=_selftest)
 
     info = commands.add_parser("info", help="this device and its runtimes")
     info.set_defaults(command=_info)
-    for command in (worker, measuring, predicting, verifying):
+    for command in (predicting, measuring, testing, info):
+        command.add_argument("--json", action="store_true", help="JSON, for programs: of predict one object a picture")
+
+    worker = commands.add_parser("worker", help="for programs: load one model and run it when told to on stdin")
+    worker.add_argument("--path", type=Path, required=True)
+    worker.add_argument("--backend", choices=sorted(BACKENDS), required=True)
+    worker.add_argument("--options", type=_options, default={}, help="JSON object of the runtime's options")
+    worker.set_defaults(command=_worker)
+    for command in (worker, predicting, measuring, testing):
         command.add_argument("--threads", type=_positive, default=1)
     return parser
 

@@ -28,6 +28,7 @@ class Backend:
     session: module with `open_session` and `version`, relative to this package or absolute.
     converter: module that writes such files (`edgetl.backends.Converter`); a device has none.
     tools: distributions whose versions decide the bytes that are written.
+    accelerators: what its sessions can run on; the first is taken where nobody asks.
     runtime_options: for a precision, what a session must be given so that it computes what the file says.
     """
 
@@ -39,6 +40,7 @@ class Backend:
     session: str
     converter: str
     tools: tuple[str, ...] = ()
+    accelerators: tuple[str, ...] = ("cpu",)
     runtime_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def open_session(self, path: Path, threads: int, options: Mapping[str, str]) -> Session:

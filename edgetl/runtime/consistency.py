@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import labels as label_files
 from .backends import BACKENDS
-from .pixels import FEWEST_BITS, MOST_BITS
+from .depth import FEWEST_BITS, MOST_BITS
 
 if TYPE_CHECKING:
     from .manifest import Artifact, Golden, Manifest

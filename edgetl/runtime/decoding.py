@@ -35,9 +35,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from .containers import container
+from .depth import MOST_BITS
 from .errors import MissingRuntime, UnreadableImage
 from .jpeg import lacks_data
-from .pixels import MOST_BITS, Facts, Pixels, Storage, facts, storage, to_rgb
+from .pixels import Facts, Pixels, Storage, facts, storage, to_rgb
 from .png import lacks_rows
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _decode(content: bytes, place: str, use: Callable[[Image.Image, Storage], Fo
         raise MissingRuntime(
             "decoding a picture needs Pillow, which is not installed",
             place=place,
-            hint="pip install pillow, or hand over decoded uint8 RGB pixels",
+            hint="pip install pillow, which is edgetl-runtime[images], or hand over decoded uint8 RGB pixels",
         ) from exc
     if ImageFile.LOAD_TRUNCATED_IMAGES:  # a process-wide switch that fills missing pixels with grey
         raise UnreadableImage(

@@ -3,7 +3,9 @@
 EdgetlError                    1
 ├── IntegrityError             5  a file is not what the manifest says
 ├── UnreadableImage            2  a picture that cannot be decoded safely
+├── UsageError                 2  a command or a call asks for what cannot be
 ├── MissingRuntime             3  the inference runtime of an artefact is not installed
+├── MissingAccelerator         4  a runtime has no such accelerator
 └── WorkerError                4  a model that is being measured died, hung or misspoke
 
 `edgetl.errors` draws the rest of the tree.
@@ -44,6 +46,12 @@ class UnreadableImage(EdgetlError):
     exit_code = 2
 
 
+class UsageError(EdgetlError):
+    """A command line, or the arguments of a call, ask for what cannot be."""
+
+    exit_code = 2
+
+
 class WorkerError(EdgetlError):
     """A measured model's process died, hung or said something else than expected."""
 
@@ -54,3 +62,9 @@ class MissingRuntime(EdgetlError):
     """The inference runtime that an artefact needs is not installed."""
 
     exit_code = 3
+
+
+class MissingAccelerator(EdgetlError):
+    """The accelerator that was asked for is not there; nothing else was taken instead."""
+
+    exit_code = 4

@@ -5,19 +5,21 @@ What is left to do, `(x - offset) / divisor`, happens inside the graph, so nothi
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from .decoding import decode
+from .depth import MOST_BITS
 from .errors import UnreadableImage
-from .pixels import MOST_BITS
 from .resizing import Resize, resize
 
-__all__ = ["DIVISOR", "OFFSET", "InsideGraph", "Preprocessing", "Resize", "decode", "preprocess", "resize"]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["DIVISOR", "OFFSET", "InsideGraph", "Preprocessing", "Resize", "preprocess", "resize"]
 
 OFFSET = 128
 DIVISOR = 128
@@ -51,7 +53,7 @@ class Preprocessing:
 
 
 def preprocess(
-    source: Path | str | bytes | npt.NDArray[np.uint8], preprocessing: Preprocessing
+    source: os.PathLike[str] | str | bytes | npt.NDArray[np.uint8], preprocessing: Preprocessing
 ) -> npt.NDArray[np.uint8]:
     """Decode, turn upright and resize one picture.
 
@@ -66,8 +68,20 @@ def preprocess(
         UnreadableImage: the picture cannot be decoded completely and safely, or the array is none.
         MissingRuntime: Pillow is not installed.
     """
-    pixels = _checked(source) if isinstance(source, np.ndarray) else decode(source, preprocessing.bits)
-    return resize(pixels, preprocessing.resize)
+    return resize(_pixels(source, preprocessing.bits), preprocessing.resize)
+
+
+def _pixels(source: object, bits: int) -> npt.NDArray[np.uint8]:
+    if isinstance(source, np.ndarray):
+        return _checked(source)
+    if isinstance(source, str | bytes | os.PathLike):
+        from .decoding import decode  # whoever hands over pixels does without
+
+        return decode(source if isinstance(source, str | bytes) else Path(source), bits)
+    raise UnreadableImage(
+        f"got an object of type {type(source).__name__}, expected a path, the bytes of a file, or uint8 [height, width, 3]",
+        hint="numpy.asarray(...) of an image that another library opened, in RGB and upright",
+    )
 
 
 def _checked(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

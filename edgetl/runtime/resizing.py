@@ -14,13 +14,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
-_Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
+_Floats: TypeAlias = "npt.NDArray[np.float64]"
 
 _FRACTION_BITS = 22
 _BAND = 2**19  # pixels that the first pass takes at once: whole, a picture of 100 million would need gigabytes
@@ -49,11 +51,13 @@ class Resize:
 
 
 def resize(image: Pixels, how: Resize) -> Pixels:
-    """Resize uint8 [h, w, 3] to uint8 [how.height, how.width, 3]."""
+    """Resize uint8 [h, w, 3] to uint8 [how.height, how.width, 3]; an image of that size already is given back itself."""
     if image.dtype != np.uint8 or image.ndim != 3 or 0 in image.shape:
         raise ValueError(
             f"got {image.dtype} {list(image.shape)}, expected uint8 [h, w, channels] without an empty side"
         )
+    if image.shape[:2] == (how.height, how.width):  # whatever the mode: nothing is scaled, cut or padded
+        return np.ascontiguousarray(image)
     height, width = _scaled(image.shape[0], image.shape[1], how)
     window = _window(width, how.width)
     rows = max(1, _BAND // image.shape[1])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -63,8 +64,14 @@ def _dataclass(kind: type, content: object, place: str) -> Any:
     required = {name for name, item in known.items() if item.default is MISSING and item.default_factory is MISSING}
     if missing := sorted(required - set(content)):
         raise ValueError(f"{_dotted(place, missing[0])}: is missing")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     return kind(**{name: from_json(hints[name], item, _dotted(place, name)) for name, item in content.items()})
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of its fields: an artefact's are asked for with each artefact, and cost more than all the rest."""
+    return get_type_hints(kind)
 
 
 def _plain(kind: Any, content: object, place: str) -> Any:

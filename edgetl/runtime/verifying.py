@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import labels as label_files
+from .arrays import array
 from .bundle_files import contents, digest, plain_file
 from .errors import EdgetlError, IntegrityError, MissingRuntime
 from .manifest import NAME, Artifact, Manifest
 from .preprocessing import preprocess
 from .sessions import open_artifact
-
-# What numpy raises for a damaged header, which it reads as a Python literal.
-_NO_ARRAY = (OSError, ValueError, EOFError, OverflowError, TokenError, SyntaxError, RecursionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -137,12 +134,4 @@ def _golden_tensors(bundle: Path, manifest: Manifest) -> npt.NDArray[np.uint8]:
 
 
 def _array(bundle: Path, path: str, dtype: Any) -> npt.NDArray[Any]:
-    file = plain_file(bundle, path)
-    try:
-        # Mapped, so that a header which promises more than the file holds is an error and no allocation.
-        array: npt.NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
-    except _NO_ARRAY as exc:
-        raise IntegrityError(f"is not a .npy file: {exc}", place=str(file)) from exc
-    if not isinstance(array, np.ndarray) or array.dtype != dtype:
-        raise IntegrityError(f"does not hold {np.dtype(dtype).name}", place=str(file))
-    return array
+    return array(plain_file(bundle, path), dtype)

@@ -93,7 +93,7 @@ def test_the_command_prints_each_as_it_comes(
         assert ended.value.code == 2
         assert [line[:18] for line in err.splitlines()] == ["error: nowhere.png", "error: 1 of 2 pict"]
         if extra:
-            assert json.loads(out) == [prediction.to_json() for prediction in expected]
+            assert [edgetl.Prediction(**said) for said in json.loads(out)] == list(expected)
         else:
             assert out.split("\t")[:2] == [str(picture), expected[0].label]
 

@@ -20,8 +20,8 @@ from tiny_bundle import edit, rehash
 
 from edgetl.runtime import __main__ as command
 from edgetl.runtime.errors import IntegrityError
+from edgetl.runtime.loading import load
 from edgetl.runtime.manifest import Manifest
-from edgetl.runtime.predicting import open_predictor
 from edgetl.runtime.sessions import open_artifact
 from edgetl.runtime.verifying import Check, verify
 
@@ -71,7 +71,7 @@ class TestLabels:
         self, bundle: Path, places: tuple[str, ...], named: list[str], opened: list[FakeSession]
     ) -> None:
         reverse(bundle, *places)
-        for read in (Manifest.load, open_predictor):
+        for read in (Manifest.load, load):
             with pytest.raises(IntegrityError, match=r"line 1 is '\w+', the labels of bundle.json say '\w+'") as caught:
                 read(bundle)
             assert (caught.value.exit_code, caught.value.place) == (5, str(bundle / named[0]))
@@ -96,7 +96,7 @@ class TestLabels:
 
     def test_an_older_bundle_loads_and_verify_says_what_it_does_not_record(self, bundle: Path) -> None:
         tiny_bundle.as_first_written(bundle)
-        assert open_predictor(bundle, "blue")(bundle / "golden/0.png").artifact == "blue"
+        assert load(bundle, "blue").predict(bundle / "golden/0.png").artifact == "blue"
         checks = verify(bundle)
         assert [check.detail.partition(":")[0] for check in checks if check.passed is None] == ["not recorded"]
         assert all(check.passed for check in checks if check.passed is not None)
@@ -143,17 +143,17 @@ def folder(path: Path) -> None:
 
 READERS: dict[str, Callable[[Path], object]] = {
     "load": Manifest.load,
-    "predict red": lambda bundle: open_predictor(bundle, "red"),
-    "predict blue": lambda bundle: open_predictor(bundle, "blue"),
-    "measure": lambda bundle: _code(command.main(["measure", str(bundle)])),
-    "verify": lambda bundle: _code(command.main(["verify", str(bundle)])),
+    "predict red": lambda bundle: load(bundle, "red"),
+    "predict blue": lambda bundle: load(bundle, "blue"),
+    "bench": lambda bundle: _code(command.main(["bench", str(bundle)])),
+    "selftest": lambda bundle: _code(command.main(["selftest", "--json", str(bundle)])),
 }
 READS = {
     "load": {"bundle.json", "labels.txt", "golden/labels.txt"},
     "predict red": {"bundle.json", "labels.txt", "golden/labels.txt", "models/red.json"},
     "predict blue": {"bundle.json", "labels.txt", "golden/labels.txt", "models/blue.bin"},
-    "measure": {*LISTED} - {"golden/0.png"},
-    "verify": {*LISTED},
+    "bench": {*LISTED} - {"golden/0.png"},
+    "selftest": {*LISTED},
 }
 
 
@@ -217,7 +217,7 @@ def test_what_may_not_be_read_is_named(bundle: Path, path: str, monkeypatch: pyt
     forbid("open")
     forbid("read_text")
     with pytest.raises(IntegrityError, match="cannot be read: Permission denied") as caught:
-        open_predictor(bundle, "red")
+        load(bundle, "red")
     assert caught.value.place == str(bundle / path)
 
 
@@ -276,10 +276,10 @@ class TestArtifact:
         changed = text or (bundle / path).read_text()[::-1]
         (bundle / path).write_text(changed)
         with pytest.raises(IntegrityError, match=message) as caught:
-            open_predictor(bundle, "blue")
+            load(bundle, "blue")
         assert "copy the bundle again" in (caught.value.hint or "")
         assert opened == []
-        assert command.main(["measure", str(bundle)]) == 5
+        assert command.main(["bench", str(bundle)]) == 5
 
     @pytest.mark.parametrize("off", [-1, 1])
     def test_bytes_are_those_of_all_its_files(self, bundle: Path, off: int) -> None:
@@ -288,11 +288,11 @@ class TestArtifact:
         assert manifest.intact(bundle, manifest.artifact("blue")) == bundle / "models/blue.json"
         edit(bundle, lambda content: content["artifacts"][1].update(bytes=content["artifacts"][1]["bytes"] + off))
         with pytest.raises(IntegrityError, match=rf"has 11 bytes with its companions, expected {11 + off}"):
-            open_predictor(bundle, "blue")
+            load(bundle, "blue")
 
     def test_it_is_given_its_options(self, bundle: Path, opened: list[FakeSession]) -> None:
-        open_predictor(bundle, "blue", threads=3)
-        open_predictor(bundle)
+        load(bundle, "blue", threads=3)
+        load(bundle)
         assert [session.given for session in opened] == [
             (bundle / "models/blue.json", 3, {"hint": "blue"}),
             (bundle / "models/red.json", 1, {"hint": "red"}),
@@ -308,7 +308,7 @@ class TestArtifact:
             r"takes \[1, \d, 4, 3\] and gives \[1, \d\], the manifest says it takes \[1, 4, 4, 3\] and gives \[1, 3\]"
         )
         with pytest.raises(IntegrityError, match=message):
-            open_predictor(bundle, "red")
+            load(bundle, "red")
         assert [check.artifact for check in verify(bundle) if check.passed is False] == ["red"]
 
 
@@ -407,11 +407,11 @@ def change(bundle: Path, path: str, index: tuple[int, ...], by: np.generic) -> N
 
 
 def test_verify_prints_its_checks(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["verify", str(tiny_bundle.as_first_written(bundle))]) == 0
+    assert command.main(["selftest", "--json", str(tiny_bundle.as_first_written(bundle))]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert [check["skipped"] for check in printed] == [False, False, True, False, False, False]
     reverse(bundle, "bundle.json")
-    assert command.main(["verify", str(bundle)]) == 5
+    assert command.main(["selftest", "--json", str(bundle)]) == 5
     assert Check(**{key: value for key, value in printed[0].items() if key != "skipped"}).to_json() == printed[0]
 
 

@@ -13,7 +13,7 @@ from malformed_data import picture
 from PIL import Image
 
 from edgetl.cli import main
-from edgetl.runtime import preprocessing
+from edgetl.runtime import decoding
 from edgetl.stages.common import preflight
 
 
@@ -88,7 +88,7 @@ def test_a_picture_that_memory_does_not_hold_is_unreadable(
     def decode(path: Path, bits: int) -> Any:
         if path.name == "page.jpg":
             raise MemoryError
-        return preprocessing.decode(path, bits)
+        return decoding.decode(path, bits)
 
     monkeypatch.setattr("edgetl.data.survey.decode", decode)
     code, found, _ = _check(monkeypatch, capsys, "--data", f"folder:{leaky}")

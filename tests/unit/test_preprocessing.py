@@ -21,10 +21,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
 from edgetl.runtime import decoding, pixels, preprocessing
+from edgetl.runtime.decoding import decode
 from edgetl.runtime.errors import MissingRuntime, UnreadableImage
 from edgetl.runtime.jpeg import _FILLER, lacks_data
 from edgetl.runtime.png import _size
-from edgetl.runtime.preprocessing import Preprocessing, Resize, decode, preprocess, resize
+from edgetl.runtime.preprocessing import Preprocessing, Resize, preprocess, resize
 
 Pixels = npt.NDArray[np.uint8]
 Kernel = Literal["bilinear", "bicubic"]

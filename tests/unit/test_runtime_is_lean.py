@@ -72,7 +72,7 @@ def test_the_folder_works_under_another_name(tmp_path: Path) -> None:
 
 
 def test_the_copy_speaks_for_itself(tmp_path: Path) -> None:
-    info = json.loads(python("-m", "edgetl_runtime", "info", root=copied(tmp_path)))
+    info = json.loads(python("-m", "edgetl_runtime", "info", "--json", root=copied(tmp_path)))
     assert set(info["runtimes"]) == {"onnx", "openvino", "tflite"}
     assert info["cores"] >= 1
 

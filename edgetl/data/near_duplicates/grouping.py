@@ -35,7 +35,7 @@ def find(path: Path, records: Sequence[Record], digests: Mapping[str, str], prog
 
 def untie_broken(digests: Mapping[str, str], root: Path) -> Mapping[str, str]:
     """The digests, with identical files that are no picture made different: two empty files show no one lesion twice."""
-    from edgetl.runtime.preprocessing import decode
+    from edgetl.runtime.decoding import decode
 
     images: defaultdict[str, list[str]] = defaultdict(list)
     for image, digest in digests.items():

@@ -10,7 +10,7 @@ from ..errors import IntegrityError
 from ..manifest import Artifact, Manifest
 from .checks import Image, Probabilities, Shape
 
-__all__ = ["Session", "open_artifact"]
+__all__ = ["Session", "open_artifact", "open_file"]
 
 
 class Session(Protocol):
@@ -36,7 +36,11 @@ def open_artifact(bundle: Path, artifact: Artifact, threads: int = 1) -> Session
         MissingRuntime: its runtime is not installed.
     """
     manifest = Manifest.read(bundle)
-    path = manifest.intact(bundle, artifact)
+    return open_file(manifest.intact(bundle, artifact), manifest, artifact, threads)
+
+
+def open_file(path: Path, manifest: Manifest, artifact: Artifact, threads: int) -> Session:
+    """Open the file of an artefact that is known to be intact, and hold its ends against the manifest."""
     session = BACKENDS[artifact.backend].open_session(path, threads, artifact.runtime_options)
     got = (session.input_shape, session.output_shape)
     expected = (manifest.inputs[0].shape, manifest.outputs[0].shape)

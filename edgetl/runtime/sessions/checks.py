@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import IntegrityError
 
-Image = npt.NDArray[np.uint8]
-Probabilities = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+Image: TypeAlias = "npt.NDArray[np.uint8]"
+Probabilities: TypeAlias = "npt.NDArray[np.float32]"
 Shape = tuple[int, int, int, int]
 
 

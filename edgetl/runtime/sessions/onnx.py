@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,12 @@ from .checks import Image, Probabilities, check_image, check_signature, check_th
 
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
 # TensorProto.external_data, an entry {key: "location"}: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto. Readers of
-# protobuf also take tag and length padded with empty bytes, which no exporter writes and who wants to hide one may.
-_EXTERNAL = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
+# protobuf also take tag and length padded with empty bytes, which no exporter writes and who wants to hide one may; they
+# refuse numbers of more than 10 bytes.
+_LOCATION = b"location"
+_BEFORE_LOCATION = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)\Z")
+_MOST_BEFORE = 2 * 10
+_PIECE = 2**18
 # NodeProto.op_type as it lies in the file; the input's own DequantizeLinear does not match.
 _QUANTIZES = b"\x22\x0eQuantizeLinear"
 
@@ -44,21 +48,20 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OnnxSe
     settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     for key, value in options.items():
         settings.add_session_config_entry(key, value)
-    quantized = _quantized(path)
+    _refuse_external(path)
     try:
         session = runtime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     except _failures() as exc:
         raise IntegrityError(f"does not load in ONNX Runtime: {exc}", place=str(path)) from exc
-    return OnnxSession(path, session, quantized)
+    return OnnxSession(path, session)
 
 
 class OnnxSession:
     """One open .onnx file."""
 
-    def __init__(self, path: Path, session: Any, quantized: bool) -> None:
+    def __init__(self, path: Path, session: Any) -> None:
         self._path = path
         self._session = session
-        self._quantized = quantized
         inputs, outputs = (
             [(_DTYPES.get(tensor.type, tensor.type), tensor.shape) for tensor in tensors]
             for tensors in (session.get_inputs(), session.get_outputs())
@@ -77,10 +80,11 @@ class OnnxSession:
 
     def describe(self) -> dict[str, str]:
         """What computes, and in what."""
+        quantized = any(_QUANTIZES in piece for piece in _pieces(self._path, len(_QUANTIZES)))
         return {
             "runtime": "onnxruntime",
             "version": version(),
-            "compute_precision": "int8 and float32" if self._quantized else "float32",
+            "compute_precision": "int8 and float32" if quantized else "float32",
             "accelerator": "cpu",
             "placement": ", ".join(self._session.get_providers()),
         }
@@ -113,16 +117,33 @@ def _failures() -> tuple[type[Exception], ...]:
     )
 
 
-def _quantized(path: Path) -> bool:
-    try:
-        content = path.read_bytes()
-    except OSError as exc:
-        raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
-    if _EXTERNAL.search(content):
-        # Older ONNX Runtimes follow such a location anywhere on the disk, 1.32 within the model's folder.
+def _refuse_external(path: Path) -> None:
+    """Older ONNX Runtimes follow such a location anywhere on the disk, 1.32 within the model's folder."""
+    if any(_is_external(piece) for piece in _pieces(path, _MOST_BEFORE + len(_LOCATION))):
         raise IntegrityError(
             "keeps weights in another file, expected all of them inside",
             place=str(path),
             hint="save it without external data",
         )
-    return _QUANTIZES in content
+
+
+def _is_external(piece: bytes) -> bool:
+    """Looks for the word first: a pattern that begins with single bytes is tried at every byte of the weights."""
+    place = piece.find(_LOCATION)
+    while place >= 0:
+        if _BEFORE_LOCATION.search(piece[max(0, place - _MOST_BEFORE) : place]):
+            return True
+        place = piece.find(_LOCATION, place + 1)
+    return False
+
+
+def _pieces(path: Path, overlap: int) -> Iterator[bytes]:
+    """The file, in pieces that share `overlap` bytes, so that no word is cut: whole, it would lie in memory twice."""
+    try:
+        with path.open("rb") as file:
+            end = b""
+            while piece := file.read(_PIECE):
+                yield end + piece
+                end = (end + piece)[-overlap:]
+    except OSError as exc:
+        raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import import_module, metadata
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ def version() -> str:
     Raises:
         MissingRuntime: neither is installed.
     """
+    from importlib import metadata  # brings parsers of e-mail along, which loading a model does without
+
     package, _ = _runtime()
     return metadata.version(_DISTRIBUTIONS[package])
 

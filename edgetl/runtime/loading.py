@@ -1,0 +1,167 @@
+"""Opens a model for predicting: an artefact of a bundle, or one file that some bundle.json vouches for.
+
+What a native loader is given was looked at before: bundle.json is strict and consistent (sizes of input and output among
+it), the files are plain ones with the bytes and the sha256 that it says, and nothing unlisted lies beside them. Only the
+ends that the loaded model itself has can be compared afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from .backends import BACKENDS
+from .bundle_files import digest, plain_file
+from .errors import IntegrityError, MissingAccelerator, MissingRuntime, UsageError
+from .manifest import NAME, Artifact, Manifest
+from .predicting import Model
+from .sessions import open_file
+
+__all__ = ["load", "runtimes_of"]
+
+Place = os.PathLike[str] | str
+
+
+def load(
+    source: Place,
+    artifact: str | None = None,
+    *,
+    threads: int = 1,
+    accelerator: str = "cpu",
+    manifest: Place | None = None,
+) -> Model:
+    """Load one artefact.
+
+    Args:
+        source: a bundle's folder, or one model file. Labels, preprocessing, thresholds and the sha256 of a file are those
+            of the bundle.json that knows it: the one beside it, the one in the folder above, or `manifest`.
+        artifact: its name in the bundle. None takes the first of the bundle whose runtime is installed and has the
+            accelerator; of a file it need not be said.
+        threads: for the runtime.
+        accelerator: what computes. Never replaced by another one.
+        manifest: for a file, the bundle that it is from, or a copy of its bundle.json.
+
+    Raises:
+        IntegrityError: the bundle is damaged or has no such artefact, or the file is none that the bundle.json knows.
+        MissingRuntime: the artefact's runtime, or every one, is not installed.
+        MissingAccelerator: the runtime has no such accelerator; the hint lists those it has.
+        UsageError: the arguments contradict each other.
+    """
+    place = Path(source)
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise UsageError(f"got {threads!r} threads, expected a whole number of at least 1", place=str(place))
+    if place.name == NAME:
+        place = place.parent
+    if not os.path.isfile(place):  # noqa: PTH113  # Path.is_file raises where a folder may not be entered
+        if manifest is not None:
+            raise UsageError(
+                f"got manifest {str(manifest)!r} for what is no file, expected none", place=str(place), hint=_SOURCE
+            )
+        known = Manifest.load(place)
+        chosen = _named(known, artifact, accelerator) if artifact else _first_installed(known, accelerator)
+        path = known.intact(place, chosen)
+    else:
+        known, chosen = _known_file(place, artifact, manifest)
+        _require(accelerator, chosen)
+        path = known.intact(place.parent, chosen)
+    return Model(known, chosen, open_file(path, known, chosen, threads))
+
+
+_SOURCE = f"load a bundle's folder, or a model file with manifest= a bundle or its {NAME}"
+
+
+def runtimes_of(manifest: Manifest) -> list[str]:
+    """What pip can install to run a bundle: distributions, any of which is enough."""
+    backends = dict.fromkeys(artifact.backend for artifact in manifest.artifacts)
+    return [BACKENDS[backend].distribution for backend in backends]
+
+
+def _named(manifest: Manifest, name: str, accelerator: str) -> Artifact:
+    artifact = manifest.artifact(name)
+    _require(accelerator, artifact)
+    return artifact
+
+
+def _first_installed(manifest: Manifest, accelerator: str) -> Artifact:
+    installed = [artifact for artifact in manifest.artifacts if _is_installed(artifact)]
+    if not installed:
+        raise MissingRuntime(
+            "none of the bundle's runtimes is installed",
+            hint=f"pip install one of {', '.join(runtimes_of(manifest))}",
+        )
+    for artifact in installed:
+        if accelerator in BACKENDS[artifact.backend].accelerators:
+            return artifact
+    raise _missing(accelerator, installed, manifest.name)
+
+
+def _is_installed(artifact: Artifact) -> bool:
+    try:
+        BACKENDS[artifact.backend].version()
+    except MissingRuntime:
+        return False
+    return True
+
+
+def _require(accelerator: str, artifact: Artifact) -> None:
+    if accelerator not in BACKENDS[artifact.backend].accelerators:
+        raise _missing(accelerator, [artifact], artifact.name)
+
+
+def _missing(accelerator: str, artifacts: Sequence[Artifact], place: str) -> MissingAccelerator:
+    there = dict.fromkeys(name for artifact in artifacts for name in BACKENDS[artifact.backend].accelerators)
+    return MissingAccelerator(
+        f"got accelerator {accelerator!r}, expected one that is there: {', '.join(there)}",
+        place=place,
+        hint="nothing is taken in its place: ask for one of these",
+    )
+
+
+def _known_file(file: Path, name: str | None, manifest: Place | None) -> tuple[Manifest, Artifact]:
+    """What a bundle.json says of a file, wherever the two lie; as if the file's folder were the bundle."""
+    folder = _folder(file) if manifest is None else _folder_of(Path(manifest))
+    known = Manifest.read(folder)
+    artifact = known.artifact(name) if name else _artifact_of(file, known, folder)
+    paths = (artifact.path, *artifact.companions)
+    # A runtime finds what belongs to a file beside it, under the file's own name.
+    names = [file.name, *(f"{file.stem}{Path(path).suffix}" for path in artifact.companions)]
+    files = {**known.files, **{name: known.files[path] for name, path in zip(names, paths, strict=True)}}
+    return replace(known, files=files), replace(artifact, path=names[0], companions=tuple(names[1:]))
+
+
+def _folder(file: Path) -> Path:
+    beside = file.absolute().parent
+    for folder in (beside, beside.parent):
+        if os.path.lexists(folder / NAME):
+            return folder
+    raise IntegrityError(
+        f"is a file without a {NAME}, expected one beside it or in the folder above",
+        place=str(file),
+        hint=f"{_SOURCE}: it has the labels, the preprocessing and the sha256",
+    )
+
+
+def _folder_of(manifest: Path) -> Path:
+    if os.path.isdir(manifest):  # noqa: PTH112  # as above
+        return manifest
+    if manifest.name != NAME:
+        raise UsageError(f"is no bundle, expected a folder with a {NAME}, or that file", place=str(manifest))
+    return manifest.parent
+
+
+def _artifact_of(file: Path, manifest: Manifest, folder: Path) -> Artifact:
+    """By its name, whose sha256 `Manifest.intact` holds it against; by its sha256 where it was renamed."""
+    for artifact in manifest.artifacts:
+        if artifact.path.rpartition("/")[2] == file.name:
+            return artifact
+    got = digest(plain_file(file.parent, file.name))
+    for artifact in manifest.artifacts:
+        if artifact.sha256 == got:
+            return artifact
+    raise IntegrityError(
+        f"sha256 is {got[:12]}..., expected that of an artefact of {folder / NAME}",
+        place=str(file),
+        hint=f"that bundle has: {', '.join(artifact.name for artifact in manifest.artifacts)}",
+    )

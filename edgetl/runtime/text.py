@@ -1,0 +1,50 @@
+"""What the commands print for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .measuring import Measurement
+from .predicting import Prediction
+from .verifying import Check
+
+_WORDS = {True: "ok     ", False: "FAILED ", None: "skipped"}
+
+
+def of_prediction(prediction: Prediction) -> str:
+    """File, label, its probability, the operating points that are reached, and how long it took."""
+    reached = [flag for flag, is_reached in prediction.flags.items() if is_reached]
+    words = [f"{prediction.file}: {prediction.label} {prediction.probabilities[prediction.label]:.3f}", *reached]
+    return f"{'  '.join(words)}  ({prediction.latency_ms:.1f} ms, {prediction.artifact})"
+
+
+def of_measurements(results: Sequence[Measurement]) -> str:
+    """A table, a line an artefact."""
+    wide = max((len(result.name) for result in results), default=0)
+    head = f"{'artefact':<{wide}}  {'p50 ms':>8}  {'p90 ms':>8}  {'p99 ms':>8}  {'first':>8}  {'load':>8}  {'MB':>6}"
+    lines = [f"{head}  threads, runtime"]
+    for result in results:
+        times = (result.p50_ms, result.p90_ms, result.p99_ms, result.first_ms, result.load_ms)
+        memory = "-" if result.peak_rss_mb is None else f"{result.peak_rss_mb:.0f}"
+        about = (
+            f"{result.threads}, {result.described.get('runtime', '?')} {result.described.get('version', '')}".rstrip()
+        )
+        noise = f"; NOISY: {result.noise}" if result.noisy else ""
+        columns = [f"{result.name:<{wide}}", *(f"{time:>8.3f}" for time in times), f"{memory:>6}", about + noise]
+        lines.append("  ".join(columns))
+    return "\n".join(lines)
+
+
+def of_checks(checks: Sequence[Check]) -> str:
+    """A line a check."""
+    return "\n".join(
+        f"{_WORDS[check.passed]}  {check.artifact or 'bundle'}  {check.check}: {check.detail}" for check in checks
+    )
+
+
+def of_device(found: Mapping[str, Any]) -> str:
+    """The machine in a line, then a line a runtime."""
+    machine = f"Python {found['python']}, {found['system']}, {found['machine']}, {found['cores']} cores"
+    runtimes = [f"{backend}: {version or 'not installed'}" for backend, version in found["runtimes"].items()]
+    return "\n".join([machine, *runtimes])
