@@ -70,22 +70,27 @@ Document = dict[str, Any]
 
 def main() -> None:
     """Judge the cells, write the result file and the forecast's table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.schedules")
-    parser.add_argument("cells", type=Path)
-    parser.add_argument("split", type=Path)
-    options = parser.parse_args()
-    about = json.loads((options.cells / "cells.json").read_text(encoding="utf-8"))
-    split = json.loads(options.split.read_text(encoding="utf-8"))
+    folder, about, split = studied("benchmarks.schedules")
     result = {
         **provenance("benchmarks.schedules"),
         "command": "python -m benchmarks.schedules CELLS SPLIT",
         **{name: about[name] for name in ("card", "torch", "seconds", "images", "failed")},
         "train_images": len(split["train"]),
-        **judged(options.cells / "logits.npz", split, about["cells"]),
+        **judged(folder / "logits.npz", split, about["cells"]),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     FILE.write_text(json.dumps(rungs(result), indent=2) + "\n", encoding="utf-8")
     print(render(result))
+
+
+def studied(module: str) -> tuple[Path, Document, Document]:
+    """What the command line names: the study's output, its `cells.json` and its split."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    parser.add_argument("cells", type=Path)
+    parser.add_argument("split", type=Path)
+    options = parser.parse_args()
+    about = json.loads((options.cells / "cells.json").read_text(encoding="utf-8"))
+    return options.cells, about, json.loads(options.split.read_text(encoding="utf-8"))
 
 
 def judged(

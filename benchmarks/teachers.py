@@ -8,7 +8,6 @@ CELLS is the output of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLI
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from benchmarks.markdown import interval, made_by, table
 from benchmarks.provenance import provenance
-from benchmarks.schedules import judged, pairs_table
+from benchmarks.schedules import judged, pairs_table, studied
 
 RESULT = Path(__file__).parent / "results" / "teachers.json"
 STUDENTS = {
@@ -42,19 +41,14 @@ _METRICS = ("balanced_accuracy", "auroc", "auroc.mel")
 
 def main() -> None:
     """Judge the cells, write the result file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.teachers")
-    parser.add_argument("cells", type=Path)
-    parser.add_argument("split", type=Path)
-    options = parser.parse_args()
-    about = json.loads((options.cells / "cells.json").read_text(encoding="utf-8"))
-    split = json.loads(options.split.read_text(encoding="utf-8"))
+    folder, about, split = studied("benchmarks.teachers")
     cells = {name: cell for name, cell in about["cells"].items() if name.partition("_")[0] in STUDENTS}
     result = {
         **provenance("benchmarks.teachers"),
         "command": "python -m benchmarks.teachers CELLS SPLIT",
         "card": about["card"],
         "torch": about["torch"],
-        **judged(options.cells / "logits.npz", split, cells, PAIRS),
+        **judged(folder / "logits.npz", split, cells, PAIRS),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(render(result))

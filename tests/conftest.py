@@ -1,4 +1,4 @@
-"""What all tests share: Ctrl-C, and the real data sets, which are too large or not free to be part of the repository.
+"""What all tests share: Ctrl-C, a tiny bundle, and the real data sets, which are too large or not free to be here.
 
 Hypothesis runs without deadlines: a shared machine may take its time.
 """
@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tiny_bundle
+from fakes.sessions import FakeSession
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("EDGETL_REHEARSAL", "off")  # half a minute for each of hundreds of tiny builds
@@ -38,6 +40,20 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakeSession]:
+    """Sessions that a test opens; a fake runtime is installed."""
+    sessions: list[FakeSession] = []
+    tiny_bundle.install(monkeypatch, sessions)
+    return sessions
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, opened: list[FakeSession]) -> Path:
+    """A tiny bundle whose artefacts run in the fake runtime."""
+    return tiny_bundle.write(tmp_path / "bundle")
 
 
 @pytest.fixture(scope="session")

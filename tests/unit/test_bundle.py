@@ -26,19 +26,6 @@ from edgetl.runtime.sessions import open_artifact
 from edgetl.runtime.verifying import Check, verify
 
 
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakeSession]:
-    """Sessions that a test opens; the fake runtime is installed."""
-    sessions: list[FakeSession] = []
-    tiny_bundle.install(monkeypatch, sessions)
-    return sessions
-
-
-@pytest.fixture
-def bundle(tmp_path: Path, opened: list[FakeSession]) -> Path:
-    return tiny_bundle.write(tmp_path / "bundle")
-
-
 def failures(bundle: Path) -> list[str]:
     return [f"{check.check}: {check.detail}" for check in verify(bundle) if check.passed is False]
 

@@ -23,18 +23,6 @@ from edgetl.runtime.measuring import Measurement
 from edgetl.runtime.workers import Command
 
 
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakeSession]:
-    sessions: list[FakeSession] = []
-    tiny_bundle.install(monkeypatch, sessions)
-    return sessions
-
-
-@pytest.fixture
-def bundle(tmp_path: Path, opened: list[FakeSession]) -> Path:
-    return tiny_bundle.write(tmp_path / "bundle")
-
-
 def lines(capsys: pytest.CaptureFixture[str]) -> list[Any]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 

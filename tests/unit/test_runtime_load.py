@@ -25,18 +25,6 @@ from edgetl.runtime.errors import (
 )
 
 
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakeSession]:
-    sessions: list[FakeSession] = []
-    tiny_bundle.install(monkeypatch, sessions)
-    return sessions
-
-
-@pytest.fixture
-def bundle(tmp_path: Path, opened: list[FakeSession]) -> Path:
-    return tiny_bundle.write(tmp_path / "bundle")
-
-
 def pixels(height: int = SIZE, width: int = SIZE) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
 
