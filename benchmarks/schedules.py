@@ -1,8 +1,8 @@
 """Trained to the end: what longer schedules, a teacher, augmentation and pruning buy when every training may finish.
 
-    python -m benchmarks.schedules CELLS SPLIT
+    python -m benchmarks.schedules CELLS... SPLIT
 
-CELLS is the output of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT its `split.json`. The last step of each
+CELLS are outputs of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT its `split.json`. The last step of each
 training is judged: no epoch and no candidate was chosen, on validation as little as on test, so both are unseen images and
 their pool is the narrower ruler. Also writes `edgetl/training/ladder.json`, which the forecast of a build quotes.
 """
@@ -70,31 +70,45 @@ Document = dict[str, Any]
 
 def main() -> None:
     """Judge the cells, write the result file and the forecast's table."""
-    folder, about, split = studied("benchmarks.schedules")
+    logits, about, split = studied("benchmarks.schedules")
     result = {
         **provenance("benchmarks.schedules"),
         "command": "python -m benchmarks.schedules CELLS SPLIT",
         **{name: about[name] for name in ("card", "torch", "seconds", "images", "failed")},
         "train_images": len(split["train"]),
-        **judged(folder / "logits.npz", split, about["cells"]),
+        **judged(logits, split, about["cells"]),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     FILE.write_text(json.dumps(rungs(result), indent=2) + "\n", encoding="utf-8")
     print(render(result))
 
 
-def studied(module: str) -> tuple[Path, Document, Document]:
-    """What the command line names: the study's output, its `cells.json` and its split."""
+def studied(module: str) -> tuple[Mapping[str, NDArray[Any]], Document, Document]:
+    """What the command line names, outputs of the study and their split: all logits, what `cells.json` says, the split.
+
+    What several outputs say of the machine is that of the last one; of a cell that several have, the first one's is taken.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
-    parser.add_argument("cells", type=Path)
+    parser.add_argument("cells", type=Path, nargs="+")
     parser.add_argument("split", type=Path)
     options = parser.parse_args()
-    about = json.loads((options.cells / "cells.json").read_text(encoding="utf-8"))
-    return options.cells, about, json.loads(options.split.read_text(encoding="utf-8"))
+    logits: dict[str, NDArray[Any]] = {}
+    about: Document = {}
+    cells: Document = {}
+    for folder in options.cells:
+        about = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
+        with np.load(folder / "logits.npz") as arrays:
+            for part in ("val", "test"):
+                labels = logits.setdefault(f"labels_{part}", arrays[f"labels_{part}"])
+                assert (labels == arrays[f"labels_{part}"]).all(), f"{folder}: another split"
+            for name in about["cells"].keys() - cells.keys():
+                logits |= {f"{name}_{part}": arrays[f"{name}_{part}"] for part in ("val", "test")}
+        cells = {**about["cells"], **cells}
+    return logits, {**about, "cells": cells}, json.loads(options.split.read_text(encoding="utf-8"))
 
 
 def judged(
-    logits: Path,
+    logits: Mapping[str, NDArray[Any]],
     split: Mapping[str, Any],
     cells: Mapping[str, Mapping[str, Any]],
     wanted: Sequence[tuple[str, str]] = PAIRS,
@@ -108,19 +122,18 @@ def judged(
         {"candidate": ours, "reference": theirs} for ours, theirs in wanted if ours in cells and theirs in cells
     ]
     pools: Document = {}
-    with np.load(logits) as arrays:
-        for pool, parts in _POOLS.items():
-            rows = [row for part in parts for row in split[part]]
-            labels, groups = np.array([label for _, label, _ in rows]), [group for _, _, group in rows]
-            assert (labels == np.concatenate([arrays[f"labels_{part}"] for part in parts])).all(), "another split"
-            said = {name: softmax(np.concatenate([arrays[f"{name}_{part}"] for part in parts])) for name in cells}
-            for name in cells:
-                found = with_intervals(said[name], labels, groups, classes)
-                scores[name][pool] = {metric: found[metric].to_json() for metric in _SHOWN}
-            drawn = {name: _drawn(said[name], labels, groups, classes) for name in cells}
-            for pair in pairs:
-                pair[pool] = differences(drawn[pair["candidate"]], drawn[pair["reference"]], groups)
-            pools[pool] = {"images": len(labels), "groups": len(set(groups))}
+    for pool, parts in _POOLS.items():
+        rows = [row for part in parts for row in split[part]]
+        labels, groups = np.array([label for _, label, _ in rows]), [group for _, _, group in rows]
+        assert (labels == np.concatenate([logits[f"labels_{part}"] for part in parts])).all(), "another split"
+        said = {name: softmax(np.concatenate([logits[f"{name}_{part}"] for part in parts])) for name in cells}
+        for name in cells:
+            found = with_intervals(said[name], labels, groups, classes)
+            scores[name][pool] = {metric: found[metric].to_json() for metric in _SHOWN}
+        drawn = {name: _drawn(said[name], labels, groups, classes) for name in cells}
+        for pair in pairs:
+            pair[pool] = differences(drawn[pair["candidate"]], drawn[pair["reference"]], groups)
+        pools[pool] = {"images": len(labels), "groups": len(set(groups))}
     return {"pools": pools, "cells": scores, "pairs": pairs}
 
 

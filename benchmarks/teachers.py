@@ -1,8 +1,8 @@
 """What a teacher can say to a compact student, each way trained to the end: alone, DIST, DKD, three teachers, hints.
 
-    python -m benchmarks.teachers CELLS SPLIT
+    python -m benchmarks.teachers CELLS... SPLIT
 
-CELLS is the output of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT its `split.json`. As in
+CELLS are outputs of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT its `split.json`. As in
 `benchmarks.schedules` nothing was chosen on validation or test, so both are judged, and their pool.
 """
 
@@ -41,14 +41,14 @@ _METRICS = ("balanced_accuracy", "auroc", "auroc.mel")
 
 def main() -> None:
     """Judge the cells, write the result file."""
-    folder, about, split = studied("benchmarks.teachers")
+    logits, about, split = studied("benchmarks.teachers")
     cells = {name: cell for name, cell in about["cells"].items() if name.partition("_")[0] in STUDENTS}
     result = {
         **provenance("benchmarks.teachers"),
-        "command": "python -m benchmarks.teachers CELLS SPLIT",
+        "command": "python -m benchmarks.teachers CELLS... SPLIT",
         "card": about["card"],
         "torch": about["torch"],
-        **judged(folder / "logits.npz", split, cells, PAIRS),
+        **judged(logits, split, cells, PAIRS),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(render(result))
