@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from edgetl.api.boundary import boundary
 from edgetl.api.data_section import data_section
 from edgetl.api.labelled import Labelled, labelled
 from edgetl.api.paths import AnyPath, bundle_folder
+from edgetl.api.several_targets import Advance, on_each
 from edgetl.config.overrides import Overrides
 from edgetl.console.capture import captured
 from edgetl.console.events import Listener, reporting_to
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from edgetl.config.recipe import Data
     from edgetl.config.target import Target
     from edgetl.console.progress import Progress
+    from edgetl.devices.latency import Measured
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency, Unmeasured
-    from edgetl.runtime.manifest import Manifest
+    from edgetl.runtime.manifest import Artifact, Manifest
     from edgetl.runtime.measurement import Mode
     from edgetl.runtime.sustained import Sustained
 
@@ -139,8 +142,7 @@ def bench(
         DeviceError: a device is not there.
     """
     from edgetl.config import target
-    from edgetl.devices.latency import latency, unmeasured_on
-    from edgetl.devices.latency import sustained as measure_sustained
+    from edgetl.devices.latency import unmeasured_on
     from edgetl.runtime.manifest import Manifest
 
     if sustained is not None and (quick or sustained < 1):
@@ -163,15 +165,36 @@ def bench(
         if section is not None:  # first: pictures that cannot be read must not cost the minutes that times take
             metrics, failed = _accuracy(folder, manifest, *section, chosen, reporter)
             unmeasured += failed
-        for each in chosen if sustained is not None else ():
-            lasted[each.name] = measure_sustained(each, folder, manifest, sustained or 1, reporter.advance)
-            unmeasured += [unmeasured_on(each, failure, failure.name) for failure in lasted[each.name].failures]
-        for each in chosen if sustained is None else ():
-            found = latency(each, artifacts, {}, mode, reporter.advance, {folder: manifest})
-            for subject, measured in found.rows.items():
-                rows.setdefault(subject, []).extend(measured)
-            unmeasured += found.unmeasured
+        if sustained is not None:
+            minutes = partial(_lasting, bundle=folder, manifest=manifest, minutes=sustained)
+            for each, run in zip(chosen, on_each(chosen, minutes, reporter), strict=True):
+                lasted[each.name] = run
+                unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
+        else:
+            table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest})
+            for found in on_each(chosen, table, reporter):
+                for subject, measured in found.rows.items():
+                    rows.setdefault(subject, []).extend(measured)
+                unmeasured += found.unmeasured
     return BenchResult(rows, next(iter(metrics.values())) if metrics else None, metrics or {}, unmeasured, lasted)
+
+
+def _table(
+    target: Target,
+    advance: Advance,
+    artifacts: Sequence[tuple[Path, Artifact]],
+    mode: Mode,
+    manifests: Mapping[Path, Manifest],
+) -> Measured:
+    from edgetl.devices.latency import latency
+
+    return latency(target, artifacts, {}, mode, advance, manifests)
+
+
+def _lasting(target: Target, advance: Advance, bundle: Path, manifest: Manifest, minutes: int) -> Sustained:
+    from edgetl.devices.latency import sustained
+
+    return sustained(target, bundle, manifest, minutes, advance)
 
 
 def _accuracy(
@@ -188,10 +211,14 @@ def _accuracy(
         labelled(manifest, data, root, {}, progress) as pictures,
     ):
         _decode(pictures, Path(scratch), progress)
-        for target in targets if pictures.readable else ():
-            found, without = answers(
-                target, folder, manifest.artifacts, Path(scratch), len(pictures.records), progress.advance
-            )
+        said = on_each(
+            targets if pictures.readable else (),
+            lambda target, advance: answers(
+                target, folder, manifest.artifacts, Path(scratch), len(pictures.records), advance
+            ),
+            progress,
+        )
+        for target, (found, without) in zip(targets, said, strict=False):
             metrics[target.name] = {name: pictures.metrics(name, values) for name, values in found.items()}
             failed += without
     return metrics, failed
