@@ -110,8 +110,8 @@ def energy_uj(root: Path = _ROOT) -> dict[str, tuple[int, int]]:
     found = {}
     for zone in sorted((root / "sys/class/powercap").glob("intel-rapl:*")):
         now, end = (_text(zone / name) for name in ("energy_uj", "max_energy_range_uj"))
-        # Packages alone: their parts (core, dram) are named zone:part, and psys counts them once more.
-        if zone.name.count(":") == 1 and _text(zone / "name").startswith("package") and now.isdecimal():
+        # Packages alone: their parts (core, dram) are counted in them, and psys counts them once more.
+        if _text(zone / "name").startswith("package") and now.isdecimal():
             found[zone.name] = (int(now), int(end) if end.isdecimal() else 0)
     return found
 

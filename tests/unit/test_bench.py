@@ -123,7 +123,8 @@ def run(*words: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_accuracy_is_what_the_devices_answer(bundle: Path) -> None:
+def test_accuracy_is_what_the_devices_answer(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgetl.devices.answers._AT_ONCE", 3)
     result = edgetl.bench(bundle, targets=["desk", "lab"], data="folder:data", quick=True)
     expected = evaluate(bundle, "folder:data")
     assert result.metrics == expected

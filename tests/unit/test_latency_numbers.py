@@ -220,6 +220,12 @@ def test_percentiles_are_over_all_runs_and_medians_over_each_round() -> None:
     assert (result.p50_ms, result.p90_ms, result.p99_ms) == (50.0, 90.0, 99.0)
     assert result.round_ms == (9.5, 29.5, 49.5, 69.5, 90.0)
     assert (result.runs, result.peak_rss_mb, result.mode) == (101, None, "full")
+    assert result.p50_low_ms is not None
+    assert result.p50_high_ms is not None
+    assert result.p50_low_ms < 50 < result.p50_high_ms
+    assert result.p90_low_ms is not None
+    assert result.p90_low_ms < 90
+    assert result.p99_low_ms is result.p99_high_ms is None
     assert result.noisy
     assert result.described == {"runtime": "fake"}
 
@@ -296,16 +302,17 @@ def test_of_noisy_attempts_the_one_with_the_fewest_noisy_rows_is_kept_and_says_s
 
 
 @pytest.mark.parametrize(
-    ("windows", "asked", "steady"),
+    ("windows", "asked", "steady", "least"),
     [
-        ([10.0, 10.0], 2, True),
-        ([20.0, 10.0, 9.9], 3, True),
-        ([20.0, 10.0, 9.79, 9.7], 4, True),  # the first two differ by 2.1 %
-        ([20.0, 10.0, 20.0, 10.0, 20.0, 10.0], 6, False),
+        ([10.0, 10.0], 2, True, 0.5),
+        ([10.0, 10.0, 10.0, 10.0], 4, True, 2.5),
+        ([20.0, 10.0, 9.9], 3, True, 0.5),
+        ([20.0, 10.0, 9.79, 9.7], 4, True, 0.5),  # the first two differ by 2.1 %
+        ([20.0, 10.0, 20.0, 10.0, 20.0, 10.0], 6, False, 0.5),
     ],
 )
 def test_warm_up_ends_when_two_windows_agree_or_at_its_limit(
-    windows: list[float], asked: int, steady: bool, monkeypatch: pytest.MonkeyPatch
+    windows: list[float], asked: int, steady: bool, least: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = itertools.count(100.0, 0.5)
     monkeypatch.setattr("edgetl.runtime.measuring.time.perf_counter", lambda: next(clock))
@@ -313,7 +320,7 @@ def test_warm_up_ends_when_two_windows_agree_or_at_its_limit(
     for window in windows:
         times += [window] * max(1, round(100.0 / min(times[-1], times[-1])))
     running, taken = FakeRunning(Command("fake", tuple(map(str, times)))), Taken()
-    effort = Effort(10, 100, 0.0, 8.0, warm_up_s=0.5, warm_up_limit_s=3.5)
+    effort = Effort(10, 100, 0.0, 8.0, warm_up_s=least, warm_up_limit_s=3.5)
     measuring._warm_up(running, effort, taken)
     assert (len(running.asked) - 1, taken.steady) == (asked, steady)
     assert taken.warm_up_s > 0.5

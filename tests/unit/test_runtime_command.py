@@ -21,6 +21,8 @@ from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
 from edgetl.runtime.golden import Known
 from edgetl.runtime.measurement import Measurement
+from edgetl.runtime.subjects import Failure
+from edgetl.runtime.sustained import Sustained
 from edgetl.runtime.workers import Command
 
 
@@ -261,6 +263,27 @@ def test_bench_is_a_table_for_people(
         "NOISY:",
         "drifts",
     ]
+
+
+@pytest.mark.parametrize(("codes", "code"), [([], 0), ([4], 4), ([4, 5], 5), ([5, 4], 5)])
+def test_what_failed_decides_the_exit_code(
+    bundle: Path, codes: list[int], code: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = Measurement("red", "quick", 1, 2, 100, 1.0, 2.0, 3.0, 4.0, 5.0, 60.4, False, "", (1.0,), {})
+    failed = [Failure(f"blue{number}", 1, "died", each) for number, each in enumerate(codes)]
+    monkeypatch.setattr(command, "measure", lambda *arguments, **known: [quiet, *failed])
+    assert command.main(["bench", "--json", str(bundle)]) == code
+    assert [row["name"] for row in lines(capsys)[0]] == ["red", *(failure.name for failure in failed)]
+    asked: list[Any] = []
+
+    def sustain(plan: list[Command], minutes: int, seed: int, *, known: dict[str, Known]) -> Sustained:
+        asked.append(([worker.name for worker in plan], minutes, seed, list(known)))
+        return Sustained(minutes, (), tuple(failed), (None,), ((),), ())
+
+    monkeypatch.setattr(command, "sustain", sustain)
+    assert command.main(["bench", "--json", str(bundle), "--sustained", "3", "--seed", "2"]) == code
+    assert asked == [(["red", "blue"], 3, 2, ["red", "blue"])]
+    assert len(lines(capsys)[0]["failures"]) == len(codes)
 
 
 def test_a_broken_picture_costs_its_own_result_alone(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -203,6 +203,7 @@ def test_minutes_are_of_the_runs_in_them(monkeypatch: pytest.MonkeyPatch) -> Non
     a, b = found.results
     assert (a.name, b.name) == ("a", "b")
     assert [minute.p50_ms for minute in b.minutes] == [700.0, 700.0]
+    assert [minute.runs for minute in a.minutes] == [4, 4]
     assert (a.minutes[0].p50_ms, a.minutes[1].p50_ms) == (500.0, 900.0)
     assert (a.ratio, b.ratio) == (1.8, 1.0)
     assert found.ranking == (("a", "b"), ("b", "a"))

@@ -130,8 +130,13 @@ def test_energy_is_of_packages_and_a_counter_may_start_anew(tmp_path: Path) -> N
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
 def test_this_machine() -> None:
-    core, age = surroundings.core_of_this_thread(), surroundings.age_ms()
-    assert core in os.sched_getaffinity(0)
+    usable, age = os.sched_getaffinity(0), surroundings.age_ms()
+    try:
+        for core in usable:
+            os.sched_setaffinity(0, {core})
+            assert surroundings.core_of_this_thread() == core
+    finally:
+        os.sched_setaffinity(0, usable)
     assert age is not None
     assert age > 0
     time.sleep(0.05)
