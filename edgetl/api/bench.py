@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.api.boundary import boundary
 from edgetl.api.evaluate import evaluate
+from edgetl.api.history import data_digest, measured_records
 from edgetl.api.paths import AnyPath, bundle_folder
+from edgetl.api.project import history_path
 from edgetl.config.overrides import Overrides
 from edgetl.console.events import Listener, reporting_to
+from edgetl.errors import EdgetlError
+from edgetl.files import sha256_of
+from edgetl.history import Comparison, History, choose
+from edgetl.history import compare as compare_records
+from edgetl.history.choosing import LAST
 
 if TYPE_CHECKING:
     from edgetl.evidence.intervals import Interval
-    from edgetl.results.latency import Latency
+    from edgetl.results.latency import Latency, Machine
 
 __all__ = ["BenchResult", "bench"]
 
@@ -26,10 +33,12 @@ class BenchResult:
 
     latency: by artefact, a row for each target and thread count, as in report.json.
     metrics: by artefact and metric; None where no labelled set was given.
+    comparison: with what was measured before; None where none was asked for, or nothing was.
     """
 
     latency: Mapping[str, Sequence[Latency]]
     metrics: Mapping[str, Mapping[str, Interval]] | None = None
+    comparison: Comparison | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `edgetl bench --json` prints it."""
@@ -39,6 +48,8 @@ class BenchResult:
                 name: {metric: interval.to_json() for metric, interval in metrics.items()}
                 for name, metrics in self.metrics.items()
             }
+        if self.comparison is not None:
+            content["comparison"] = self.comparison.to_json()
         return content
 
 
@@ -51,9 +62,13 @@ def bench(
     columns: Mapping[str, str] | None = None,
     overrides: Overrides = (),
     quick: bool = False,
+    compare: str | None = None,
+    label: str = "",
+    history: AnyPath | None = None,
+    no_history: bool = False,
     progress: Listener = None,
 ) -> BenchResult:
-    """Measure latency on targets, all artefacts interleaved.
+    """Measure latency on targets, all artefacts interleaved, and append it to the history of measurements.
 
     Args:
         bundle: a bundle's folder.
@@ -62,27 +77,42 @@ def bench(
         columns: of a CSV table in `data`, as role -> column.
         overrides: other fields of its data section.
         quick: some 100 runs each instead of at least 1024 and 60 s.
+        compare: hold the result against earlier measurements: "last" for the bundle of this name before this one, a label, a
+            bundle's name, or the beginning of its sha256.
+        label: a word under which these measurements are found again.
+        history: the file that measurements are appended to and compared with; the project's without it.
+        no_history: append nothing.
         progress: what is told how far it is; nobody without it.
 
     Raises:
-        UsageError: there is no bundle.
-        IntegrityError: it is damaged.
+        UsageError: there is no bundle, or nothing that was measured is called `compare`.
+        IntegrityError: it is damaged, or the history is.
+        EnvironmentFault: a newer edgetl wrote the history.
         RecipeError: there is no such target.
         WorkerError, DeviceError: an artefact cannot be measured.
     """
     from edgetl.config import target
+    from edgetl.devices import open_device
     from edgetl.devices.latency import latency
-    from edgetl.runtime.manifest import Manifest
+    from edgetl.runtime.manifest import NAME, Manifest
 
     folder = bundle_folder(bundle)
     manifest = Manifest.load(folder)
     for artifact in manifest.artifacts:
         manifest.intact(folder, artifact)
+    kept, earlier = History(history_path(history)), []
+    if compare is not None or not no_history:
+        earlier = kept.read()  # before minutes of measuring: a damaged file, or an unknown word, is told at once
+    sha256 = sha256_of(folder / NAME)
+    known = compare != LAST or any(record.bundle == manifest.name for record in earlier)
+    baseline = choose(earlier, compare, manifest.name, sha256) if compare is not None and known else None
     artifacts = [(folder, artifact) for artifact in manifest.artifacts]
+    machines: dict[str, Machine] = {}
     rows: dict[str, list[Latency]] = {}
     with reporting_to(progress) as reporter:
         for name in targets:
             chosen = target.load(name, Path.cwd())
+            machines[chosen.name] = open_device(chosen).info()
             for subject, measured in latency(
                 chosen, artifacts, {}, "quick" if quick else "full", reporter.advance
             ).items():
@@ -90,4 +120,23 @@ def bench(
         metrics = (
             None if data is None else evaluate(folder, data, columns=columns, overrides=overrides, progress=reporter)
         )
-    return BenchResult(rows, metrics)
+        records = measured_records(
+            folder,
+            manifest,
+            rows,
+            machines,
+            label=label,
+            metrics=metrics,
+            data="" if data is None else data_digest(data, columns, overrides),
+        )
+        if not known:
+            reporter.warn(
+                f"warning: no bundle {manifest.name!r} was measured before: there is nothing to compare with yet"
+            )
+        if not no_history:
+            try:
+                kept.append(records)
+            except EdgetlError as exc:  # the measurements are there, and stay worth their minutes
+                reporter.warn(f"warning: the measurements were not added to the history: {exc}")
+    comparison = None if baseline is None or not records else compare_records(records, baseline, earlier)
+    return BenchResult(rows, metrics, comparison)

@@ -191,7 +191,8 @@ def _unlike(one: Record, before: Sequence[Record]) -> str:
             found.insert(0, f"another machine ({what})")
         return found
 
-    return "; ".join(min((differences(each) for each in reversed(namesakes)), key=len))
+    found: list[list[str]] = sorted([differences(each) for each in reversed(namesakes)], key=len)
+    return "; ".join(found[0])
 
 
 def _measured(records: Sequence[Record], quantity: Quantity) -> list[Measured]:

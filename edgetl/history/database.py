@@ -16,7 +16,10 @@ from edgetl.history.record import CIRCUMSTANCES, Record
 from edgetl.results.document import validated
 from edgetl.results.latency import Machine
 
-__all__ = ["History"]
+__all__ = ["FILE", "History"]
+
+FILE = "history.sqlite"
+"""Its name in a store."""
 
 VERSION = 1
 """`PRAGMA user_version`: raised when an older edgetl could no longer read what is written."""
@@ -25,8 +28,10 @@ APPLICATION = 0x6564676C
 BUSY_S = 60.0
 """How long to wait for another process that writes."""
 
-_TEXTS = ("run", "time", "source", "label", "edgetl", "bundle", "bundle_sha256")
-_TEXTS += ("artifact", "sha256", "content", "model", "backend", "precision")
+_TEXTS = (
+    *("run", "time", "source", "label", "edgetl", "bundle", "bundle_sha256"),
+    *("artifact", "sha256", "content", "model", "backend", "precision"),
+)
 _COLUMNS = (
     *(f"{name} TEXT NOT NULL" for name in _TEXTS),
     "bytes INTEGER NOT NULL",
@@ -89,6 +94,14 @@ class History:
             added = connection.total_changes - before
             connection.execute("COMMIT")
             return added
+
+    def knows(self, run: str) -> bool:
+        """Whether measurements of a run are there. Raises as `check`."""
+        if not self.path.exists():
+            return False
+        with self._open() as connection:
+            find = "SELECT 1 FROM measurements WHERE run = ? LIMIT 1"
+            return self._known(connection) and connection.execute(find, (run,)).fetchone() is not None
 
     def read(self) -> list[Record]:
         """All measurements, in the order in which they were added; none where there is no file.
