@@ -16,11 +16,12 @@ from edgetl.config.overrides import Overrides
 from edgetl.console.events import Listener, reporting_to
 from edgetl.errors import EdgetlError
 from edgetl.files import sha256_of
-from edgetl.history import Comparison, History, choose
+from edgetl.history import Comparison, History, Record, choose
 from edgetl.history import compare as compare_records
 from edgetl.history.choosing import LAST
 
 if TYPE_CHECKING:
+    from edgetl.console.progress import Progress
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency, Machine
 
@@ -117,26 +118,25 @@ def bench(
                 chosen, artifacts, {}, "quick" if quick else "full", reporter.advance
             ).items():
                 rows.setdefault(subject, []).extend(measured)
-        metrics = (
-            None if data is None else evaluate(folder, data, columns=columns, overrides=overrides, progress=reporter)
-        )
-        records = measured_records(
-            folder,
-            manifest,
-            rows,
-            machines,
-            label=label,
-            metrics=metrics,
-            data="" if data is None else data_digest(data, columns, overrides),
-        )
+        metrics: dict[str, dict[str, Interval]] | None = None
+        try:
+            if data is not None:
+                metrics = evaluate(folder, data, columns=columns, overrides=overrides, progress=reporter)
+        finally:  # images that cannot be read do not cost what was measured
+            digest = "" if data is None else data_digest(data, columns, overrides)
+            records = measured_records(folder, manifest, rows, machines, label=label, metrics=metrics, data=digest)
+            if not no_history:
+                _keep(kept, records, reporter)
         if not known:
-            reporter.warn(
-                f"warning: no bundle {manifest.name!r} was measured before: there is nothing to compare with yet"
-            )
-        if not no_history:
-            try:
-                kept.append(records)
-            except EdgetlError as exc:  # the measurements are there, and stay worth their minutes
-                reporter.warn(f"warning: the measurements were not added to the history: {exc}")
+            what = f"no bundle {manifest.name!r} was measured before: there is nothing to compare with yet"
+            reporter.warn(f"warning: {what}")
     comparison = None if baseline is None or not records else compare_records(records, baseline, earlier)
     return BenchResult(rows, metrics, comparison)
+
+
+def _keep(kept: History, records: Sequence[Record], progress: Progress) -> None:
+    """Append; what goes wrong now is a warning, as the measurements are there and stay worth their minutes."""
+    try:
+        kept.append(records)
+    except EdgetlError as exc:
+        progress.warn(f"warning: the measurements were not added to the history: {exc}")

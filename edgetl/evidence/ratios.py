@@ -6,7 +6,8 @@ the machine. An interval from the rounds alone would call every second repetitio
 - inner spread: moving blocks of rounds are resampled (Kuensch, 1989, https://doi.org/10.1214/aos/1176347265), as neighbouring
   rounds are alike;
 - spread between measurements: of repeated ones of the same file, moderated by what is assumed where there are few (Smyth,
-  2004, https://doi.org/10.2202/1544-6115.1027): two lucky repetitions do not make a machine quiet;
+  2004, https://doi.org/10.2202/1544-6115.1027): two lucky repetitions do not make a machine quiet, and no assumption makes a
+  restless one so;
 - of the two the larger counts, for each measurement.
 
 Everything is done in logarithms, so that twice as slow and twice as quick are equally far.
@@ -92,7 +93,7 @@ def moderated(groups: Sequence[Sequence[float]], assumed: float, freedom: float 
     variance = sum(float(((group - group.mean()) ** 2).sum()) for group in logs) / own if own else 0.0
     total = PRIOR_FREEDOM + counted
     pooled = (PRIOR_FREEDOM * assumed**2 + counted * variance) / total
-    return Spread(math.sqrt(pooled), total, own)
+    return Spread(math.sqrt(max(pooled, variance)), total, own)
 
 
 def ratio(before: Sequence[Measured], now: Sequence[Measured], spread: Spread) -> Ratio:

@@ -54,10 +54,8 @@ def choose(records: Sequence[Record], wanted: str, name: str = "", sha256: str =
             return _of_bundle(records, shas.pop())
     if found := _latest(records, wanted, sha256):
         return found
-    words = {record.label for record in records} | {record.bundle for record in records}
-    raise UsageError(
-        f"nothing that was measured is called {wanted!r}{nearest(wanted, sorted(words))}", hint=_known(records)
-    )
+    words = sorted({word for record in records for word in (record.label, record.bundle) if word})
+    raise UsageError(f"nothing that was measured is called {wanted!r}{nearest(wanted, words)}", hint=_known(records))
 
 
 def _latest(records: Sequence[Record], name: str, sha256: str) -> Baseline | None:

@@ -205,15 +205,19 @@ def _measured(records: Sequence[Record], quantity: Quantity) -> list[Measured]:
 
 
 def _spread(quantity: Quantity, now: Sequence[Record], before: Sequence[Record], history: Sequence[Record]) -> Spread:
-    """How much repeated measurements differ under these circumstances: of these two files, else of others beside them."""
+    """How much repeated measurements differ under these circumstances: of these two files, else of others beside them.
+
+    Each side stands for itself, also where both are one file: whether they differ from each other is the question.
+    """
     place, contents = now[-1].place, {now[-1].content, before[-1].content}
-    groups: dict[str, dict[str, float]] = defaultdict(dict)
+    sides = {record.run: name for name, side in (("now", now), ("before", before)) for record in side}
+    groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for each in history:
         value = each.number(quantity.name)
         if each.place == place and not each.noisy and value:
-            groups[each.content][each.run] = value
+            groups[each.content, sides.get(each.run, "")][each.run] = value
     assumed = quantity.assumed.get(now[-1].row["mode"], max(quantity.assumed.values()))
-    own = moderated([list(group.values()) for name, group in groups.items() if name in contents], assumed)
+    own = moderated([list(group.values()) for (content, _), group in groups.items() if content in contents], assumed)
     if own.repeats:
         return own
     # Files that were measured in one run share its luck: they count as one.
