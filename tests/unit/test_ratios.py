@@ -56,10 +56,11 @@ def test_intervals_from_repeats_cover() -> None:
 
 def test_repeats_outweigh_what_is_assumed_the_more_there_are() -> None:
     generator = np.random.default_rng(1)
-    many = moderated([np.exp(generator.normal(0, 0.01, 200))], 0.2)
+    many = moderated([list(np.exp(generator.normal(0, 0.01, 200)))], 0.2)
     assert many.deviation == pytest.approx(0.01 + 0.2 * np.sqrt(4 / 203), abs=0.02)
     none = moderated([[3.0], []], 0.2)
-    assert (none.deviation, none.freedom, none.repeats) == (pytest.approx(0.2), 4, 0)
+    assert none.deviation == pytest.approx(0.2)
+    assert (none.freedom, none.repeats) == (4, 0)
     pair = moderated([[1.0, 1.0]], 0.2)
     assert 0.15 < pair.deviation < 0.2  # two equal runs were luck
     assert (pair.freedom, pair.repeats) == (5, 1)
@@ -89,7 +90,7 @@ def test_neighbouring_rounds_that_are_alike_count_less() -> None:
     generator = np.random.default_rng(3)
     steps = np.repeat(np.exp(generator.normal(0, 0.1, 40)), 10)
     shuffled = generator.permutation(steps)
-    assert block_spread(steps, 0.5) > 1.5 * block_spread(shuffled, 0.5)
+    assert block_spread(list(steps), 0.5) > 1.5 * block_spread(list(shuffled), 0.5)
 
 
 def test_a_difference_adds_distances_in_squares() -> None:
