@@ -40,7 +40,7 @@ _SEEDED = {
     NONE: ("", ()),
 }
 """Of each kind, the artefact and what of it has to be named for it to count as found."""
-_LAYERS = (2, 4, 6, 9, 13)
+_LAYERS = (2, 4, 6, 8, 10, 13)
 _WANTED = 1.10
 _SHARE = 0.05
 
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _seed(bundle: Path, work: Path) -> dict[str, Any]:
-    """The twins, once, and what is wrong with them: by edgetl's sessions and clock, in one interleaved run each."""
+    """The twins, once, and what is wrong with them: by edgetl's sessions and clock, interleaved."""
     path = work / "seeded.json"
     if not path.is_file():
         tries = {layers: work / f"layers{layers}" for layers in _LAYERS}
@@ -78,32 +78,32 @@ def _seed(bundle: Path, work: Path) -> dict[str, Any]:
         for layers, folder in tries.items():
             if not folder.is_dir():
                 twins.twin(bundle, folder, name, partial(twins.more_work, layers=layers))
-        ratios = _ratios(bundle, list(tries.values()), name)
+        ratios = _ratios(bundle, list(tries.values()), name, 4)
         layers, found = min(zip(tries, ratios, strict=True), key=lambda pair: abs(pair[1]["median"] - _WANTED))
         tries[layers].rename(work / SLOWER)
         slower = {"layers": layers, "ratio": found, **twins.differences(bundle, work / SLOWER, name)}
         name = _SEEDED[OFF][0]
         off = twins.twin(bundle, work / OFF, name, partial(twins.off_the_delegate, share=_SHARE))
-        (found,) = _ratios(bundle, [work / OFF], name)
+        (found,) = _ratios(bundle, [work / OFF], name, 4)
         off |= {"ratio": found, **twins.differences(bundle, work / OFF, name)}
         write_whole(path, json.dumps({SLOWER: slower, OFF: off}, indent=1))
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _ratios(bundle: Path, others: Sequence[Path], name: str) -> list[dict[str, float]]:
-    """Of each other bundle's artefact, its time over the bundle's, round by round of one run with one thread."""
+def _ratios(bundle: Path, others: Sequence[Path], name: str, runs: int) -> list[dict[str, float]]:
+    """Of each other bundle's artefact, its time over the bundle's, round by round of interleaved runs with one thread."""
     plan = []
     for number, folder in enumerate((bundle, *others)):
         worker = local_worker(folder, Manifest.load(folder).artifact(name), 1)
         plan.append(replace(worker, name=f"{worker.name} {number}"))
-    base, *rest = measure(plan, "quick")
-    assert isinstance(base, Measurement)
-    found = []
-    for other in rest:
-        assert isinstance(other, Measurement)
-        quotients = [now / before for before, now in zip(base.round_ms, other.round_ms, strict=True)]
-        found.append({"median": statistics.median(quotients), "low": min(quotients), "high": max(quotients)})
-    return found
+    quotients: list[list[float]] = [[] for _ in others]
+    for seed in range(runs):
+        base, *rest = measure(plan, "quick", seed)
+        assert isinstance(base, Measurement)
+        for gathered, other in zip(quotients, rest, strict=True):
+            assert isinstance(other, Measurement)
+            gathered += [now / before for before, now in zip(base.round_ms, other.round_ms, strict=True)]
+    return [{"median": statistics.median(each), "low": min(each), "high": max(each)} for each in quotients]
 
 
 def _measured(args: argparse.Namespace, folders: Mapping[str, Path]) -> list[dict[str, Any]]:

@@ -6,75 +6,29 @@ and measured ones, noisy rows. That is said row by row, as a comparison that was
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from edgetl.evidence.ratios import Measured, Ratio, Spread, block_spread, difference, moderated, ratio
+from edgetl.evidence.ratios import Measured, Spread, block_spread, moderated, ratio
+from edgetl.history.changes import QUANTITIES, Change, Quantity, Verdict, accuracy, placement
 from edgetl.history.choosing import Baseline
 from edgetl.history.record import CIRCUMSTANCES, Record
 
-__all__ = ["QUANTITIES", "Change", "Comparison", "Quantity", "RowComparison", "Verdict", "compare"]
-
-Verdict = Literal["worse", "better", "perhaps worse", "perhaps better", "no difference"]
-"""perhaps: the interval leaves 1 out, but one of so many comparisons does so by chance."""
+__all__ = ["Comparison", "RowComparison", "compare"]
 
 ERROR_RATE = 0.05
 """Of a whole comparison: how often one in which nothing changed may call anything worse or better."""
-DELEGATED_DROP = 0.01
-"""From this share of a file's operators on, what an accelerator or delegate no longer takes is a regression."""
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """A number of a latency row of which less is better.
-
-    share: the quantile of the rounds that shows its inner spread; None where rounds say nothing about it.
-    assumed: by mode, the standard deviation of its logarithm between measurements of one file, until repeated ones tell.
-    relevant: a smaller ratio is no difference, however sure it is.
-    """
-
-    name: str
-    title: str
-    share: float | None
-    assumed: Mapping[str, float]
-    relevant: float
-
-
-QUANTITIES = (
-    Quantity("p50_ms", "median", 0.5, {"full": 0.02, "quick": 0.04}, 1.02),
-    Quantity("p90_ms", "90th percentile", 0.9, {"full": 0.04, "quick": 0.08}, 1.05),
-    Quantity("load_ms", "load", None, {"full": 0.15, "quick": 0.15}, 1.2),
-    Quantity("peak_rss_mb", "peak memory", None, {"full": 0.02, "quick": 0.02}, 1.05),
-)
-
-
-@dataclass(frozen=True)
-class Change:
-    """A number before and now.
-
-    before, now: geometric mean over the measurements of either side, or the value itself of a share or a count.
-    ratio: of times and sizes. interval: of the difference now minus before of an accuracy. Both None where the number is
-    not random.
-    """
-
-    quantity: str
-    title: str
-    before: float
-    now: float
-    verdict: Verdict
-    ratio: Ratio | None = None
-    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class RowComparison:
     """An artefact on a target under one set of circumstances.
 
-    reason: why nothing could be compared; "" where it was. before, now: measurements on either side. same_file: whether
-    both are of the same bytes. repeats: repeated measurements that the spread of the median rests on; 0: it is assumed.
+    reason: why no time could be compared; "" where it was. What noise does not touch, memory and where operators run, is
+    compared in noisy rows too. before, now: quiet measurements on either side. same_file: whether both
+    are of the same bytes. repeats: repeated measurements that the spread of the median rests on; 0: it is assumed.
     """
 
     artifact: str
@@ -137,7 +91,7 @@ def compare(now: Sequence[Record], baseline: Baseline, history: Sequence[Record]
     rows = [_row(group, before, [*history, *now]) for group in groups.values()]
     targets, names = {record.row["target"] for record in now}, {record.artifact for record in now}
     missing = {each.artifact: None for each in before if each.row["target"] in targets and each.artifact not in names}
-    return Comparison(baseline.about, tuple(_judged(rows)), _accuracy(now, before), tuple(missing))
+    return Comparison(baseline.about, tuple(_judged(rows)), accuracy(now, before), tuple(missing))
 
 
 def _row(now: Sequence[Record], before: Sequence[Record], history: Sequence[Record]) -> RowComparison:
@@ -145,32 +99,37 @@ def _row(now: Sequence[Record], before: Sequence[Record], history: Sequence[Reco
     one = now[-1]
     shown = {name: one.row[name] for name in ("target", "threads", "batch", "accelerator", "mode")}
     same = [each for each in before if (each.artifact, each.place) == (one.artifact, one.place)]
-    quiet_now, quiet_before = ([each for each in some if not each.noisy] for some in (now, same))
-    if not (quiet_now and quiet_before):
-        reason = _unlike(one, before) if not same else f"noisy {'now' if not quiet_now else 'then'}"
-        if same and not quiet_now and one.row.get("noise"):
-            reason += f": {one.row['noise']}"
-        return RowComparison(one.artifact, **shown, reason=reason)
+    if not same:
+        return RowComparison(one.artifact, **shown, reason=_unlike(one, before))
+    quiet = [[each for each in side if not each.noisy] for side in (same, now)]
     changes, repeats = [], 0
     for quantity in QUANTITIES:
-        sides = [_measured(side, quantity) for side in (quiet_before, quiet_now)]
-        if not all(sides):
+        sides = quiet if quantity.timed else [same, now]
+        measured = [_measured(side, quantity) for side in sides]
+        if not all(measured):
             continue
-        spread = _spread(quantity, quiet_now, quiet_before, history)
+        spread = _spread(quantity, sides[1], sides[0], history)
         repeats = spread.repeats if quantity.name == "p50_ms" else repeats
-        found = ratio(sides[0], sides[1], spread)
-        means = [ratio([Measured(1.0)], side, spread).value for side in sides]
+        means = [ratio([Measured(1.0)], side, spread).value for side in measured]
+        found = ratio(measured[0], measured[1], spread)
         changes.append(Change(quantity.name, quantity.title, means[0], means[1], "no difference", found))
     return RowComparison(
         one.artifact,
         **shown,
-        reason="",
-        before=len(quiet_before),
-        now=len(quiet_now),
-        same_file=quiet_before[-1].content == one.content,
+        reason=_noise(quiet, one),
+        before=len(quiet[0]),
+        now=len(quiet[1]),
+        same_file=same[-1].content == one.content,
         repeats=repeats,
-        changes=(*changes, *_placement(quiet_before[-1], one)),
+        changes=(*changes, *placement(same[-1], one)),
     )
+
+
+def _noise(quiet: Sequence[Sequence[Record]], one: Record) -> str:
+    """Which side has noisy rows alone, then and now; "" where neither has."""
+    if not quiet[1]:
+        return "noisy now" + (f": {one.row['noise']}" if one.row.get("noise") else "")
+    return "" if quiet[0] else "noisy then"
 
 
 def _unlike(one: Record, before: Sequence[Record]) -> str:
@@ -214,7 +173,7 @@ def _spread(quantity: Quantity, now: Sequence[Record], before: Sequence[Record],
     groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for each in history:
         value = each.number(quantity.name)
-        if each.place == place and not each.noisy and value:
+        if each.place == place and value and not (quantity.timed and each.noisy):
             groups[each.content, sides.get(each.run, "")][each.run] = value
     assumed = quantity.assumed.get(now[-1].row["mode"], max(quantity.assumed.values()))
     own = moderated([list(group.values()) for (content, _), group in groups.items() if content in contents], assumed)
@@ -244,44 +203,3 @@ def _judged(rows: Sequence[RowComparison]) -> Iterator[RowComparison]:
                 verdict = "better" if found.chance * many < ERROR_RATE else "perhaps better"
             changes.append(replace(change, verdict=verdict))
         yield replace(row, changes=tuple(changes))
-
-
-def _placement(before: Record, now: Record) -> list[Change]:
-    """What runs on the accelerator or in the delegate: counts and shares that no chance is in."""
-    changes = []
-    then, here = before.number("delegated"), now.number("delegated")
-    if then is not None and here is not None:
-        verdict: Verdict = (
-            "worse" if then - here >= DELEGATED_DROP else "better" if here - then >= DELEGATED_DROP else "no difference"
-        )
-        changes.append(Change("delegated", "share of operators on the accelerator", then, here, verdict))
-    pieces = [re.search(r"(\d+) partition", str(each.row.get("placement", ""))) for each in (before, now)]
-    if any(pieces):  # reference kernels alone are no partition, and the worst
-        counts = [int(each[1]) if each else 0 for each in pieces]
-        order = [each or 10**6 for each in counts]
-        verdict = "worse" if order[1] > order[0] else "better" if order[1] < order[0] else "no difference"
-        changes.append(Change("partitions", "partitions of the delegate", counts[0], counts[1], verdict))
-    return changes
-
-
-def _accuracy(now: Sequence[Record], before: Sequence[Record]) -> dict[str, tuple[Change, ...]]:
-    """Of each artefact that was evaluated on the same images both times; not paired, as single answers are not kept."""
-    latest = {(each.artifact, each.data): each for each in before if each.metrics}
-    found: dict[str, tuple[Change, ...]] = {}
-    for record in now:
-        earlier = latest.get((record.artifact, record.data))
-        if earlier is None or not record.metrics or record.artifact in found:
-            continue
-        changes = []
-        for name in ("balanced_accuracy", "auroc"):
-            if name not in record.metrics or name not in earlier.metrics:
-                continue
-            sides = [(each.value, each.low, each.high) for each in (earlier.metrics[name], record.metrics[name])]
-            _, low, high = difference(*sides)
-            if record.content == earlier.content:  # one file, the same images
-                low = high = 0.0
-            verdict: Verdict = "worse" if high < 0 else "better" if low > 0 else "no difference"
-            title = name.replace("_", " ")
-            changes.append(Change(name, title, sides[0][0], sides[1][0], verdict, interval=(low, high)))
-        found[record.artifact] = tuple(changes)
-    return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edgetl.history.comparing import Change, Comparison, RowComparison
+from edgetl.history.changes import Change
+from edgetl.history.comparing import Comparison, RowComparison
 from edgetl.history.record import Record
 
 __all__ = ["comparison_lines", "record_lines"]
@@ -27,8 +28,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
         if row.batch != 1:
             about += f" batch {row.batch}"
         if row.reason:
-            yield f"{about}  not comparable: {row.reason}"
-            continue
+            yield f"{about}  {'times ' if row.changes else ''}not comparable: {row.reason}"
         for change in row.changes:
             if change.quantity in _ALWAYS or change.verdict != "no difference":
                 yield f"{about}  {_line(change)}"
@@ -37,6 +37,9 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
             yield f"{name:<14} {_line(change)}"
     for name in comparison.unseen:
         yield f"{name:<14} not comparable: was measured before, and is not now"
+    alike = sum(not row.reason for row in comparison.rows)
+    if alike < len(comparison.rows):
+        yield f"times of {alike} of {len(comparison.rows)} rows could be compared"
     yield from _spread(comparison.rows)
 
 

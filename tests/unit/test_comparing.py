@@ -10,7 +10,8 @@ from fakes.measurements import MACHINE, NEW, OLD, record, runs
 
 from edgetl.evidence.intervals import Interval
 from edgetl.history import Baseline, Comparison, Record, compare
-from edgetl.history.comparing import Change, RowComparison
+from edgetl.history.changes import Change
+from edgetl.history.comparing import RowComparison
 from edgetl.history.wording import comparison_lines
 
 
@@ -143,7 +144,7 @@ def test_what_is_not_alike_is_not_compared_and_said(name: str) -> None:
     changed, reason = OTHERS[name]
     row = only(against([new(30.0)], [record(10.0, **changed)]))
     assert reason in row.reason
-    assert row.changes == ()
+    assert {each.quantity for each in row.changes} == ({"peak_rss_mb"} if name == "noisy then" else set())
     text = "\n".join(comparison_lines(against([new(30.0)], [record(10.0, **changed)])))
     assert f"not comparable: {row.reason}" in text
 
@@ -151,6 +152,23 @@ def test_what_is_not_alike_is_not_compared_and_said(name: str) -> None:
 def test_noisy_now_says_how() -> None:
     row = only(against([new(30.0, noisy=True, noise="the halves differ")], [record(10.0)]))
     assert row.reason == "noisy now: the halves differ"
+
+
+def test_noise_does_not_hide_what_it_does_not_touch() -> None:
+    """On a busy machine no time says anything, and operators that came off the delegate are as far off."""
+    noisy = {"noisy": True, "noise": "the halves differ"}
+    then = record(placement="XNNPACK, 1 partition", delegated=1.0, **noisy)
+    now = new(30.0, placement="XNNPACK, 14 partitions", delegated=0.95, peak_rss_mb=140.0, **noisy)
+    found = against([now], [then])
+    assert [said.partition(": ")[2] for said in found.regressions] == [
+        "peak memory",
+        "share of operators on the accelerator",
+        "partitions of the delegate",
+    ]
+    text = "\n".join(comparison_lines(found))
+    assert "times not comparable: noisy now: the halves differ" in text
+    assert "1 -> 14  WORSE" in text
+    assert "times of 0 of 1 rows could be compared" in text
 
 
 def test_a_noisy_run_among_quiet_ones_does_not_count() -> None:
