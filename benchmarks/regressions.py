@@ -157,13 +157,13 @@ def _judged(done: subprocess.CompletedProcess[str], kind: str) -> dict[str, Any]
     artifact, words = _SEEDED[kind]
     named = [said for said in comparison["regressions"] if artifact and said.startswith(f"{artifact} ")]
     compared = [row for row in comparison["rows"] if not row["reason"]]
-    seeded = [row for row in compared if row["artifact"] == artifact]
+    seeded = [row for row in comparison["rows"] if row["artifact"] == artifact]
     return {
         "exit_code": done.returncode,
         "found": any(word in said for said in named for word in words),
         "compared": len(compared),
         "rows": len(comparison["rows"]),
-        "seeded_compared": bool(seeded),
+        "seeded_noisy": [row["reason"] for row in seeded if row["reason"]],
         "false": [said for said in comparison["regressions"] if said not in named],
         "changes": {change["quantity"]: _short(change) for row in seeded for change in row["changes"]},
     }

@@ -49,10 +49,10 @@ def test_the_same_ten_percent_are_nothing_where_runs_differ_by_as_much() -> None
 
 
 def test_found_and_not_imagined_over_many_trials() -> None:
-    """Six files, five earlier runs and one now that each differ by 1 %: of 100 comparisons, how many find and imagine."""
+    """Six files, five earlier runs and one now that each differ by 1 %: of 40 comparisons, how many find and imagine."""
     names = [f"file{number}" for number in range(6)]
     imagined = found = 0
-    for trial in range(100):
+    for trial in range(40):
 
         def drawn(count: int, number: int, factor: float = 1.0, **of: str) -> list[Record]:
             seed = 1000 * trial + 10 * number + count  # noqa: B023 - called within the turn
@@ -64,8 +64,8 @@ def test_found_and_not_imagined_over_many_trials() -> None:
         imagined += bool(against(now, before).regressions)
         slower = [*now[:-1], *drawn(1, 5, 1.1, bundle_sha256=NEW, content="slow")]
         found += any(said.startswith("file5") for said in against(slower, before).regressions)
-    assert imagined <= 5
-    assert found >= 90
+    assert imagined <= 2
+    assert found >= 36
 
 
 def test_one_of_many_that_chance_explains_is_no_regression_and_is_said() -> None:
@@ -156,7 +156,7 @@ def test_noisy_now_says_how() -> None:
 
 def test_noise_does_not_hide_what_it_does_not_touch() -> None:
     """On a busy machine no time says anything, and operators that came off the delegate are as far off."""
-    noisy = {"noisy": True, "noise": "the halves differ"}
+    noisy: dict[str, Any] = {"noisy": True, "noise": "the halves differ"}
     then = record(placement="XNNPACK, 1 partition", delegated=1.0, **noisy)
     now = new(30.0, placement="XNNPACK, 14 partitions", delegated=0.95, peak_rss_mb=140.0, **noisy)
     found = against([now], [then])
