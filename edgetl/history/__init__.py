@@ -1,10 +1,10 @@
 """What was measured before: an SQLite file that only grows, and what compares one bundle's measurements with earlier ones.
 
-record.py      one measurement: a latency row whole, with what it was measured of and on
-database.py    the file: append, read; damaged or newer ones are errors and never replaced
-choosing.py    which earlier measurements `last`, a label, a name or a sha256 means
-comparing.py   slower, faster, no difference, not comparable; files that came off an accelerator, that answer worse
-table.py       measurements as JSON and CSV
+- `record`: one measurement, a latency row whole, with what it was measured of and on
+- `database`: the file: append, read; damaged or newer ones are errors and never replaced
+- `choosing`: which earlier measurements `last`, a label, a name or a sha256 means
+- `changes`, `comparing`: slower, faster, no difference, not comparable; operators off the accelerator, worse answers
+- `table`, `wording`: as CSV and JSON, and as lines for people
 """
 
 from edgetl.history.choosing import Baseline, choose

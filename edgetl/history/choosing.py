@@ -59,15 +59,14 @@ def choose(records: Sequence[Record], wanted: str, name: str = "", sha256: str =
 
 
 def _latest(records: Sequence[Record], name: str, sha256: str) -> Baseline | None:
-    named = [record for record in records if record.bundle == name]
+    named = [record for record in records if record.bundle == name and record.bundle_sha256]  # that shipped
     others = [record for record in named if record.bundle_sha256 != sha256] or named
     return _of_bundle(named, others[-1].bundle_sha256) if others else None
 
 
 def _of_bundle(records: Sequence[Record], sha256: str) -> Baseline:
     its = tuple(record for record in records if record.bundle_sha256 == sha256)
-    short = f"{sha256[:12]}..." if sha256 else "(none was written)"
-    return Baseline(f"bundle {its[-1].bundle} {short}", its)
+    return Baseline(f"bundle {its[-1].bundle} {sha256[:12]}...", its)
 
 
 def _known(records: Sequence[Record]) -> str:

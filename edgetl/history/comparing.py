@@ -6,12 +6,12 @@ and measured ones, noisy rows. That is said row by row, as a comparison that was
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from edgetl.evidence.ratios import Measured, Spread, block_spread, moderated, ratio
+from edgetl.evidence.ratios import Measured, Ratio, Spread, block_spread, moderated, ratio
 from edgetl.history.changes import QUANTITIES, Change, Quantity, Verdict, accuracy, placement
 from edgetl.history.choosing import Baseline
 from edgetl.history.record import CIRCUMSTANCES, Record
@@ -27,7 +27,7 @@ class RowComparison:
     """An artefact on a target under one set of circumstances.
 
     reason: why no time could be compared; "" where it was. What noise does not touch, memory and where operators run, is
-    compared in noisy rows too. before, now: quiet measurements on either side. same_file: whether both
+    compared in noisy rows too. before, now: quiet measurements on either side; measured: all of now. same_file: whether both
     are of the same bytes. repeats: repeated measurements that the spread of the median rests on; 0: it is assumed.
     """
 
@@ -40,6 +40,7 @@ class RowComparison:
     reason: str
     before: int = 0
     now: int = 0
+    measured: int = 0
     same_file: bool = False
     repeats: int = 0
     changes: tuple[Change, ...] = ()
@@ -119,6 +120,7 @@ def _row(now: Sequence[Record], before: Sequence[Record], history: Sequence[Reco
         reason=_noise(quiet, one),
         before=len(quiet[0]),
         now=len(quiet[1]),
+        measured=len(now),
         same_file=same[-1].content == one.content,
         repeats=repeats,
         changes=(*changes, *placement(same[-1], one)),
@@ -185,21 +187,26 @@ def _spread(quantity: Quantity, now: Sequence[Record], before: Sequence[Record],
 
 
 def _judged(rows: Sequence[RowComparison]) -> Iterator[RowComparison]:
-    """Verdicts that hold together: of many comparisons some look like a change by chance (Bonferroni's bound)."""
-    many = sum(change.ratio is not None for row in rows for change in row.changes)
-    relevant = {quantity.name: quantity.relevant for quantity in QUANTITIES}
+    """Verdicts that hold together: of many comparisons some look like a change by chance (Bonferroni's bound, weighted)."""
+    quantities = {quantity.name: quantity for quantity in QUANTITIES}
+    counts = Counter(change.quantity for row in rows for change in row.changes)
     for row in rows:
         changes = []
         for change in row.changes:
-            found = change.ratio
-            if found is None:
-                changes.append(change)
-                continue
-            verdict: Verdict = "no difference"
-            least = relevant[change.quantity]
-            if found.low > 1 and found.value >= least:
-                verdict = "worse" if found.chance * many < ERROR_RATE else "perhaps worse"
-            elif found.high < 1 and found.value <= 1 / least:
-                verdict = "better" if found.chance * many < ERROR_RATE else "perhaps better"
-            changes.append(replace(change, verdict=verdict))
+            if change.ratio is not None:
+                quantity = quantities[change.quantity]
+                level = ERROR_RATE * quantity.weight / counts[change.quantity]
+                enough = row.measured >= quantity.fewest
+                change = replace(change, verdict=_verdict(change.ratio, quantity, level if enough else 0.0))
+            changes.append(change)
         yield replace(row, changes=tuple(changes))
+
+
+def _verdict(found: Ratio, quantity: Quantity, level: float) -> Verdict:
+    """Of one ratio, for certain where chance alone is rarer than `level`."""
+    certain = found.chance < level
+    if found.low > 1 and found.value >= quantity.relevant:
+        return "worse" if certain else "perhaps worse"
+    if found.high < 1 and found.value <= 1 / quantity.relevant:
+        return "better" if certain else "perhaps better"
+    return "no difference"

@@ -9,9 +9,10 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.measurements import NEW, OLD, record
@@ -62,6 +63,8 @@ from pathlib import Path
 from fakes.measurements import record
 from edgetl.history import History
 history = History(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
 for number in range(int(sys.argv[3])):
     history.append([record(run=f"{sys.argv[2]}-{number}", threads=threads) for threads in (1, 2)])
 """
@@ -70,10 +73,22 @@ for number in range(int(sys.argv[3])):
 def test_two_at_once_lose_nothing(history: History) -> None:
     search = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     command = [sys.executable, "-c", _APPENDS, str(history.path)]
-    started = [
-        subprocess.Popen([*command, name, "20"], env={**os.environ, "PYTHONPATH": search}) for name in ("a", "b", "c")
-    ]
-    assert [process.wait(timeout=120) for process in started] == [0, 0, 0]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with ExitStack() as stack:
+        started: list[subprocess.Popen[str]] = [
+            stack.enter_context(
+                subprocess.Popen([*command, name, "20"], env={**os.environ, "PYTHONPATH": search}, **pipes)
+            )
+            for name in ("a", "b", "c")
+        ]
+        for process in started:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in started:  # all of them now: the file does not exist yet either
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        assert [process.wait(timeout=120) for process in started] == [0, 0, 0]
     assert len({(each.run, each.row["threads"]) for each in history.read()}) == 3 * 20 * 2
 
 
@@ -100,6 +115,15 @@ def _scribble(path: Path) -> None:
     path.write_bytes(content)
 
 
+def _index(path: Path) -> None:
+    """Rows are read without it: only a check of the file notices."""
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE type = 'index'").fetchone()
+    content = bytearray(path.read_bytes())
+    content[4096 * (page - 1) + 8 : 4096 * page] = bytes(4096 - 8)
+    path.write_bytes(content)
+
+
 def _other_table(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE measurements RENAME TO something")
@@ -115,8 +139,8 @@ def _row(text: str) -> object:
 
 @pytest.mark.parametrize(
     "damage",
-    [_overwrite, _cut, _scribble, _other_table, _row("{"), _row("[]"), _row('{"target": "desk"}')],
-    ids=["overwritten", "cut", "scribbled", "another table", "no JSON", "no object", "no times"],
+    [_overwrite, _cut, _scribble, _index, _other_table, _row("{"), _row("[]"), _row('{"target": "desk"}')],
+    ids=["overwritten", "cut", "scribbled", "index", "another table", "no JSON", "no object", "no times"],
 )
 def test_a_damaged_file_is_an_error_and_stays(history: History, damage: object) -> None:
     history.append([record(run=str(number)) for number in range(20)])
@@ -130,7 +154,7 @@ def test_a_damaged_file_is_an_error_and_stays(history: History, damage: object) 
     assert history.path.read_bytes() == content
 
 
-@pytest.mark.parametrize("damage", [_overwrite, _cut, _scribble, _other_table])
+@pytest.mark.parametrize("damage", [_overwrite, _cut, _scribble, _index, _other_table])
 def test_nothing_is_appended_to_a_damaged_file(history: History, damage: object) -> None:
     history.append([record(run=str(number)) for number in range(20)])
     damage(history.path)  # type: ignore[operator]
@@ -181,6 +205,7 @@ class TestChoosing:
         record(run="3", bundle="other", bundle_sha256="abcdef" + "0" * 58),
         record(run="4", bundle_sha256=NEW),
         record(run="5", bundle_sha256=NEW, label="v2"),
+        record(run="6", bundle_sha256=""),  # a gate failed: there is no such bundle
     )
 
     def runs(self, wanted: str, name: str = "", sha256: str = "") -> list[str]:
