@@ -43,6 +43,7 @@ SECTIONS = (
     "repeatability",
     "sustained",
     "mutated_models",
+    "regressions",
     "step_pace",
     "forecast",
     "distillation_baseline",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edgetl.stages.common.stage import Step
 
 NAME = "report"
-VERSION = 4
+VERSION = 5
 PAGE = "report.html"
 BUNDLE = "bundle"
 _COPIED = ("models/", "golden/")
