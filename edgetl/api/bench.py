@@ -9,19 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from edgetl.api.boundary import boundary
 from edgetl.api.evaluate import evaluate
-from edgetl.api.history import data_digest, measured_records
+from edgetl.api.history import Keeping, data_digest
 from edgetl.api.paths import AnyPath, bundle_folder
-from edgetl.api.project import history_path
 from edgetl.config.overrides import Overrides
 from edgetl.console.events import Listener, reporting_to
-from edgetl.errors import EdgetlError
-from edgetl.files import sha256_of
-from edgetl.history import Comparison, History, Record, choose
-from edgetl.history import compare as compare_records
-from edgetl.history.choosing import LAST
+from edgetl.history import Comparison
 
 if TYPE_CHECKING:
-    from edgetl.console.progress import Progress
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency, Machine
 
@@ -95,18 +89,13 @@ def bench(
     from edgetl.config import target
     from edgetl.devices import open_device
     from edgetl.devices.latency import latency
-    from edgetl.runtime.manifest import NAME, Manifest
+    from edgetl.runtime.manifest import Manifest
 
     folder = bundle_folder(bundle)
     manifest = Manifest.load(folder)
     for artifact in manifest.artifacts:
         manifest.intact(folder, artifact)
-    kept, earlier = History(history_path(history)), []
-    if compare is not None or not no_history:
-        earlier = kept.read()  # before minutes of measuring: a damaged file, or an unknown word, is told at once
-    sha256 = sha256_of(folder / NAME)
-    known = compare != LAST or any(record.bundle == manifest.name for record in earlier)
-    baseline = choose(earlier, compare, manifest.name, sha256) if compare is not None and known else None
+    keeping = Keeping(folder, manifest, history, compare=compare, label=label, keeps=not no_history)
     artifacts = [(folder, artifact) for artifact in manifest.artifacts]
     machines: dict[str, Machine] = {}
     rows: dict[str, list[Latency]] = {}
@@ -124,19 +113,5 @@ def bench(
                 metrics = evaluate(folder, data, columns=columns, overrides=overrides, progress=reporter)
         finally:  # images that cannot be read do not cost what was measured
             digest = "" if data is None else data_digest(data, columns, overrides)
-            records = measured_records(folder, manifest, rows, machines, label=label, metrics=metrics, data=digest)
-            if not no_history:
-                _keep(kept, records, reporter)
-        if not known:
-            what = f"no bundle {manifest.name!r} was measured before: there is nothing to compare with yet"
-            reporter.warn(f"warning: {what}")
-    comparison = None if baseline is None or not records else compare_records(records, baseline, earlier)
+            comparison = keeping.end(rows, machines, dict.fromkeys(machines, metrics or {}), digest, reporter)
     return BenchResult(rows, metrics, comparison)
-
-
-def _keep(kept: History, records: Sequence[Record], progress: Progress) -> None:
-    """Append; what goes wrong now is a warning, as the measurements are there and stay worth their minutes."""
-    try:
-        kept.append(records)
-    except EdgetlError as exc:
-        progress.warn(f"warning: the measurements were not added to the history: {exc}")
