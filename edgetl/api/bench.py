@@ -11,22 +11,17 @@ from typing import TYPE_CHECKING, Any
 from edgetl.api.boundary import boundary
 from edgetl.api.data_section import data_section
 from edgetl.api.device_accuracy import accuracy
-from edgetl.api.history import data_digest, measured_records
+from edgetl.api.history import Keeping, data_digest
 from edgetl.api.paths import AnyPath, bundle_folder
-from edgetl.api.project import history_path
 from edgetl.api.several_targets import Advance, on_each
 from edgetl.config.overrides import Overrides
 from edgetl.console.events import Listener, reporting_to
-from edgetl.errors import EdgetlError, IntegrityError, UsageError, WorkerError
+from edgetl.errors import IntegrityError, UsageError, WorkerError
 from edgetl.errors.wording import indented
-from edgetl.files import sha256_of
-from edgetl.history import Comparison, History, Record, choose
-from edgetl.history import compare as compare_records
-from edgetl.history.choosing import LAST
+from edgetl.history import Comparison
 
 if TYPE_CHECKING:
     from edgetl.config.target import Target
-    from edgetl.console.progress import Progress
     from edgetl.devices.latency import Measured
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency, Machine, Unmeasured
@@ -160,7 +155,7 @@ def bench(
     """
     from edgetl.config import target
     from edgetl.devices.latency import unmeasured_on
-    from edgetl.runtime.manifest import NAME, Manifest
+    from edgetl.runtime.manifest import Manifest
 
     if sustained is not None and (quick or sustained < 1):
         raise UsageError(
@@ -175,12 +170,8 @@ def bench(
     manifest = Manifest.load(folder)
     for artifact in manifest.artifacts:
         manifest.intact(folder, artifact)
-    kept, earlier = History(history_path(history)), []
-    if compare is not None or not no_history:
-        earlier = kept.read()  # before minutes of measuring: a damaged file, or an unknown word, is told at once
-    known = compare != LAST or any(record.bundle == manifest.name for record in earlier)
-    baseline = (
-        choose(earlier, compare, manifest.name, sha256_of(folder / NAME)) if compare is not None and known else None
+    keeping = Keeping(
+        folder, manifest, history, compare=compare, label=label, keeps=not no_history and sustained is None
     )
     artifacts = [(folder, artifact) for artifact in manifest.artifacts]
     chosen = [target.load(name, Path.cwd()) for name in targets]
@@ -207,23 +198,9 @@ def bench(
                     rows.setdefault(subject, []).extend(measured)
                 unmeasured += found.unmeasured
         digest = "" if data is None else data_digest(data, columns, overrides)
-        records = measured_records(folder, manifest, rows, machines, label=label, metrics=metrics, data=digest)
-        if records and not no_history:
-            _keep(kept, records, reporter)
-        if not known:
-            what = f"no bundle {manifest.name!r} was measured before: there is nothing to compare with yet"
-            reporter.warn(f"warning: {what}")
-    comparison = None if baseline is None or not records else compare_records(records, baseline, earlier)
+        comparison = keeping.end(rows, machines, metrics, digest, reporter)
     first = next(iter(metrics.values()), None)
     return BenchResult(rows, first, metrics, unmeasured, lasted, comparison)
-
-
-def _keep(kept: History, records: Sequence[Record], progress: Progress) -> None:
-    """Append; what goes wrong now is a warning, as the measurements are there and stay worth their minutes."""
-    try:
-        kept.append(records)
-    except EdgetlError as exc:
-        progress.warn(f"warning: the measurements were not added to the history: {exc}")
 
 
 def _table(

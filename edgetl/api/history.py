@@ -15,17 +15,19 @@ from edgetl import __version__
 from edgetl.api.boundary import boundary
 from edgetl.api.paths import AnyPath, expanded
 from edgetl.api.project import history_path
-from edgetl.errors import UsageError
+from edgetl.errors import EdgetlError, UsageError
 from edgetl.files import sha256_of
 from edgetl.history import Comparison, History, Record, choose, content_digest
 from edgetl.history import compare as compare_records
+from edgetl.history.choosing import LAST
 from edgetl.runtime.manifest import NAME, Manifest
 
 if TYPE_CHECKING:
+    from edgetl.console.progress import Progress
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency, Machine
 
-__all__ = ["compare", "data_digest", "measured_records", "measurements"]
+__all__ = ["Keeping", "compare", "data_digest", "measurements"]
 
 
 @boundary
@@ -78,53 +80,96 @@ def _meant(word: str) -> str:
     return sha256_of(manifest) if manifest.is_file() else word
 
 
-def measured_records(
-    folder: Path,
-    manifest: Manifest,
-    rows: Mapping[str, Sequence[Latency]],
-    machines: Mapping[str, Machine],
-    *,
-    label: str = "",
-    metrics: Mapping[str, Mapping[str, Mapping[str, Interval]]] | None = None,
-    data: str = "",
-) -> list[Record]:
-    """One benchmark of a bundle as records of one run.
+class Keeping:
+    """A benchmark of a bundle and the history: opened before anything is measured, appended to and compared with after it."""
 
-    Args:
-        folder: the bundle's.
-        rows: by artefact. machines: by target.
-        metrics: by target and artefact, with `data` the digest of the set that they are of.
-    """
-    run, bundle_sha256 = uuid.uuid4().hex, sha256_of(folder / NAME)
-    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    records = []
-    for artifact in manifest.artifacts:
-        companions = {Path(path).name: manifest.files[path] for path in artifact.companions}
-        of = {target: found.get(artifact.name, {}) for target, found in (metrics or {}).items()}
-        records += [
-            Record(
-                run=run,
-                time=time,
-                source="bench",
-                label=label,
-                edgetl=__version__,
-                bundle=manifest.name,
-                bundle_sha256=bundle_sha256,
-                artifact=artifact.name,
-                sha256=artifact.sha256,
-                content=content_digest(artifact.sha256, companions),
-                model=artifact.model,
-                backend=artifact.backend,
-                precision=artifact.precision,
-                bytes=artifact.bytes,
-                machine=machines[row.target],
-                data=data if of.get(row.target) else "",
-                metrics=of.get(row.target, {}),
-                row=asdict(row),
-            )
-            for row in rows.get(artifact.name, ())
-        ]
-    return records
+    def __init__(
+        self, folder: Path, manifest: Manifest, file: AnyPath | None, *, compare: str | None, label: str, keeps: bool
+    ) -> None:
+        """Read what is known; a damaged file or an unknown word is told before minutes of measuring.
+
+        Args:
+            folder: the bundle's.
+            compare: what to compare with, see `edgetl.history.choose`; None for nothing.
+            keeps: whether to append.
+
+        Raises:
+            UsageError: nothing that was measured is called `compare`.
+            IntegrityError, EnvironmentFault: as `History.check`.
+        """
+        self._folder, self._manifest, self._label, self._keeps = folder, manifest, label, keeps
+        self._history = History(history_path(file))
+        self._earlier = self._history.read() if keeps or compare is not None else []
+        self._sha256 = sha256_of(folder / NAME)
+        self._first = compare == LAST and not any(
+            record.bundle == manifest.name and record.bundle_sha256 for record in self._earlier
+        )
+        wanted = compare is not None and not self._first
+        self._baseline = choose(self._earlier, str(compare), manifest.name, self._sha256) if wanted else None
+
+    def end(
+        self,
+        rows: Mapping[str, Sequence[Latency]],
+        machines: Mapping[str, Machine],
+        metrics: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+        data: str,
+        progress: Progress,
+    ) -> Comparison | None:
+        """Append what was measured, and compare it; None where there is nothing to compare.
+
+        What goes wrong with the file now is a warning: the measurements are there, and stay worth their minutes.
+
+        Args:
+            rows: by artefact. machines: by target.
+            metrics: by target and artefact, with `data` the digest of the set that they are of.
+        """
+        records = self._records(rows, machines, metrics, data)
+        if self._first:
+            what = f"no bundle {self._manifest.name!r} was measured before: there is nothing to compare with yet"
+            progress.warn(f"warning: {what}")
+        if self._keeps:
+            try:
+                self._history.append(records)
+            except EdgetlError as exc:
+                progress.warn(f"warning: the measurements were not added to the history: {exc}")
+        return compare_records(records, self._baseline, self._earlier) if records and self._baseline else None
+
+    def _records(
+        self,
+        rows: Mapping[str, Sequence[Latency]],
+        machines: Mapping[str, Machine],
+        metrics: Mapping[str, Mapping[str, Mapping[str, Interval]]],
+        data: str,
+    ) -> list[Record]:
+        run, time = uuid.uuid4().hex, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        records = []
+        for artifact in self._manifest.artifacts:
+            companions = {Path(path).name: self._manifest.files[path] for path in artifact.companions}
+            for row in rows.get(artifact.name, ()):
+                values = metrics.get(row.target, {}).get(artifact.name, {})
+                records.append(
+                    Record(
+                        run=run,
+                        time=time,
+                        source="bench",
+                        label=self._label,
+                        edgetl=__version__,
+                        bundle=self._manifest.name,
+                        bundle_sha256=self._sha256,
+                        artifact=artifact.name,
+                        sha256=artifact.sha256,
+                        content=content_digest(artifact.sha256, companions),
+                        model=artifact.model,
+                        backend=artifact.backend,
+                        precision=artifact.precision,
+                        bytes=artifact.bytes,
+                        machine=machines[row.target],
+                        data=data if values else "",
+                        metrics=values,
+                        row=asdict(row),
+                    )
+                )
+        return records
 
 
 def data_digest(data: str, *settings: object) -> str:

@@ -99,8 +99,6 @@ def accuracy(now: Sequence[Record], before: Sequence[Record]) -> dict[str, tuple
                 continue
             sides = [(each.value, each.low, each.high) for each in (earlier.metrics[name], record.metrics[name])]
             _, low, high = difference(*sides)
-            if record.content == earlier.content:  # one file, the same images
-                low = high = 0.0
             verdict: Verdict = "worse" if high < 0 else "better" if low > 0 else "no difference"
             title = name.replace("_", " ")
             changes.append(Change(name, title, sides[0][0], sides[1][0], verdict, interval=(low, high)))

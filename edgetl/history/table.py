@@ -43,7 +43,7 @@ def _flat(record: Record) -> dict[str, Any]:
     line |= {name: value for name, value in record.row.items() if not isinstance(value, list | tuple | Mapping)}
     for name, value in record.metrics.items():
         line |= {name: value.value, f"{name}.low": value.low, f"{name}.high": value.high}
-    return {name: "" if value is None else _harmless(value) for name, value in line.items()}
+    return {name: _harmless(value) for name, value in line.items()}
 
 
 def _harmless(value: Any) -> Any:

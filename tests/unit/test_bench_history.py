@@ -151,11 +151,12 @@ def test_a_label_to_compare_with(bench: Run, clock: Clock) -> None:
 
 
 def test_the_first_of_its_name_has_nothing_to_be_compared_with(bench: Run, tmp_path: Path) -> None:
+    History(tmp_path / ".edgetl" / "history.sqlite").append([record(bundle_sha256="")])  # a build whose gates failed
     code, out, err = bench("--compare")
     assert code == 0
     assert "there is nothing to compare with yet" in err
     assert "compared" not in out
-    assert len(History(tmp_path / ".edgetl" / "history.sqlite").read()) == 4
+    assert len(History(tmp_path / ".edgetl" / "history.sqlite").read()) == 1 + 4
 
 
 def test_a_wrong_word_or_a_damaged_history_is_told_before_anything_is_measured(
