@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["export", "quantize", "set_temperature"]
+    from edgetl.lint.graph import Graph
+
+__all__ = ["export", "operators", "quantize", "set_temperature"]
 
 _NAME = "tflite"
 
@@ -87,3 +89,11 @@ def set_temperature(path: Path, temperature: float) -> None:
         model = tflite_graph.load(path)
         tflite_graph.write_temperature(model, value)
         write_whole(path, tflite_graph.packed(model), sync=True)
+
+
+def operators(path: Path) -> Graph:
+    """The operators of an artefact."""
+    with converting(_NAME, "read the operators"):
+        from edgetl.backends import tflite_operators
+
+        return tflite_operators.operators(path)
