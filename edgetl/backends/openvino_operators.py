@@ -1,4 +1,4 @@
-"""The operators of an OpenVINO IR, as it is stored: what its plugin makes of them only compiling tells."""
+"""The operators of an OpenVINO IR, as it is stored: what its plugin makes of them only compiling tells. All shapes are fixed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Reading:
         self._constant: set[str] = set()
         self._readers: dict[str, list[Any]] = defaultdict(list)
         for node in nodes:
-            if node.get_type_name() == "Constant" or (node.inputs() and self._of_constants(node)):
+            if node.get_type_name() in ("Constant", "ShapeOf") or (node.inputs() and self._of_constants(node)):
                 self._constant.add(_name(node))
             for before in _before(node):
                 self._readers[_name(before)].append(node)
