@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -57,8 +56,19 @@ def _converted() -> bytes:
                 *(functional.hardsigmoid(x), functional.sigmoid(x), functional.silu(x), functional.relu(x)),
                 *(functional.relu6(x), functional.leaky_relu(x, 0.1), functional.elu(x), torch.tanh(x), self.prelu(x)),
                 *(torch.exp(x), torch.abs(x), -x, torch.sqrt(torch.abs(x)), torch.rsqrt(torch.abs(x) + 1)),
-                *(functional.max_pool2d(x, 3, 2, 1), functional.avg_pool2d(x, 3, 1, 1), torch.pow(x, 2), torch.log(x + 9)),
-                *(functional.softplus(x), torch.cos(x), torch.floor(x), torch.clamp(x, -2, 3), functional.pad(x, (1, 0), value=1.0)),
+                *(
+                    functional.max_pool2d(x, 3, 2, 1),
+                    functional.avg_pool2d(x, 3, 1, 1),
+                    torch.pow(x, 2),
+                    torch.log(x + 9),
+                ),
+                *(
+                    functional.softplus(x),
+                    torch.cos(x),
+                    torch.floor(x),
+                    torch.clamp(x, -2, 3),
+                    functional.pad(x, (1, 0), value=1.0),
+                ),
                 *(functional.max_pool2d(x, 2), functional.avg_pool2d(x, 2), functional.pad(x, (1, 1, 1, 1))),
                 *(functional.interpolate(x, scale_factor=2.0), x.mean((2, 3), keepdim=True), x.mean(1), x.sum((2, 3))),
                 *(functional.interpolate(x, scale_factor=2.0, mode="bilinear"), functional.pixel_shuffle(x, 2)),
@@ -137,4 +147,4 @@ def _delegated(content: bytes) -> bool | str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,6 +16,7 @@ from edgetl.console.events import Listener, reporting_to
 if TYPE_CHECKING:
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency
+    from edgetl.results.twins import Twins
 
 __all__ = ["BenchResult", "bench"]
 
@@ -26,14 +27,17 @@ class BenchResult:
 
     latency: by artefact, a row for each target and thread count, as in report.json.
     metrics: by artefact and metric; None where no labelled set was given.
+    slow_int8: int8 files that are slower than their float32 twins, and where.
     """
 
     latency: Mapping[str, Sequence[Latency]]
     metrics: Mapping[str, Mapping[str, Interval]] | None = None
+    slow_int8: Sequence[Twins] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As `edgetl bench --json` prints it."""
         content: dict[str, Any] = {"latency": {name: list(map(asdict, rows)) for name, rows in self.latency.items()}}
+        content["slow_int8"] = [asdict(pair) for pair in self.slow_int8]
         if self.metrics is not None:
             content["metrics"] = {
                 name: {metric: interval.to_json() for metric, interval in metrics.items()}
@@ -72,6 +76,7 @@ def bench(
     """
     from edgetl.config import target
     from edgetl.devices.latency import latency
+    from edgetl.results.twins import slow_int8
     from edgetl.runtime.manifest import Manifest
 
     folder = bundle_folder(bundle)
@@ -90,4 +95,4 @@ def bench(
         metrics = (
             None if data is None else evaluate(folder, data, columns=columns, overrides=overrides, progress=reporter)
         )
-    return BenchResult(rows, metrics)
+    return BenchResult(rows, metrics, slow_int8(manifest.artifacts, rows))

@@ -96,8 +96,8 @@ def check(
         data: KIND:ROOT.
         columns: of a CSV table in `data`, as role -> column; the others are found by their name.
         rehearse: go the recipe's whole path too, with untrained networks: some minutes for one that is new.
-        targets: say what these are expected to make of the recipe's files, which a rehearsal makes: targets, or kinds of devices
-            that `edgetl/lint/rules` knows.
+        targets: say what these are expected to make of the recipe's files, which a rehearsal makes: targets, or kinds of
+            devices that `edgetl/lint/rules` knows.
         progress: what is told how far it is; nobody without it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The operators of an OpenVINO IR, as it is stored: what its plugin makes of them only compiling tells. All shapes are fixed."""
+"""The operators of an OpenVINO IR as it is stored; what its plugin makes of them only compiling tells. All shapes are fixed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,21 @@ __all__ = ["operators"]
 _QUANTIZE = "FakeQuantize"
 _WEIGHTED = frozenset({"Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul"})
 _TYPES = {"f32": FLOAT, "f16": "float16", "i8": "int8", "u8": "uint8", "i32": "int32", "i64": "int64"}
-_PASSES = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Relu", "MaxPool", "VariadicSplit", "Split", "Slice", "Concat"})
+_PASSES = frozenset(
+    {
+        "Transpose",
+        "Reshape",
+        "Squeeze",
+        "Unsqueeze",
+        "Relu",
+        "MaxPool",
+        "VariadicSplit",
+        "Split",
+        "Slice",
+        "Concat",
+        "Pad",
+    }
+)
 """Behind these an 8-bit tensor is one still, without a quantizer of its own (OpenVINO's low precision transformations)."""
 
 
@@ -98,7 +112,7 @@ class _Reading:
             return _size(node) * int(first[-1])
         grouped = node.get_type_name() == "GroupConvolution"  # weights [groups, out, in, H, W]; else [out, in, H, W]
         inputs = first if node.get_type_name() == "ConvolutionBackpropData" else list(node.get_output_shape(0))
-        return prod(inputs) * prod(second[2 if grouped else 1 :])
+        return int(prod(inputs) * prod(second[2 if grouped else 1 :]))
 
 
 def _name(node: Any) -> str:
@@ -111,7 +125,7 @@ def _before(node: Any) -> list[Any]:
 
 def _type(node: Any) -> str:
     name = node.get_output_element_type(0).get_type_name()
-    return _TYPES.get(name, name)
+    return str(_TYPES.get(name, name))
 
 
 def _size(node: Any) -> int:

@@ -54,6 +54,8 @@ def _bench(
                 f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
                 f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{noisy}"
             )
+    for pair in result.slow_int8:
+        print(f"SLOW INT8: {pair.sentence()}")
     for name, metrics in (result.metrics or {}).items():
         accuracy = metrics["balanced_accuracy"]
         print(f"{name:<14} balanced accuracy {accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}]")

@@ -4,7 +4,7 @@
     rules         what is known of a runtime, as data: `rules/NAME.yaml`
     partitions    into how many pieces a delegate cuts a graph
     predicting    a graph against rules: what falls back, what is slow, whether int8 pays
-    comparing     a prediction against what was measured afterwards
+    linting       all files of a recipe against a target
 
 What no rule names is `unknown`, and said so.
 """

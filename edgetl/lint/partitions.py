@@ -1,8 +1,8 @@
 """Into how many pieces a delegate cuts a graph: TFLite's own way of partitioning.
 
-TensorFlow Lite, `PartitionGraphIntoIndependentNodeSubsets` (lite/graph_info.cc): go through the graph again and again and collect
-what can be computed already and is of the kind of the first such operator, until nothing is left of that kind; then begin the
-next piece.
+TensorFlow Lite, `PartitionGraphIntoIndependentNodeSubsets` (lite/graph_info.cc): go through the graph again and again, and
+collect what can be computed already and is of the kind of the first such operator, until nothing is left of that kind; then
+begin the next piece.
 """
 
 from __future__ import annotations

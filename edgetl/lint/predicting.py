@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgetl.lint.graph import EIGHT_BITS, Graph, Kind, Node
+from edgetl.lint.graph import EIGHT_BITS, FLOAT, Graph, Kind, Node
 from edgetl.lint.partitions import pieces
 from edgetl.lint.rules import Rules, Verdict
 
@@ -14,13 +14,16 @@ __all__ = ["Features", "Finding", "Integers", "Pays", "Prediction", "features", 
 Integers = Literal["yes", "no", "unknown"]
 Pays = Literal["faster", "slower", "unknown"]
 
+_CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
+"""Operators of their own in TFLite's files; elsewhere they belong to what stands before and behind them."""
+
 
 @dataclass(frozen=True)
 class Finding:
     """Operators of one kind that a runtime does not compute as the file says, or of which nothing is known.
 
-    operator: its name. takes, gives: as in `graph.Kind`. source: where the rule is from, with the runtime's version; empty of an
-    unknown one.
+    operator: its name. takes, gives: as in `graph.Kind`. source: where the rule is from, with the runtime's version; empty
+    of an unknown one.
     """
 
     operator: str
@@ -36,13 +39,15 @@ class Finding:
 class Features:
     """What decides whether int8 pays.
 
-    pieces: of a runtime that cuts the graph; 1 elsewhere. native_macs: share of the multiply-accumulates that are computed in 8
-    bits. converted: numbers that pass between 8 bits and float32 around what is not, for a thousand of all multiply-accumulates.
+    pieces: of a runtime that cuts the graph; 1 elsewhere. native_macs: share of the multiply-accumulates that are computed in
+    8 bits. converted: numbers that pass between 8 bits and float32 for each thousand of all multiply-accumulates. elements:
+    numbers that operators write for each thousand: what is moved, not multiplied.
     """
 
     pieces: int
     native_macs: float
     converted: float
+    elements: float
 
 
 @dataclass(frozen=True)
@@ -102,8 +107,12 @@ def features(graph: Graph, rules: Rules) -> Features:
             native += node.macs
         if verdict != "native":
             converted += _converted(graph, node)
+        elif kind.name in _CONVERSIONS and FLOAT in (kind.takes, kind.gives):
+            converted += node.elements
     cut = pieces(graph, _taken(graph, rules)) if rules.cuts else 1
-    return Features(cut, native / macs if macs else 0.0, 1000 * converted / macs if macs else 0.0)
+    elements = sum(node.elements for node in graph.nodes)
+    share = 1 / macs if macs else 0.0
+    return Features(cut, native * share, 1000 * converted * share, 1000 * elements * share)
 
 
 def _converted(graph: Graph, node: Node) -> int:

@@ -17,8 +17,8 @@ from edgetl.lint.graph import Kind
 __all__ = ["Expectation", "Rule", "Rules", "Verdict", "all_rules", "rules_of"]
 
 Verdict = Literal["native", "falls_back", "slow_int8", "unknown"]
-"""native: in the type that the file says, by kernels made for it. falls_back: elsewhere (reference kernels, another device) or in
-another type, between conversions. slow_int8: in int8, slower than in float32."""
+"""native: in the type that the file says, by kernels made for it. falls_back: elsewhere (reference kernels, another device) or
+in another type, between conversions. slow_int8: in int8, slower than in float32."""
 Text = Annotated[str, Field(min_length=1)]
 
 _FOLDER = Path(__file__).parent / "rules"
@@ -58,7 +58,9 @@ class Expectation(_Strict):
     """When int8 pays: the first one whose conditions all hold decides; where none does, that is unknown."""
 
     int8: Literal["faster", "slower"]
-    when: Annotated[dict[Literal["pieces", "native_macs", "converted"], tuple[float, float]], Field(min_length=1)]
+    when: Annotated[
+        dict[Literal["pieces", "native_macs", "converted", "elements"], tuple[float, float]], Field(min_length=1)
+    ]
     """Smallest and largest value of what `predicting.Features` says; both belong to it."""
     version: Text
     source: Text
@@ -93,7 +95,7 @@ def all_rules() -> dict[str, Rules]:
 
 
 def rules_of(kind: str, backends: Sequence[str]) -> dict[str, tuple[str, Rules]]:
-    """By backend, the name and the rules of what runs it on targets of a kind; a backend of which nothing is known is left out."""
+    """By backend, the name and the rules of what runs it on targets of a kind; without those of which nothing is known."""
     return {
         rules.backend: (name, rules)
         for name, rules in all_rules().items()
