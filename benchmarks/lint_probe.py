@@ -23,7 +23,7 @@ _PLAIN = (1 / 16, 0)
 
 
 def main() -> None:
-    """Print a line of JSON: for each operator and type true, false, or why the file does not load."""
+    """Print JSON: for each operator and type true, false, "some" where that differs, or why the file does not load."""
     from edgetl.backends import tflite_graph
 
     model = tflite_graph.load(_converted())
@@ -31,8 +31,9 @@ def main() -> None:
     for place in range(len(model.subgraphs[0].operators)):
         for kind in ("float32", "int8"):
             single, name = _single(model, place, kind)
+            taken = _delegated(bytes(tflite_graph.packed(single)))
             known = found.setdefault(name, {})
-            known[kind] = _delegated(bytes(tflite_graph.packed(single))) if known.get(kind) is not True else True
+            known[kind] = taken if known.get(kind, taken) == taken else "some"
     print(json.dumps({"ai-edge-litert": version("ai-edge-litert"), "operators": dict(sorted(found.items()))}, indent=1))
 
 
@@ -55,7 +56,17 @@ def _converted() -> bytes:
                 *(functional.hardswish(x), functional.gelu(x), functional.gelu(x, approximate="tanh")),
                 *(functional.hardsigmoid(x), functional.sigmoid(x), functional.silu(x), functional.relu(x)),
                 *(functional.relu6(x), functional.leaky_relu(x, 0.1), functional.elu(x), torch.tanh(x), self.prelu(x)),
-                *(torch.exp(x), torch.abs(x), -x, torch.sqrt(torch.abs(x)), torch.rsqrt(torch.abs(x) + 1)),
+                *(
+                    x + 1.5,
+                    x * 1.5,
+                    1.5 - x,
+                    torch.maximum(x, torch.tensor(0.5)),
+                    torch.exp(x),
+                    torch.abs(x),
+                    -x,
+                    torch.sqrt(torch.abs(x)),
+                    torch.rsqrt(torch.abs(x) + 1),
+                ),
                 *(
                     functional.max_pool2d(x, 3, 2, 1),
                     functional.avg_pool2d(x, 3, 1, 1),
@@ -103,6 +114,8 @@ def _single(model: Any, place: int, kind: str) -> tuple[Any, str]:
         for number, tensor in enumerate([*inputs, *written]):
             bias = number == 2 and name in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
             _quantize(single, graph.tensors[tensor], name if tensor in written else "", bias=bias)
+    if name == "FULLY_CONNECTED" and len(read) > 1:
+        name += " of two inputs"
     graph.operators = [operator]
     graph.inputs, graph.outputs = np.array(read, np.int32), np.array(written, np.int32)
     single.signatureDefs = []

@@ -39,6 +39,7 @@ SECTIONS = (
     "teachers",
     "int8_pooled",
     "runtime_overhead",
+    "lint",
     "step_pace",
     "forecast",
     "distillation_baseline",

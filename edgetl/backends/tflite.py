@@ -23,7 +23,7 @@ __all__ = ["export", "operators", "quantize", "set_temperature"]
 
 _NAME = "tflite"
 
-LEFT_FLOAT = ("HARD_SWISH", "GELU", "DIV")
+LEFT_FLOAT: tuple[str, ...] = ("HARD_SWISH", "GELU", "DIV")
 """Operators that stay float inside an int8 artefact. XNNPACK takes none of them in int8: the graph would fall into some 20
 partitions and run slower than float32 (MobileNetV3-L: 1.8 times its time; with these left float 0.46 times). Of an int8 DIV
 LiteRT moreover refuses a divisor that rounds to 0, as those of linear attention do (EfficientViT, EdgeNeXt; LiteRT 2.3). An

@@ -12,6 +12,9 @@ from edgetl.lint.graph import Graph, Kind, graph_of
 
 __all__ = ["operators"]
 
+_SCALES = {"ADD": (2**-10, 2**8), "SUB": (2**-10, 2**8), "MUL": (2**-16, 2**8)}
+"""Within these XNNPACK wants the scale of an 8-bit input, or of MUL the product of both, over the output's (its delegate's
+CheckTensorsInputOutputScale and CheckTensorsInputProductOutputScale)."""
 _WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL"})
 
 
@@ -31,9 +34,10 @@ def operators(path: Path) -> Graph:
         taken = {_type(graph.tensors[tensor]) for tensor in read}
         takes = taken.pop() if len(taken) == 1 else "mixed"
         after = [source[tensor] for tensor in read if tensor in source]
+        detail = "scales" if _apart(name, [graph.tensors[tensor] for tensor in inputs], outputs[0]) else ""
         macs = _macs(name, [graph.tensors[tensor] for tensor in inputs], outputs[0]) if weighted else 0
         rows.append(
-            (Kind(name, takes, _type(outputs[0]), weighted), after, sum(map(_size, outputs)), macs),
+            (Kind(name, takes, _type(outputs[0]), weighted, detail), after, sum(map(_size, outputs)), macs),
         )
         source.update((int(tensor), place) for tensor in operator.outputs)
     return graph_of(rows)
@@ -56,8 +60,23 @@ def _constant(model: Any, tensor: Any) -> bool:
     return data is not None and len(data) > 0
 
 
+def _apart(name: str, inputs: list[Any], output: Any) -> bool:
+    """Whether the scales of 8-bit arithmetic lie outside `_SCALES`."""
+    tensors = [*inputs, output]
+    if name not in _SCALES or any(_type(tensor) != "int8" or tensor.quantization is None for tensor in tensors):
+        return False
+    *scales, written = (float(tensor.quantization.scale[0]) for tensor in tensors)
+    low, high = _SCALES[name]
+    quotients = [prod(scales) / written] if name == "MUL" else [scale / written for scale in scales]
+    return not all(low <= quotient < high for quotient in quotients)
+
+
+def _sides(tensor: Any) -> list[int]:
+    return [int(side) for side in tensor.shape] if tensor.shape is not None else []
+
+
 def _size(tensor: Any) -> int:
-    return prod(int(side) for side in tensor.shape) if tensor.shape is not None else 0
+    return prod(_sides(tensor))
 
 
 def _macs(name: str, inputs: list[Any], output: Any) -> int:

@@ -25,12 +25,15 @@ class Kind:
     takes, gives: numpy's name of what they read and write; int8 where an 8-bit tensor is dequantized for them or quantized
         behind them, `mixed` where inputs differ. Of what has weights int8 says that the weights are 8 bits too.
     weighted: whether they hold weights: convolutions and matrix products with a constant.
+    detail: what else decides; `scales` of TFLite's 8-bit arithmetic whose inputs are so much coarser or finer than its output
+        that XNNPACK does not take it.
     """
 
     name: str
     takes: str
     gives: str
     weighted: bool
+    detail: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ _CONVERSIONS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 class Finding:
     """Operators of one kind that a runtime does not compute as the file says, or of which nothing is known.
 
-    operator: its name. takes, gives: as in `graph.Kind`. source: where the rule is from, with the runtime's version; empty
-    of an unknown one.
+    operator: its name, with a detail that counts. takes, gives: as in `graph.Kind`. source: where the rule is from, with the
+    runtime's version; empty of an unknown one.
     """
 
     operator: str
@@ -40,7 +40,8 @@ class Features:
     """What decides whether int8 pays.
 
     pieces: of a runtime that cuts the graph; 1 elsewhere. native_macs: share of the multiply-accumulates that are computed in
-    8 bits. converted: numbers that pass between 8 bits and float32 for each thousand of all multiply-accumulates. elements:
+    8 bits. converted: numbers that pass between 8 bits and float32 for each thousand of all multiply-accumulates, around what
+    a runtime without pieces computes in float, or by operators of the file that do nothing else. elements:
     numbers that operators write for each thousand: what is moved, not multiplied.
     """
 
@@ -105,9 +106,9 @@ def features(graph: Graph, rules: Rules) -> Features:
         verdict = rules.verdict(kind)
         if kind.weighted and _as_said(kind, verdict, int8=True):
             native += node.macs
-        if verdict != "native":
+        if verdict != "native" and not rules.cuts:
             converted += _converted(graph, node)
-        elif kind.name in _CONVERSIONS and FLOAT in (kind.takes, kind.gives):
+        if kind.name in _CONVERSIONS and FLOAT in (kind.takes, kind.gives):
             converted += node.elements
     cut = pieces(graph, _taken(graph, rules)) if rules.cuts else 1
     elements = sum(node.elements for node in graph.nodes)
@@ -141,7 +142,8 @@ def _findings(graph: Graph, rules: Rules | None, verdicts: dict[Kind, Verdict]) 
             continue
         rule = rules.rule(kind) if rules else None
         note, source = (rule.note, f"{rule.version}; {rule.source}") if rule else ("", "")
-        found.append(Finding(kind.name, kind.takes, kind.gives, count, verdicts[kind], note, source))
+        name = f"{kind.name} ({kind.detail})" if kind.detail else kind.name
+        found.append(Finding(name, kind.takes, kind.gives, count, verdicts[kind], note, source))
     return found
 
 

@@ -37,6 +37,10 @@ class Rule(_Strict):
     """Types that they read (`Kind.takes`); null is any."""
     gives: tuple[Text, ...] | None = None
     """Types that they write; null is any."""
+    weighted: bool | None = None
+    """Whether they hold weights; null is any."""
+    detail: str | None = None
+    """`Kind.detail`; null is any."""
     verdict: Verdict
     note: str = ""
     """What happens instead, in a few words."""
@@ -51,6 +55,8 @@ class Rule(_Strict):
             ("*" in self.operators or kind.name in self.operators)
             and (self.takes is None or kind.takes in self.takes)
             and (self.gives is None or kind.gives in self.gives)
+            and self.weighted in (None, kind.weighted)
+            and self.detail in (None, kind.detail)
         )
 
 

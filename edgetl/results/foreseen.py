@@ -16,6 +16,7 @@ __all__ = ["Foreseen", "foreseen"]
 
 Agreement = Literal["agrees", "differs", "not predicted"]
 
+_SAME = 0.05
 _PIECES = re.compile(r"(\d+) partition")
 _LAYERS = re.compile(r"int8 (\d+)")
 
@@ -28,8 +29,8 @@ class Foreseen:
     layers, native_layers: with weights, and those of them expected to be computed as the file says. measured_layers: in int8,
         as the runtime says; null where it does not count them, and of float32 files.
     pieces, measured_pieces: of the graph in a delegate; null where there is none, or it is not known.
-    int8, measured_int8: an int8 file against its float32 twin; `same` where the interval of the quotient holds 1. ratio: that
-        quotient of times.
+    int8, measured_int8: an int8 file against its float32 twin; `same` where the whole interval of the quotient is within a
+        twentieth of 1, `unknown` where it only holds 1. ratio: that quotient of times.
     agreement: of all that was predicted and can be measured; `not predicted` where nothing of it was.
     """
 
@@ -105,4 +106,6 @@ def _layers(prediction: Prediction, row: Latency) -> int | None:
 def _measured(pair: Twins | None) -> Literal["faster", "slower", "same", "unknown"]:
     if pair is None or pair.ratio is None:
         return "unknown"
-    return "slower" if pair.slower else "faster" if pair.faster else "same"
+    if pair.slower or pair.faster:
+        return "slower" if pair.slower else "faster"
+    return "same" if pair.ratio.low > 1 - _SAME and pair.ratio.high < 1 + _SAME else "unknown"
