@@ -29,11 +29,12 @@ from edgetl.data.splits import split
 from edgetl.data.survey import Survey, survey
 from edgetl.errors import DataError, Interrupted, UsageError
 from edgetl.lint.linting import Linted, kind_of, lint
+from edgetl.lint.predicting import Finding, Prediction
 from edgetl.results.rehearsal import Rehearsal
 from edgetl.stages.common import preflight, sources
 from edgetl.stages.common.settings import split_seed
 
-__all__ = ["CheckResult", "Linted", "Proposal", "Rehearsal", "Survey", "check"]
+__all__ = ["CheckResult", "Finding", "Linted", "Prediction", "Proposal", "Rehearsal", "Survey", "check"]
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class _Reading:
         if weighted and node.input[1] not in self._dequantized:
             taken = {FLOAT}
         takes = taken.pop() if len(taken) == 1 else "mixed"
-        return Kind(node.op_type, takes, self._given(node.output[0]), weighted)
+        return Kind(node.op_type, takes, self._given(node.output[0]), weighted, "")
 
     def _taken(self, name: str) -> str:
         return "int8" if name in self._dequantized else self._types.get(name, FLOAT)

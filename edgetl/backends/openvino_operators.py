@@ -71,7 +71,7 @@ class _Reading:
             if kind in _PASSES and takes == "int8":
                 self._eight.add(name)
             given = "int8" if self._is_quantized(node) or name in self._eight else _type(node)
-            rows.append((Kind(kind, takes, given, self._weighted(node)), after, _size(node), self._macs(node)))
+            rows.append((Kind(kind, takes, given, self._weighted(node), ""), after, _size(node), self._macs(node)))
             source[name] = len(rows) - 1
         return graph_of(rows)
 

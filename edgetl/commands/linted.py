@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edgetl.lint.linting import Linted
-    from edgetl.lint.predicting import Finding, Prediction
+    from edgetl.api.check import Finding, Linted, Prediction
 
 __all__ = ["lines"]
 

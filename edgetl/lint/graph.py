@@ -33,7 +33,7 @@ class Kind:
     takes: str
     gives: str
     weighted: bool
-    detail: str = ""
+    detail: str
 
 
 @dataclass(frozen=True)

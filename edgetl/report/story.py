@@ -109,7 +109,7 @@ def headline_reason(report: Report) -> str:
     if artifact is None:
         return ""
     if recommended(report):
-        return f"the recommended file: the quickest on {first_target(report)} of those that pass every gate"
+        return f"the recommended one, the quickest on {first_target(report)} of the files that pass every gate"
     if artifact.name in {gate.subject for gate in report.not_passed("fail")}:
         return "the quickest file; all of them failed a gate"
     return "the quickest file without a failed gate; none passes them all with its latency measured"

@@ -59,7 +59,7 @@ class RehearsedFile:
     bytes: Count
     difference: Amount | None
     problem: str | None
-    operators: Graph | None = None
+    operators: Graph | None
 
 
 @dataclass(frozen=True)

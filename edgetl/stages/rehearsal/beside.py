@@ -81,7 +81,7 @@ def _answer(process: subprocess.Popen[str], folder: Path) -> tuple[RehearsedFile
     said = (folder / "said").read_text(encoding="utf-8", errors="replace")
     last = words(([line for line in said.splitlines() if line.strip()] or ["it said nothing"])[-1])
     problem = f"{_LONGEST}-fp32: the process that makes it ended by itself ({code}); its last line: {last}"
-    return (RehearsedFile(f"{_LONGEST}-fp32", 0.0, 0, None, problem),)
+    return (RehearsedFile(f"{_LONGEST}-fp32", 0.0, 0, None, problem, None),)
 
 
 def _ordered(recipe: Recipe, files: tuple[RehearsedFile, ...]) -> tuple[RehearsedFile, ...]:

@@ -115,7 +115,7 @@ def _file(
         if look is not None:
             look(path, backend, precision)
     except Failure as exc:
-        return RehearsedFile(name, time.perf_counter() - began, 0, None, exc.message)
+        return RehearsedFile(name, time.perf_counter() - began, 0, None, exc.message, None)
     return RehearsedFile(name, time.perf_counter() - began, size, difference, None, operators)
 
 
