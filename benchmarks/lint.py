@@ -197,13 +197,14 @@ def render(result: dict[str, Any]) -> str:
     files = [(cell, Foreseen(**file)) for cell in result["rows"] for file in cell["files"]]
     int8 = [(cell, file) for cell, file in files if file.artifact.endswith("int8")]
     low, high = result["loads"]
+    size = result["image_size"]
     lines = [
         "## What `edgetl check --target` predicts\n",
         made_by(result),
-        f"Untrained backbones at {result['image_size']} x {result['image_size']}, one thread, quick mode, on a machine that others "
-        f"used too (load {low:.1f} to {high:.1f}): no times are given, but the quotients of an int8 file's time and its float32 "
-        "twin's within the same rounds, with their 95 % interval. The rules were written with the cells above the line; those "
-        f"below it were measured afterwards. `{WHOLE}` is a TFLite file with every operator in int8, which edgetl does not ship.\n",
+        f"Untrained backbones at {size} x {size}, one thread, quick mode, on a machine that others used too (load {low:.1f} to "
+        f"{high:.1f}): no times are given, but the quotients of an int8 file's time and its float32 twin's within the same "
+        "rounds, with their 95 % interval. The rules were written with the cells above the line; those below it were measured "
+        f"afterwards. `{WHOLE}` is a TFLite file with every operator in int8, which edgetl does not ship.\n",
     ]
     for seen in (True, False):
         some = [file for cell, file in int8 if cell["seen"] == seen]
@@ -240,11 +241,13 @@ def _score(int8: Sequence[Foreseen], files: Sequence[Foreseen]) -> str:
     expected = [file for file in judged if file.int8 != "unknown"]
     slow = [file for file in judged if file.measured_int8 == "slower"]
     right = [file for file in expected if file.int8 == file.measured_int8]
+    layers = sum(file.native_layers == file.measured_layers for file in told)
+    pieces = sum(file.pieces == file.measured_pieces for file in cut)
+    otherwise, unknown = len(expected) - len(right), len(judged) - len(expected)
     return (
-        f"partitions {sum(file.pieces == file.measured_pieces for file in cut)} of {len(cut)} files right, layers in int8 "
-        f"{sum(file.native_layers == file.measured_layers for file in told)} of {len(told)}; of {len(judged)} int8 files that are "
-        f"faster or slower than their twins {len(right)} were expected so, {len(expected) - len(right)} otherwise, "
-        f"{len(judged) - len(expected)} were unknown; of {len(slow)} slower ones {sum(file in right for file in slow)} were expected."
+        f"partitions {pieces} of {len(cut)} files right, layers in int8 {layers} of {len(told)}; of {len(judged)} int8 files "
+        f"that are faster or slower than their twins {len(right)} were expected so, {otherwise} otherwise, {unknown} were "
+        f"unknown; of {len(slow)} slower ones {sum(file in right for file in slow)} were expected."
     )
 
 

@@ -18,7 +18,7 @@ def lines(linted: Linted) -> Iterator[str]:
     yield f"{linted.target}, predicted from the untrained network's files (nothing was trained or measured):"
     for prediction in linted.artifacts:
         yield f"  {prediction.artifact:<14} {_said(prediction)}"
-        if prediction.rules:
+        if prediction.rules and not _nothing_known(prediction):
             yield from (f"    {_finding(finding)}" for finding in prediction.findings)
             yield from _sources(prediction)
 
@@ -28,6 +28,8 @@ def _said(prediction: Prediction) -> str:
         return "unknown: its operators cannot be read"
     if not prediction.rules:
         return f"unknown: no rules for this backend there ({prediction.operators} operators)"
+    if _nothing_known(prediction):
+        return f"unknown: no rule names any of its {prediction.operators} operators"
     int8 = prediction.artifact.endswith("-int8")
     how = "in int8" if int8 else "as the file says"
     parts = [f"{prediction.native_layers} of {prediction.layers} layers {how}"]
@@ -38,6 +40,11 @@ def _said(prediction: Prediction) -> str:
         expected = {"unknown": "unknown whether int8 is faster than float32"}
         parts.append(expected.get(prediction.int8, f"int8 expected to be {prediction.int8.upper()} than float32"))
     return "; ".join(parts)
+
+
+def _nothing_known(prediction: Prediction) -> bool:
+    unknown = [finding.count for finding in prediction.findings if finding.verdict == "unknown"]
+    return sum(unknown) == prediction.operators
 
 
 def _finding(finding: Finding) -> str:

@@ -30,11 +30,14 @@ def kind_of(name: str, project: Path) -> tuple[str, str]:
     Raises RecipeError where it is neither.
     """
     try:
-        chosen = targets.load(name, project)
-    except RecipeError:
-        if any(name in rules.kinds for rules in all_rules().values()):
+        targets.find(name, project)
+    except RecipeError as exc:
+        kinds = sorted({kind for rules in all_rules().values() for kind in rules.kinds})
+        if name in kinds:
             return name, name
-        raise
+        hint = f"{exc.hint}, or a kind of device that there are rules for: {', '.join(kinds)}"
+        raise RecipeError(exc.message, place=exc.place, hint=hint) from exc
+    chosen = targets.load(name, project)
     return chosen.name, chosen.kind
 
 
