@@ -40,6 +40,7 @@ SECTIONS = (
     "int8_pooled",
     "runtime_overhead",
     "lint",
+    "mutated_models",
     "step_pace",
     "forecast",
     "distillation_baseline",
