@@ -42,6 +42,7 @@ SECTIONS = (
     "timers",
     "repeatability",
     "sustained",
+    "lint",
     "mutated_models",
     "regressions",
     "step_pace",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edgetl.devices.latency import Measured
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency, Machine, Unmeasured
+    from edgetl.results.twins import Twins
     from edgetl.runtime.manifest import Artifact, Manifest
     from edgetl.runtime.measurement import Mode
     from edgetl.runtime.sustained import Sustained
@@ -41,6 +42,7 @@ class BenchResult:
     metrics_on: the same by target.
     unmeasured: the artefacts that have no row, or no metrics, on a target, and why.
     sustained: by target, the minutes under lasting load; empty where nobody asked.
+    slow_int8: int8 files that are slower than their float32 twins, and where.
     comparison: with what was measured before; None where none was asked for, or nothing was.
     """
 
@@ -49,6 +51,7 @@ class BenchResult:
     metrics_on: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
     unmeasured: Sequence[Unmeasured] = ()
     sustained: Mapping[str, Sustained] = field(default_factory=dict)
+    slow_int8: Sequence[Twins] = ()
     comparison: Comparison | None = None
 
     def raise_on_problems(self) -> None:
@@ -76,6 +79,7 @@ class BenchResult:
     def to_json(self) -> dict[str, Any]:
         """As `edgetl bench --json` prints it."""
         content: dict[str, Any] = {"latency": {name: list(map(asdict, rows)) for name, rows in self.latency.items()}}
+        content["slow_int8"] = [asdict(pair) for pair in self.slow_int8]
         if self.metrics is not None:
             content["metrics"] = _metrics(self.metrics)
             content["metrics_on"] = {target: _metrics(metrics) for target, metrics in self.metrics_on.items()}
@@ -155,6 +159,7 @@ def bench(
     """
     from edgetl.config import target
     from edgetl.devices.latency import unmeasured_on
+    from edgetl.results.twins import slow_int8
     from edgetl.runtime.manifest import Manifest
 
     if sustained is not None and (quick or sustained < 1):
@@ -200,7 +205,8 @@ def bench(
         digest = "" if data is None else data_digest(data, columns, overrides)
         comparison = keeping.end(rows, machines, metrics, digest, reporter)
     first = next(iter(metrics.values()), None)
-    return BenchResult(rows, first, metrics, unmeasured, lasted, comparison)
+    slow = slow_int8(manifest.artifacts, rows)
+    return BenchResult(rows, first, metrics, unmeasured, lasted, slow, comparison)
 
 
 def _table(

@@ -15,15 +15,13 @@ __all__ = ["Place", "Point", "Timed", "places"]
 
 @dataclass(frozen=True)
 class Timed:
-    """A network or a file, and one of its rows on a target. low, high: 95 % of the median; None where it is not known."""
+    """A network or a file, and one of its rows on a target."""
 
     name: str
     is_model: bool
     row: Latency
     bytes: int
     accuracy: Interval
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,8 @@ def _place(report: Report, target: str, entries: Sequence[Entry]) -> Place:
 
 
 def _timed(entry: Entry, row: Latency) -> Timed:
-    bounds = (getattr(row, f"p50_{end}_ms", None) for end in ("low", "high"))
-    return Timed(
-        entry.name, isinstance(entry, ReportedModel), row, octets(entry), entry.metrics["balanced_accuracy"], *bounds
-    )
+    accuracy = entry.metrics["balanced_accuracy"]
+    return Timed(entry.name, isinstance(entry, ReportedModel), row, octets(entry), accuracy)
 
 
 def _point(entry: Entry, row: Latency) -> Point:

@@ -11,6 +11,7 @@ import jinja2
 
 from edgetl.report import plots, story, view, words
 from edgetl.report.places import Place, places
+from edgetl.report.recommending import slower_int8
 from edgetl.results.extras import Extras, Predicted, Shown
 from edgetl.results.report import Report, ReportedArtifact
 
@@ -55,6 +56,7 @@ def render(report: Report, extras: Extras) -> str:
             samples=_by_label(report, extras.samples),
             predictions=list(map(_prediction, extras.predictions)),
             limits=story.limits(report),
+            slow_int8=[pair.sentence() for pair in slower_int8(report)],
             trainings=story.trainings(report),
             total_time=view.total_time(report),
             **_plots(report, extras, artifact),

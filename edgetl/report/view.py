@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgetl.evidence.intervals import Interval
+from edgetl.report.recommending import recommended, slow_files
 from edgetl.report.words import duration
 from edgetl.results.latency import Latency
 from edgetl.results.report import Report, ReportedArtifact, ReportedModel
@@ -38,13 +39,18 @@ def one_image_latency(artifact: ReportedArtifact) -> Latency | None:
 
 
 def headline(report: Report) -> ReportedArtifact | None:
-    """The artefact that the page leads with: the quickest int8 file that no failed gate names, else the quickest."""
-    failed = {gate.subject for gate in report.not_passed("fail")}
+    """The artefact that the page leads with: the recommended one, else the quickest that no failed gate names.
+
+    It is no int8 file that is slower than its float32 twin, which there is whenever there is such a file.
+    """
+    if chosen := recommended(report):
+        return chosen
+    failed, slow = {gate.subject for gate in report.not_passed("fail")}, slow_files(report)
 
     def rank(artifact: ReportedArtifact) -> tuple[bool, bool, float, int]:
         latency = one_image_latency(artifact)
         time = latency.p50_ms if latency else float("inf")
-        return artifact.name in failed, artifact.precision != "int8", time, artifact.bytes
+        return artifact.name in slow, artifact.name in failed, time, artifact.bytes
 
     return min(report.artifacts, key=rank, default=None)
 
