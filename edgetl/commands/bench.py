@@ -95,12 +95,12 @@ def _bench(
             no_history=no_history,
             progress=console,
         )
-    if plot:
-        result.plot(plot)
     if as_json:
         print(json.dumps(result.to_json()))
     else:
         _show(result)
+    if plot:  # last: a full disk must not cost what was measured
+        result.plot(plot)
     result.raise_on_problems()
     if result.comparison is not None:
         judge(result.comparison)

@@ -214,7 +214,9 @@ class TestPlaces:
         row = replace(row, p50_low_ms=3.001, p50_high_ms=3.251)
         shown = replace(report, models=(), artifacts=(replace(artifact, latency=(replace(row, noisy=True),)),))
         accuracy = artifact.metrics["balanced_accuracy"]
-        said = f"{artifact.name} noisy13.11 ms [3.00, 3.25]4.22 ms5.33 ms6.44 ms7.55 ms72 MB{words.size(artifact.bytes)}"
+        said = (
+            f"{artifact.name} noisy13.11 ms [3.00, 3.25]4.22 ms5.33 ms6.44 ms7.55 ms72 MB{words.size(artifact.bytes)}"
+        )
         assert f"{said}{words.with_bounds(accuracy)}" in _text(render(shown, NOTHING))
 
     def test_batches_are_no_points(self, report: Report) -> None:
