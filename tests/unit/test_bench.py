@@ -145,6 +145,14 @@ def test_other_answers_are_other_metrics(bundle: Path, monkeypatch: pytest.Monke
     assert result.metrics["blue"] != expected["blue"], "the device's, not this host's"
 
 
+def test_one_without_accuracy_still_has_its_times(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bench, "ill", {"blue": "mute"})
+    result = edgetl.bench(bundle, targets=["desk"], data="folder:data", quick=True)
+    assert result.metrics is not None
+    assert (set(result.metrics), set(result.latency)) == ({"red"}, {"red", "blue"})
+    assert [(each.name, each.target) for each in result.unmeasured] == [("blue", "desk")]
+
+
 def test_pictures_that_cannot_be_read_cost_no_measurement(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "data/mel/x.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"x\.png"):
