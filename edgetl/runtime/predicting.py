@@ -82,8 +82,8 @@ class Model:
         """[H, W, 3] of the pixels that need no resizing."""
         return self._shape
 
-    def describe(self) -> dict[str, str]:
-        """runtime, version, compute_precision, accelerator, placement: what really computes."""
+    def describe(self) -> dict[str, str | float | None]:
+        """runtime, version, compute_precision, accelerator, placement, delegated: what really computes."""
         return self._session.describe()
 
     def predict(self, picture: Picture) -> Prediction:

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from .accelerators import CPU, Accelerator
 from .backends import BACKENDS
 from .memory import peak_rss_mb
 
@@ -53,7 +54,9 @@ def time_runs(run: Callable[[], object], count: int) -> list[float]:
     return times
 
 
-def serve_artifact(path: Path, backend: str, threads: int, options: Mapping[str, str]) -> None:
+def serve_artifact(
+    path: Path, backend: str, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
+) -> None:
     """Load one model file and serve it on one fixed random image.
 
     `load_ms` does not count the import of the runtime, which an app does not have.
@@ -61,7 +64,7 @@ def serve_artifact(path: Path, backend: str, threads: int, options: Mapping[str,
     runtime = BACKENDS[backend]
     runtime.version()
     start = time.perf_counter_ns()
-    session = runtime.open_session(path, threads, options)
+    session = runtime.open_session(path, threads, options, accelerator)
     load_ms = (time.perf_counter_ns() - start) / 1e6
     image = np.random.default_rng(_SEED).integers(0, 256, session.input_shape, np.uint8)
     (first_ms,) = time_runs(lambda: session.run(image), 1)

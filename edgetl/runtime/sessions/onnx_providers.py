@@ -1,0 +1,57 @@
+"""ONNX Runtime's execution providers: which there are, and which of them computes what in a loaded session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..accelerators import Accelerator, Placement
+
+_CPU = "CPUExecutionProvider"
+# What TensorRT does not take goes to CUDA before it goes to the CPU, and has fallen back either way.
+PROVIDERS = {
+    "cpu": (_CPU,),
+    "cuda": ("CUDAExecutionProvider", _CPU),
+    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", _CPU),
+}
+_NAMES = {providers[0]: name for name, providers in PROVIDERS.items()}
+_ASSIGNED = "get_provider_graph_assignment_info"
+
+
+def built(runtime: Any) -> tuple[str, ...]:
+    """The accelerators whose providers this build has; whether their libraries load is known when a file does."""
+    available = runtime.get_available_providers()
+    return tuple(name for name, providers in PROVIDERS.items() if providers[0] in available)
+
+
+def have_told(runtime: Any, settings: Any, accelerator: Accelerator) -> None:
+    """Have the session tell who takes which operator; before 1.24 it cannot, and refuses the CPU instead."""
+    if hasattr(runtime.InferenceSession, _ASSIGNED):
+        settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    elif not accelerator.allow_fallback:
+        settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+
+
+def placement(session: Any, asked: str) -> Placement:
+    """Who computes, read back: a provider whose libraries do not load is dropped with no more than a warning."""
+    registered, wanted = session.get_providers(), PROVIDERS[asked][0]
+    if registered == [_CPU]:
+        return Placement("cpu", 1.0 if asked == "cpu" else 0.0, _CPU)
+    if wanted not in registered:
+        return Placement(_NAMES.get(registered[0], registered[0]), 0.0, ", ".join(registered))
+    if not hasattr(session, _ASSIGNED):
+        return Placement(asked, None, f"{', '.join(registered)}; this ONNX Runtime does not say who takes what")
+    counts = _counts(getattr(session, _ASSIGNED)())
+    share = counts.get(wanted, 0) / max(1, sum(counts.values()))
+    said = ", ".join(f"{provider} {count}" for provider, count in counts.items()) or "no operator"
+    return Placement(asked if share else _NAMES.get(next(iter(counts), _CPU), "cpu"), share, said)
+
+
+def _counts(subgraphs: Any) -> dict[str, int]:
+    """Operators by provider, the most first; a node that is told of twice (partitions are made twice) counts once."""
+    nodes = {
+        (graph.ep_name, node.name or f"{number} {place}", node.op_type)
+        for number, graph in enumerate(subgraphs)
+        for place, node in enumerate(graph.get_nodes())
+    }
+    providers = [provider for provider, _, _ in nodes]
+    return {provider: providers.count(provider) for provider in sorted(set(providers), key=providers.count, reverse=True)}
