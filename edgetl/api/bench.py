@@ -68,9 +68,11 @@ def bench(
         UsageError: there is no bundle.
         IntegrityError: it is damaged.
         RecipeError: there is no such target.
+        MissingAccelerator: a target is not on this machine; none of the others is measured then.
         WorkerError, DeviceError: an artefact cannot be measured.
     """
     from edgetl.config import target
+    from edgetl.devices import require
     from edgetl.devices.latency import latency
     from edgetl.runtime.manifest import Manifest
 
@@ -80,9 +82,11 @@ def bench(
         manifest.intact(folder, artifact)
     artifacts = [(folder, artifact) for artifact in manifest.artifacts]
     rows: dict[str, list[Latency]] = {}
+    described = [target.load(name, Path.cwd()) for name in targets]
+    for chosen in described:  # all of them, before the first is measured for minutes
+        require(chosen)
     with reporting_to(progress) as reporter:
-        for name in targets:
-            chosen = target.load(name, Path.cwd())
+        for chosen in described:
             for subject, measured in latency(
                 chosen, artifacts, {}, "quick" if quick else "full", reporter.advance
             ).items():

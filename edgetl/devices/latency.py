@@ -6,20 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from edgetl.config.target import Target
-from edgetl.devices import DEVICES, open_device
+from edgetl.devices import Baseline, open_device, require
+from edgetl.errors import DeviceError
 from edgetl.results.latency import Latency
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.measuring import Measurement, Mode, measure
-from edgetl.runtime.workers import Worker
-
-Baseline = Callable[[str, int], Worker]
-"""(name to measure under, threads) -> worker, for what is no artefact, such as PyTorch eager."""
 
 
 def latency(
     target: Target,
     artifacts: Sequence[tuple[Path, Artifact]],
-    baselines: Mapping[str, Baseline],
+    baselines: Mapping[str, Sequence[Baseline]],
     mode: Mode,
     advance: Callable[[str, int, int], None],
 ) -> dict[str, list[Latency]]:
@@ -30,23 +27,31 @@ def latency(
 
     Args:
         artifacts: each with the folder that its path starts from.
-        baselines: by name; they run on this machine, and are measured only where the target is this machine.
+        baselines: by name, in every way in which they are measured (`edgetl.devices.baselines`).
 
     Returns:
         Rows by the artefact's or the baseline's name.
 
     Raises:
+        MissingAccelerator: the target is not there.
+        DeviceError: nothing of this can be measured there.
         WorkerError: a model could not be loaded or died.
     """
+    without = require(target).without
+    artifacts = [(folder, artifact) for folder, artifact in artifacts if artifact.backend not in without]
+    if not artifacts and not any(baselines.values()):
+        reasons = "; ".join(f"{backend}: {reason}" for backend, reason in without.items())
+        raise DeviceError(
+            "got no file that can be measured there, expected one at least", place=f"target {target.name}", hint=reasons
+        )
     device = open_device(target)
-    if not DEVICES[target.kind].here:
-        baselines = {}
     pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
     rows: dict[str, list[Latency]] = {}
     for threads in device.threads():
         plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
-        plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
-        names = [*(artifact.name for _, artifact in artifacts), *baselines]
+        beside = [(name, start) for name, starts in baselines.items() for start in starts]
+        plan += [start(f"{name}@{threads}", threads) for name, start in beside]
+        names = [*(artifact.name for _, artifact in artifacts), *(name for name, _ in beside)]
         for name, measurement in zip(names, measure(plan, mode, advance=advance), strict=True):
             rows.setdefault(name, []).append(_row(target, measurement))
     return rows
@@ -75,4 +80,5 @@ def _row(target: Target, measurement: Measurement) -> Latency:
         compute_precision=described["compute_precision"],
         accelerator=described["accelerator"],
         placement=described["placement"],
+        delegated=measurement.delegated,
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from edgetl.results.document import Amount, Count, Document, Factor, Positive
+from edgetl.results.document import Amount, Count, Document, Factor, Positive, Share
 
 __all__ = ["Latency", "LatencyTable", "Machine"]
 
@@ -32,6 +32,7 @@ class Latency:
     peak_rss_mb: of the process with its runtime; null where the system does not say.
     round_ms: median of each round; round i of all rows of one measurement ran within the same moments.
     runtime to placement: what really computed, as the runtime says.
+    delegated: share of the operators on the accelerator (of TFLite in the delegate); null where the runtime does not tell.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Latency:
     compute_precision: str
     accelerator: str
     placement: str
+    delegated: Share | None = None
 
 
 @dataclass(frozen=True)

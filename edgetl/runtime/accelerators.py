@@ -31,7 +31,8 @@ class Accelerator:
     def missing(self, there: Sequence[str], place: str, why: str = "") -> MissingAccelerator:
         """The error of one that is not there; `there`: those that are, `why`: what the runtime says of it."""
         return MissingAccelerator(
-            f"got accelerator {self.name!r}, expected one that is there: {', '.join(there)}" + (f" ({why})" if why else ""),
+            f"got accelerator {self.name!r}, expected one that is there: {', '.join(there)}"
+            + (f" ({why})" if why else ""),
             place=place,
             hint="nothing is taken in its place: ask for one of these, or allow a fallback",
         )

@@ -8,7 +8,7 @@ ends that the loaded model itself has can be compared afterwards.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 

@@ -57,6 +57,7 @@ class Measurement:
     noisy, noise: whether `SPREAD_LIMIT` or `DRIFT_LIMIT` was exceeded, and which; "" when quiet.
     round_ms: median of each round; round i of all workers of one `measure` ran within the same moments.
     described: runtime, version, compute_precision, accelerator, placement, as the worker says.
+    delegated: share of the operators on the accelerator; None where it does not know.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Measurement:
     noise: str
     round_ms: tuple[float, ...]
     described: dict[str, str]
+    delegated: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One flat object, `described` unpacked into it."""
@@ -156,6 +158,7 @@ def _summary(
     medians = tuple(float(np.median(turn)) for turn in rounds)
     p50, p90, p99 = (float(value) for value in np.percentile(times, [50, 90, 99]))
     noise = _noise(times, medians)
+    delegated = ready.pop("delegated", None)
     return Measurement(
         name=worker.name,
         mode=mode,
@@ -172,6 +175,7 @@ def _summary(
         noise=noise,
         round_ms=medians,
         described={key: str(value) for key, value in ready.items() if key != "ready"},
+        delegated=delegated,
     )
 
 

@@ -87,10 +87,10 @@ def local_worker(bundle: Path, artifact: Artifact, threads: int = 1, accelerator
     root = Path(__file__).resolve().parents[package.count(".") + 1]
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     model = ("--path", str(bundle / artifact.path), "--backend", artifact.backend)
-    settings = ("--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options)))
+    settings = ["--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options))]
     if accelerator != CPU:
-        settings += ("--accelerator", accelerator.name, "--accelerator-options", json.dumps(dict(accelerator.options)))
-        settings += ("--allow-fallback",) * accelerator.allow_fallback
+        settings += ["--accelerator", accelerator.name, "--accelerator-options", json.dumps(dict(accelerator.options))]
+        settings += ["--allow-fallback"] * accelerator.allow_fallback
     return Command(
         name=artifact.name,
         argv=(sys.executable, "-m", package, "worker", *model, *settings),

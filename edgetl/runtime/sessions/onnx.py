@@ -43,9 +43,7 @@ def accelerators() -> tuple[str, ...]:
     return onnx_providers.built(_runtime())
 
 
-def open_session(
-    path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
-) -> OnnxSession:
+def open_session(path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> OnnxSession:
     """Load one .onnx file; `options` are session config entries, the accelerator's those of its provider.
 
     Raises:
@@ -77,14 +75,19 @@ def open_session(
         return _opened(runtime, path, settings, accelerator, instead="cpu")
 
 
-def _opened(runtime: Any, path: Path, settings: Any, accelerator: Accelerator, instead: str | None = None) -> OnnxSession:
+def _opened(
+    runtime: Any, path: Path, settings: Any, accelerator: Accelerator, instead: str | None = None
+) -> OnnxSession:
     """instead: what is taken where the accelerator is not there."""
     name = instead or accelerator.name
     first, *others = onnx_providers.PROVIDERS[name]
-    providers: list[Any] = [(first, dict(accelerator.options)) if accelerator.options and not instead else first, *others]
+    providers: list[Any] = [
+        (first, dict(accelerator.options)) if accelerator.options and not instead else first,
+        *others,
+    ]
     try:  # its own retry on other providers would be another silent fallback
         session = runtime.InferenceSession(str(path), settings, providers=providers, enable_fallback=0)
-    except (*_failures(), RuntimeError) as exc:
+    except _failures() as exc:
         if name != "cpu":
             raise accelerator.missing(("cpu",), path.name, f"ONNX Runtime: {exc}") from exc
         raise IntegrityError(f"does not load in ONNX Runtime: {exc}", place=str(path)) from exc
@@ -149,6 +152,7 @@ def _failures() -> tuple[type[Exception], ...]:
         state.NoSuchFile,
         state.NotImplemented,
         state.RuntimeException,
+        RuntimeError,  # what CUDA's provider says of a driver that it does not like
     )
 
 

@@ -54,4 +54,6 @@ def _counts(subgraphs: Any) -> dict[str, int]:
         for place, node in enumerate(graph.get_nodes())
     }
     providers = [provider for provider, _, _ in nodes]
-    return {provider: providers.count(provider) for provider in sorted(set(providers), key=providers.count, reverse=True)}
+    return {
+        provider: providers.count(provider) for provider in sorted(set(providers), key=providers.count, reverse=True)
+    }

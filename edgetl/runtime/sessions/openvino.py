@@ -35,6 +35,15 @@ def accelerators() -> tuple[str, ...]:
     return _found(_runtime().Core())
 
 
+def full_name(accelerator: str, options: Mapping[str, str]) -> str:
+    """The accelerator by its driver's name; "" where there is none."""
+    device = ".".join(filter(None, (accelerator.upper(), options.get("DEVICE_ID"))))
+    try:
+        return str(_runtime().Core().get_property(device, "FULL_DEVICE_NAME"))
+    except RuntimeError:
+        return ""
+
+
 def open_session(
     path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
 ) -> OpenVinoSession:
@@ -63,7 +72,9 @@ def open_session(
             compiled = _compiled(core, model, where, settings, accelerator, path)
     except RuntimeError as exc:  # the only class that OpenVINO's binding raises
         raise IntegrityError(f"does not load in OpenVINO: {_last_line(exc)}", place=str(path)) from exc
-    return OpenVinoSession(path, compiled, _placement(core, model, compiled, accelerator).settled(accelerator, path.name))
+    return OpenVinoSession(
+        path, compiled, _placement(core, model, compiled, accelerator).settled(accelerator, path.name)
+    )
 
 
 def _found(core: Any) -> tuple[str, ...]:

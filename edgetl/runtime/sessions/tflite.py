@@ -42,9 +42,7 @@ def accelerators() -> tuple[str, ...]:
     return ("cpu",)
 
 
-def open_session(
-    path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
-) -> TfliteSession:
+def open_session(path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> TfliteSession:
     """Load one .tflite file; the interpreter has no options by name, so `options` must be empty.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgetl import devices
 from edgetl.config import target
 from edgetl.config.loading import Loaded
 from edgetl.stages.common import settings as slices
@@ -17,20 +18,24 @@ def _quiet(_: str) -> None:
     return
 
 
-def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:
+def check(loaded: Loaded, say: Callable[[str], None] = _quiet, *, measures: bool = True) -> None:
     """Look up every name that later stages rely on: targets, backbones, attention, activation, and weights but the hub's.
 
     say: is told where attention is, and what pretrained weights fill.
+    measures: whether the targets are measured on, and not only named.
 
     Raises:
         RecipeError: there is no such target.
+        MissingAccelerator: a target is measured on, and is not on this machine.
         UsageError: there is no such backbone, it has no place for the attention, no features for hints or does not take such
             pictures, or the weights do not fit it.
         EnvironmentFault, IntegrityError: the weights' package is missing or damaged.
     """
     recipe = loaded.recipe
     for name in recipe.targets:
-        target.load(name, loaded.project)
+        named = target.load(name, loaded.project)
+        if measures:
+            devices.require(named)
     from edgetl.models import backbones
     from edgetl.models.architecture import require_size
     from edgetl.training.hints import channels
