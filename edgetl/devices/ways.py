@@ -62,7 +62,7 @@ def require(way: Way) -> str:
         if (device.index or 0) >= count:
             built = f"for CUDA {torch.version.cuda}" if torch.version.cuda else "without CUDA"
             raise MissingAccelerator(
-                f"got {way.device}, expected one of {count} GPUs that PyTorch {torch.__version__} (built {built}) sees",
+                f"got {count} GPUs that PyTorch {torch.__version__} (built {built}) sees, expected {way.device} among them",
                 place="PyTorch",
                 hint="nvidia-smi shows the driver; pip install torch with CUDA",
             )

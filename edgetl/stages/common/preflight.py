@@ -18,24 +18,31 @@ def _quiet(_: str) -> None:
     return
 
 
-def check(loaded: Loaded, say: Callable[[str], None] = _quiet, *, measures: bool = True) -> None:
-    """Look up every name that later stages rely on: targets, backbones, attention, activation, and weights but the hub's.
-
-    say: is told where attention is, and what pretrained weights fill.
-    measures: whether the targets are measured on, and not only named.
+def require_targets(loaded: Loaded) -> None:
+    """Ask for every device that will be measured on.
 
     Raises:
         RecipeError: there is no such target.
-        MissingAccelerator: a target is measured on, and is not on this machine.
+        MissingAccelerator: it is not on this machine.
+    """
+    for name in loaded.recipe.targets:
+        devices.require(target.load(name, loaded.project))
+
+
+def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:
+    """Look up every name that later stages rely on: targets, backbones, attention, activation, and weights but the hub's.
+
+    say: is told where attention is, and what pretrained weights fill.
+
+    Raises:
+        RecipeError: there is no such target.
         UsageError: there is no such backbone, it has no place for the attention, no features for hints or does not take such
             pictures, or the weights do not fit it.
         EnvironmentFault, IntegrityError: the weights' package is missing or damaged.
     """
     recipe = loaded.recipe
     for name in recipe.targets:
-        named = target.load(name, loaded.project)
-        if measures:
-            devices.require(named)
+        target.load(name, loaded.project)
     from edgetl.models import backbones
     from edgetl.models.architecture import require_size
     from edgetl.training.hints import channels
