@@ -27,10 +27,14 @@ def _bench(
     columns: ColumnsOption = None,
     set_: SetDataOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="About 100 runs each, not 1024 and 60 s.")] = False,
+    batches: Annotated[
+        list[int] | None,
+        typer.Option("--batch", metavar="N", min=1, help="Also N images at a time; may be given again."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure latency on targets, all artefacts interleaved."""
-    from edgetl.api.bench import bench
+    from edgetl.api.bench import bench, images_per_second
     from edgetl.console.progress import Console
 
     chosen = targets or ["local_cpu"]
@@ -42,6 +46,7 @@ def _bench(
             columns=columns_of(columns),
             overrides=set_ or (),
             quick=quick,
+            batches=batches or (),
             progress=console,
         )
     if as_json:
@@ -50,9 +55,10 @@ def _bench(
     for name, rows in result.latency.items():
         for row in rows:
             noisy = f"  noisy: {row.noise}" if row.noisy else ""
+            many = f"  {images_per_second(row):.0f} images/s in batches of {row.batch}" if row.batch > 1 else ""
             print(
                 f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
-                f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{noisy}"
+                f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{many}{noisy}"
             )
     for name, metrics in (result.metrics or {}).items():
         accuracy = metrics["balanced_accuracy"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,7 +34,7 @@ class CudaHostTarget(Target):
     """Which of several GPUs, as CUDA counts them."""
     accelerator: Literal["cuda", "tensorrt"] = "cuda"
     """Provider of ONNX Runtime; needs onnxruntime-gpu, for tensorrt TensorRT's libraries too."""
-    options: Mapping[str, str] = {}
+    options: dict[str, str] = Field(default_factory=dict)
     """Options of that provider, such as `trt_fp16_enable: "1"`."""
     allow_fallback: bool = False
     """Let other providers compute what it does not take; without it that is an error. The row says what computed."""

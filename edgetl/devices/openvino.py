@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
+
+from pydantic import Field
 
 from edgetl.config.target import Target
 from edgetl.devices import Presence
@@ -27,7 +28,7 @@ class OpenVinoTarget(Target):
     """Which kind of device."""
     accelerator: Literal["gpu", "npu"]
     """What computes."""
-    options: Mapping[str, str] = {}
+    options: dict[str, str] = Field(default_factory=dict)
     """Properties of OpenVINO's device, such as `DEVICE_ID: "1"` for the second GPU."""
     allow_fallback: bool = False
     """Let the CPU compute what the accelerator does not take; without it that is an error. The row says what computed."""

@@ -55,7 +55,7 @@ class Latency:
     compute_precision: str
     accelerator: str
     placement: str
-    delegated: Share | None = None
+    delegated: Share | None
 
 
 @dataclass(frozen=True)

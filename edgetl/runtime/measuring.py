@@ -162,7 +162,7 @@ def _summary(
     return Measurement(
         name=worker.name,
         mode=mode,
-        batch=worker.batch,
+        batch=int(ready.pop("batch", worker.batch)),
         threads=worker.threads,
         runs=len(times),
         p50_ms=p50,

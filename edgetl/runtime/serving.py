@@ -68,7 +68,10 @@ def serve_artifact(
     load_ms = (time.perf_counter_ns() - start) / 1e6
     image = np.random.default_rng(_SEED).integers(0, 256, session.input_shape, np.uint8)
     (first_ms,) = time_runs(lambda: session.run(image), 1)
-    serve(lambda: session.run(image), {"load_ms": load_ms, "first_ms": first_ms, **session.describe()})
+    serve(
+        lambda: session.run(image),
+        {"load_ms": load_ms, "first_ms": first_ms, "batch": len(image), **session.describe()},
+    )
 
 
 def _own_stdout() -> TextIO:
