@@ -64,7 +64,7 @@ def test_one_that_computes_something_else_is_refused_with_the_reason(
             if wrong == "the order":
                 session.run = lambda images: run(images)[::-1]
             if wrong == "a value":
-                session.run = lambda images: run(images) + np.float32([[0, 0, 0], [0, 0, 0], [0, 2e-3, 0], [0, 0, 0]])
+                session.run = lambda images: run(images) + np.array([[0], [0], [2e-3], [0]], np.float32)
         return session
 
     def with_batch(path: Path, batch: int, folder: Path) -> Path:
