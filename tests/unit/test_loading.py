@@ -157,9 +157,9 @@ KINDS = ", ".join(DEVICES)
         ("name: a\nkind: 3\n", f"a.yaml:2:1: kind: got 3, expected one of {KINDS}"),
         (
             "name: a\nkind: openvino\naccelerator: tpu\n",
-            'a.yaml:3:14: accelerator: got "tpu", expected one of gpu, npu',
+            "a.yaml:3:1: accelerator: got \"tpu\", expected one of gpu, npu; did you mean 'npu'?",
         ),
-        ("name: a\nkind: openvino\nthreads: [1]\n", "a.yaml:1:1: accelerator: is missing"),
+        ("name: a\nkind: openvino\n", "a.yaml:1:1: accelerator: is missing"),
         ("name: a\ntreads: [1]\n", "a.yaml:2:1: treads: unknown field; did you mean 'threads'?"),
         ("name: a\nthreads: [0]\n", "a.yaml:2:11: threads.0: got 0, expected at least 1 or all"),
         ("- a\n", 'a.yaml:1:1: the document: got ["a"], expected a mapping of fields'),
