@@ -8,9 +8,10 @@ computes is read back from the loaded session.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from .errors import MissingAccelerator
+from .records import dataclass
 
 __all__ = ["CPU", "Accelerator", "Placement"]
 

@@ -7,12 +7,13 @@ read this table. An entry is light: its modules are loaded when a file is opened
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .accelerators import CPU, Accelerator
+from .records import dataclass
 
 if TYPE_CHECKING:
     from .sessions import Session
