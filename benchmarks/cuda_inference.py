@@ -18,15 +18,19 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgetl.devices import eager
 from edgetl.devices.ways import MODES, PRECISIONS, Way
 from edgetl.errors import WorkerError
-from edgetl.runtime.measuring import measure
+from edgetl.runtime.measuring import EFFORTS, measure
+from edgetl.runtime.subjects import Failure
 from edgetl.runtime.workers import Command, Process
+
+_LOADED_TOGETHER = ("load_ms", "first_ms", "cold_ms", "spawns")
+"""The processes load beside each other, which says nothing of one alone."""
 
 
 def main() -> None:
@@ -56,13 +60,20 @@ def main() -> None:
     with ExitStack() as stack:
         started, refused = _started([worker for _, worker in plan], stack, parsed.at_once)
         names = {worker.name: name for name, worker in plan}
-        measured = measure(started, "full" if parsed.full else "quick", advance=_say)
-    rows = [
-        {"network": names[row.name], **row.to_json(), "images_per_second": 1e3 * row.batch / row.p50_ms}
-        for row in measured
-    ]
-    for row in rows:  # they loaded beside each other, which says nothing of one alone
-        del row["load_ms"], row["first_ms"]
+        # No cold starts: each would take PyTorch's ten seconds again. What is noisy says so and is not repeated.
+        effort = replace(EFFORTS["full" if parsed.full else "quick"], attempts=1, spawns=1)
+        measured = measure(started, "full" if parsed.full else "quick", advance=_say, effort=effort)
+    rows = []
+    for result in measured:
+        if isinstance(result, Failure):
+            refused[result.name] = result.reason
+            continue
+        row = {
+            "network": names[result.name],
+            **result.to_json(),
+            "images_per_second": 1e3 * result.batch / result.p50_ms,
+        }
+        rows.append({key: value for key, value in row.items() if key not in _LOADED_TOGETHER})
     text = json.dumps({**found, "size": parsed.size, "rows": rows, "refused": refused}, indent=1)
     print(text)
     if parsed.write:

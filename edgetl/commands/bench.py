@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgetl.commands.arguments import BundleArgument, JsonOption, SetDataOption
 from edgetl.commands.completion import complete_target
 from edgetl.commands.pairs import ColumnsOption, columns_of
+from edgetl.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgetl.api.bench import BenchResult
 
 
 def register(app: typer.Typer) -> None:
@@ -31,12 +36,22 @@ def _bench(
         list[int] | None,
         typer.Option("--batch", metavar="N", min=1, help="Also N images at a time; may be given again."),
     ] = None,
+    sustained: Annotated[
+        int | None, typer.Option("--sustained", metavar="MINUTES", help="Lasting load instead, minute by minute.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the minutes of --sustained: .svg or .png.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure latency on targets, all artefacts interleaved."""
-    from edgetl.api.bench import bench, images_per_second
+    from edgetl.api.bench import bench, picture_place
     from edgetl.console.progress import Console
 
+    if plot and not sustained:
+        raise UsageError("got --plot without --sustained, expected both: it draws those minutes", place="--plot")
+    if plot:
+        picture_place(plot)
     chosen = targets or ["local_cpu"]
     with Console() as console:
         result = bench(
@@ -47,11 +62,22 @@ def _bench(
             overrides=set_ or (),
             quick=quick,
             batches=batches or (),
+            sustained=sustained,
             progress=console,
         )
+    if plot:
+        result.plot(plot)
     if as_json:
         print(json.dumps(result.to_json()))
-        return
+    else:
+        _show(result)
+    result.raise_on_problems()
+
+
+def _show(result: BenchResult) -> None:
+    from edgetl.api.bench import images_per_second
+    from edgetl.runtime.text import of_sustained
+
     for name, rows in result.latency.items():
         for row in rows:
             noisy = f"  noisy: {row.noise}" if row.noisy else ""
@@ -60,6 +86,12 @@ def _bench(
                 f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
                 f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{many}{noisy}"
             )
-    for name, metrics in (result.metrics or {}).items():
-        accuracy = metrics["balanced_accuracy"]
-        print(f"{name:<14} balanced accuracy {accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}]")
+    for target, found in result.metrics_on.items():
+        for name, metrics in found.items():
+            accuracy = metrics["balanced_accuracy"]
+            interval = f"{accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}]"
+            print(f"{name:<14} {target}  balanced accuracy {interval}")
+    for target, lasted in result.sustained.items():
+        print(f"{target}\n{of_sustained(lasted)}")
+    for each in result.unmeasured:
+        print(f"{each.name:<14} {each.target} x{each.threads}  FAILED: {each.reason}")

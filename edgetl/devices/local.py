@@ -54,6 +54,9 @@ class Local:
         worker = local_worker(folder, artifact, threads)
         return replace(worker, name=f"{worker.name}@{threads}")
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 def networks(target: Target, network: Path, size: int) -> Sequence[Baseline]:
     """PyTorch eager on the CPU."""

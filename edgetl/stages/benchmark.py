@@ -6,6 +6,7 @@ Writes `latency.json`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -31,7 +32,7 @@ def _run(context: Context) -> None:
     from edgetl.devices import baselines, open_device
     from edgetl.devices.latency import latency
     from edgetl.results.artifacts import Calibration
-    from edgetl.results.latency import Latency, LatencyTable, Machine
+    from edgetl.results.latency import Latency, LatencyTable, Machine, Unmeasured
 
     finished = [f"calibrate.{backend}" for backend in BACKENDS]
     folders = [context.inputs[name] for name in finished if name in context.inputs]
@@ -48,15 +49,21 @@ def _run(context: Context) -> None:
     known = networks(context)
     machines: dict[str, Machine] = {}
     rows: dict[str, tuple[Latency, ...]] = {}
+    unmeasured: list[Unmeasured] = []
     for name in context.recipe.targets:
         target = target_files.load(name, context.project)
         beside = {subject: baselines(target, folder, size) for subject, folder in known.items()}
         said = f" and {len(beside)} PyTorch networks" if any(beside.values()) else ""
         context.progress.say(f"  {target.name}: {len(artifacts)} artefacts{said}")
-        machines[target.name] = open_device(target).info()
-        for subject, measured in latency(target, artifacts, beside, "quick", context.progress.advance).items():
+        with closing(open_device(target)) as device:
+            machines[target.name] = device.info()
+        found = latency(target, artifacts, beside, "quick", context.progress.advance)
+        for subject, measured in found.rows.items():
             rows[subject] = (*rows.get(subject, ()), *measured)
-    LatencyTable(machines, rows).write(context.folder)
+        for each in found.unmeasured:
+            context.progress.warn(f"  NOT MEASURED {each.name} on {each.target}, {each.threads} threads: {each.reason}")
+        unmeasured += found.unmeasured
+    LatencyTable(machines, rows, tuple(unmeasured)).write(context.folder)
 
 
 def stage(backends: Sequence[str]) -> Stage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ import edgetl
 from edgetl.runtime import __main__ as command
 from edgetl.runtime.accelerators import Accelerator, Placement
 from edgetl.runtime.backends import BACKENDS
-from edgetl.runtime.errors import IntegrityError, MissingAccelerator, WorkerError
+from edgetl.runtime.errors import IntegrityError, MissingAccelerator
 from edgetl.runtime.loading import load
 from edgetl.runtime.manifest import Manifest
 from edgetl.runtime.measuring import Effort, measure
 from edgetl.runtime.sessions import onnx, onnx_providers, openvino
+from edgetl.runtime.subjects import Failure
 from edgetl.runtime.workers import local_worker
 
 ABSENT = [(backend, name) for backend in sorted(BACKENDS) for name in ("cuda", "tensorrt", "gpu", "npu", "coprocessor")]
@@ -73,15 +75,19 @@ class TestWithoutAny:
         assert done.returncode == 4
         assert f"got accelerator '{name}'" in done.stderr
         assert done.stdout == ""
-        with pytest.raises(WorkerError, match=f"exit code 4; its last line: .*got accelerator '{name}'") as caught:
-            measure([worker], effort=Effort(1, 1, 0.0, 1.0, 0.0))
-        assert caught.value.exit_code == 4
+        (failure,) = measure([worker], effort=Effort(1, 1, 0.0, 1.0, 0.0))
+        assert isinstance(failure, Failure)
+        assert re.search(f"exit code 4; its last line: .*got accelerator '{name}'", failure.reason)
+        assert failure.exit_code == 4
 
     def test_bench_and_predict_end_with_exit_code_4(self, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
         asked = ["--accelerator", "cuda"]
         assert command.main(["bench", str(bundle), "--artifact", "tiny.fp32.onnx", *asked]) == 4
         assert command.main(["predict", str(bundle), "x.png", "--artifact", "tiny.fp32.onnx", *asked]) == 4
-        assert capsys.readouterr().out == ""
+        table = capsys.readouterr().out
+        assert (
+            "tiny.fp32.onnx  FAILED: died with exit code 4; its last line: tiny.onnx: got accelerator 'cuda'" in table
+        )
 
     def test_a_row_says_what_computed_instead(self, bundle: Path) -> None:
         artifact = next(one for one in Manifest.load(bundle).artifacts if one.backend == "onnx")

@@ -117,6 +117,6 @@ def test_bench_has_rows_for_batches_and_images_a_second(
 
 
 def test_a_batch_that_cannot_be_is_usage(bundle: Path) -> None:
-    with pytest.raises(edgetl.EdgetlError, match="--batch: got a batch of 0, expected at least 1") as caught:
+    with pytest.raises(edgetl.EdgetlError, match="batch: got a batch of 0, expected at least 1") as caught:
         edgetl.bench(bundle, batches=[4, 0])
     assert caught.value.exit_code == 2

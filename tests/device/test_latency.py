@@ -45,7 +45,7 @@ def _measure(device: FakeDevice, monkeypatch: pytest.MonkeyPatch) -> dict[str, l
     target = FakeTarget(name="fake", kind="fake")
     beside = {"teacher": baselines(target, Path("teacher"), 32)}
     artifacts = list(zip(folders, ARTIFACTS, strict=True))
-    return latency.latency(target, artifacts, beside, "quick", lambda *_: None)
+    return latency.latency(target, artifacts, beside, "quick", lambda *_: None).rows
 
 
 def test_a_target_file_makes_the_device(here: bool, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from edgetl.devices import eager
 from edgetl.devices.ways import TOLERANCES, Way, call, pictures, require, require_same
 from edgetl.errors import DeviceError, MissingAccelerator
 from edgetl.models import backbones, spec
+from edgetl.runtime.measurement import Measurement
 from edgetl.runtime.measuring import Effort, measure
 
 SIZE, CLASSES = 32, 4
@@ -103,7 +104,7 @@ def test_nothing_is_the_same_as_what_is_no_number() -> None:
 
 def test_a_worker_says_the_way_and_is_measured(folder: Path) -> None:
     plan = [eager.worker(f"net {way.name}", 1, folder, SIZE, way) for way in (Way(), Way(precision="bf16", batch=2))]
-    rows = measure(plan, effort=Effort(1, 4, 0.0, 1.0, 0.0))
+    rows = [row for row in measure(plan, effort=Effort(1, 4, 0.0, 1.0, 0.0)) if isinstance(row, Measurement)]
     assert [(row.batch, row.described["compute_precision"]) for row in rows] == [(1, "fp32"), (2, "bf16")]
     assert {(row.described["accelerator"], row.described["placement"], row.delegated) for row in rows} == {
         ("cpu", "eager", 1.0)
