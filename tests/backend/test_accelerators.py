@@ -129,7 +129,7 @@ class TestOnnxRuntime:
         runtime = self._with(monkeypatch, OnnxRuntime({CUDA: 7}))
         described = _open("onnx", file, Accelerator("cuda", {"device_id": "1"}))
         assert (described["accelerator"], described["delegated"], described["placement"]) == ("cuda", 1.0, f"{CUDA} 7")
-        assert runtime.given == [[(CUDA, {"device_id": "1"}), CPU_PROVIDER]]
+        assert runtime.given == [[(CUDA, {"use_tf32": "0", "device_id": "1"}), CPU_PROVIDER]]
         assert runtime.settings[0].entries["session.record_ep_graph_assignment_info"] == "1"
 
     def test_a_part_is_an_error_unless_it_is_allowed(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +177,17 @@ class TestOnnxRuntime:
         described = _open("onnx", file, Accelerator("cuda", allow_fallback=True))
         assert described["accelerator"] == "cpu"
         assert runtime.given[-1] == [CPU_PROVIDER]
+
+
+def test_float32_is_not_shortened_unless_it_is_asked_for() -> None:
+    exact, options = (CUDA, {"use_tf32": "0"}), {"trt_fp16_enable": "1"}
+    assert onnx_providers.configured("tensorrt", options) == [
+        ("TensorrtExecutionProvider", options),
+        exact,
+        CPU_PROVIDER,
+    ]
+    assert onnx_providers.configured("cuda", {"use_tf32": "1"}) == [(CUDA, {"use_tf32": "1"}), CPU_PROVIDER]
+    assert onnx_providers.configured("cpu", {}) == [CPU_PROVIDER]
 
 
 class TestOpenVino:

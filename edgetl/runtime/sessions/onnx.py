@@ -80,11 +80,7 @@ def _opened(
 ) -> OnnxSession:
     """instead: what is taken where the accelerator is not there."""
     name = instead or accelerator.name
-    first, *others = onnx_providers.PROVIDERS[name]
-    providers: list[Any] = [
-        (first, dict(accelerator.options)) if accelerator.options and not instead else first,
-        *others,
-    ]
+    providers = onnx_providers.configured(name, {} if instead else accelerator.options)
     try:  # its own retry on other providers would be another silent fallback
         session = runtime.InferenceSession(str(path), settings, providers=providers, enable_fallback=0)
     except _failures() as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..accelerators import Accelerator, Placement
@@ -13,6 +14,8 @@ PROVIDERS = {
     "cuda": ("CUDAExecutionProvider", _CPU),
     "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", _CPU),
 }
+# CUDA shortens the products of float32 to 10 bits by default (TF32), and fp32 means fp32.
+_DEFAULTS = {"CUDAExecutionProvider": {"use_tf32": "0"}}
 _NAMES = {providers[0]: name for name, providers in PROVIDERS.items()}
 _ASSIGNED = "get_provider_graph_assignment_info"
 
@@ -21,6 +24,13 @@ def built(runtime: Any) -> tuple[str, ...]:
     """The accelerators whose providers this build has; whether their libraries load is known when a file does."""
     available = runtime.get_available_providers()
     return tuple(name for name, providers in PROVIDERS.items() if providers[0] in available)
+
+
+def configured(accelerator: str, options: Mapping[str, str]) -> list[Any]:
+    """Its providers, the first with the user's options, as a session takes them."""
+    first = PROVIDERS[accelerator][0]
+    given = {name: {**_DEFAULTS.get(name, {}), **(options if name == first else {})} for name in PROVIDERS[accelerator]}
+    return [(name, own) if own else name for name, own in given.items()]
 
 
 def have_told(runtime: Any, settings: Any, accelerator: Accelerator) -> None:
