@@ -179,6 +179,20 @@ class TestOnnxRuntime:
         assert runtime.given[-1] == [CPU_PROVIDER]
 
 
+@pytest.mark.parametrize(
+    ("computes", "share", "fine"),
+    [("cuda", 1.0, True), ("cuda", None, True), ("cuda", 0.99, False), ("cpu", None, False), ("cpu", 1.0, False)],
+)
+def test_what_was_asked_for_computes_all_of_it(computes: str, share: float | None, fine: bool) -> None:
+    found = Placement(computes, share, "somewhere")
+    assert found.settled(Accelerator("cuda", allow_fallback=True), "m") is found
+    if fine:
+        assert found.settled(Accelerator("cuda"), "m") is found
+        return
+    with pytest.raises(MissingAccelerator, match=r"m: accelerator 'cuda' computes .*, expected all of it: somewhere"):
+        found.settled(Accelerator("cuda"), "m")
+
+
 def test_float32_is_not_shortened_unless_it_is_asked_for() -> None:
     exact, options = (CUDA, {"use_tf32": "0"}), {"trt_fp16_enable": "1"}
     assert onnx_providers.configured("tensorrt", options) == [
