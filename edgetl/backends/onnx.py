@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["export", "quantize", "set_temperature", "with_batch"]
+    from edgetl.lint.graph import Graph
+
+__all__ = ["export", "operators", "quantize", "set_temperature", "with_batch"]
 
 _NAME = "onnx"
 
@@ -121,3 +123,11 @@ def with_batch(path: Path, batch: int, folder: Path) -> Path:
         onnx_graph.write_batch(model, batch)
         write_whole(folder / path.name, onnx_graph.packed(model))
     return folder / path.name
+
+
+def operators(path: Path) -> Graph:
+    """The operators of an artefact."""
+    with converting(_NAME, "read the operators"):
+        from edgetl.backends import onnx_operators
+
+        return onnx_operators.operators(path)

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["export", "quantize", "set_temperature", "with_batch"]
+    from edgetl.lint.graph import Graph
+
+__all__ = ["export", "operators", "quantize", "set_temperature", "with_batch"]
 
 _NAME = "openvino"
 
@@ -83,6 +85,14 @@ def with_batch(path: Path, batch: int, folder: Path) -> Path:
         shape = [batch, *list(model.input(0).get_partial_shape())[1:]]
         model.reshape(openvino.PartialShape(shape))
         return _save(model, folder / path.name)
+
+
+def operators(path: Path) -> Graph:
+    """The operators of an artefact."""
+    with converting(_NAME, "read the operators"):
+        from edgetl.backends import openvino_operators
+
+        return openvino_operators.operators(path)
 
 
 def _body(network: nn.Module, image_size: int) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from edgetl.config.target import Target
 from edgetl.devices import Baseline, open_device, require
 from edgetl.errors import DeviceError
-from edgetl.results.latency import Latency, Unmeasured
+from edgetl.results.latency import Latency, Machine, Unmeasured
 from edgetl.runtime.errors import IntegrityError
 from edgetl.runtime.golden import known
 from edgetl.runtime.manifest import Artifact, Manifest
@@ -23,8 +23,9 @@ from edgetl.runtime.sustained import Sustained, sustain
 
 @dataclass(frozen=True)
 class Measured:
-    """Rows by the artefact's or the baseline's name, and what has none on this target or with some thread count."""
+    """What the target is, rows by the artefact's or the baseline's name, and what has none on it or with some thread count."""
 
+    machine: Machine
     rows: dict[str, list[Latency]] = field(default_factory=dict)
     unmeasured: list[Unmeasured] = field(default_factory=list)
 
@@ -52,8 +53,8 @@ def latency(
         DeviceError: the device is not there, or nothing of this can be measured on it.
     """
     artifacts = able(target, artifacts, beside=any(baselines.values()))
-    found = Measured()
     with closing(open_device(target)) as device:
+        found = Measured(device.info())
         pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
         for threads in device.threads():
             plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]

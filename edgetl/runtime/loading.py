@@ -40,8 +40,8 @@ def load(
     Args:
         source: a bundle's folder, or one model file. Labels, preprocessing, thresholds and the sha256 of a file are those
             of the bundle.json that knows it: the one beside it, the one in the folder above, or `manifest`.
-        artifact: its name in the bundle. None takes the first of the bundle whose runtime is installed and has the
-            accelerator; of a file it need not be said.
+        artifact: its name in the bundle. None takes the recommended one, or else the first of the bundle, whose runtime
+            is installed and has the accelerator; of a file it need not be said.
         threads: for the runtime.
         accelerator: what computes: cpu; cuda or tensorrt with ONNX Runtime; gpu or npu with OpenVINO.
         accelerator_options: the runtime's own for it: of ONNX Runtime's provider, or properties of OpenVINO's device.
@@ -86,12 +86,12 @@ def runtimes_of(manifest: Manifest) -> list[str]:
 def _first_installed(manifest: Manifest, asked: Accelerator) -> Artifact:
     """Of the bundle's artefacts; where none has the accelerator, and the CPU may do, the first that is installed."""
     there: dict[str, tuple[str, ...] | None] = {}
-    for artifact in manifest.artifacts:
+    for artifact in manifest.preferred:
         if artifact.backend not in there:
             there[artifact.backend] = _there(artifact.backend, asked)
         if asked.name in (there[artifact.backend] or ()):
             return artifact
-    installed = [artifact for artifact in manifest.artifacts if there[artifact.backend] is not None]
+    installed = [artifact for artifact in manifest.preferred if there[artifact.backend] is not None]
     if not installed:
         raise MissingRuntime(
             "none of the bundle's runtimes is installed",

@@ -6,7 +6,6 @@ Writes `latency.json`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -29,7 +28,7 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     from edgetl.config import target as target_files
-    from edgetl.devices import baselines, open_device
+    from edgetl.devices import baselines
     from edgetl.devices.latency import latency
     from edgetl.results.artifacts import Calibration
     from edgetl.results.latency import Latency, LatencyTable, Machine, Unmeasured
@@ -55,9 +54,8 @@ def _run(context: Context) -> None:
         beside = {subject: baselines(target, folder, size) for subject, folder in known.items()}
         said = f" and {len(beside)} PyTorch networks" if any(beside.values()) else ""
         context.progress.say(f"  {target.name}: {len(artifacts)} artefacts{said}")
-        with closing(open_device(target)) as device:
-            machines[target.name] = device.info()
         found = latency(target, artifacts, beside, "quick", context.progress.advance)
+        machines[target.name] = found.machine
         for subject, measured in found.rows.items():
             rows[subject] = (*rows.get(subject, ()), *measured)
         for each in found.unmeasured:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_bundle
-from fakes.sessions import SIZE, FakeSession, stub
+from fakes.sessions import SIZE, FakeSession, Stub, stub
 
 from edgetl import runtime
 from edgetl.runtime.backends import BACKENDS
