@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,9 +13,12 @@ import numpy as np
 import pytest
 import tiny_bundle
 from example_report import make_report
+from fakes.devices import FakeRunning, FakeWorker
 from fakes.sessions import stub
 
 from edgetl import runtime
+from edgetl.devices import DEVICES
+from edgetl.devices import Kind as DeviceKind
 from edgetl.evidence.gates import Gate
 from edgetl.evidence.paired_times import FEWEST, quotient
 from edgetl.lint.graph import Kind, graph_of
@@ -29,9 +33,11 @@ from edgetl.results.latency import Latency
 from edgetl.results.rehearsal import Rehearsal, RehearsedFile
 from edgetl.results.report import Report, ReportedArtifact
 from edgetl.results.twins import slow_int8, twins
+from edgetl.runtime import measuring
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.errors import IntegrityError, MissingRuntime
 from edgetl.runtime.manifest import Manifest
+from edgetl.runtime.measuring import Effort
 from edgetl.stages.report import report as report_stage
 from edgetl.stages.report.predicted import predictions
 
@@ -348,3 +354,30 @@ def test_bench_says_which_int8_files_are_slow(
     (pair,) = result.to_json()["slow_int8"]
     assert pair["int8"] == "onnx-int8"
     assert pair["ratio"]["low"] > 1
+
+
+def test_bench_finds_the_slow_int8_file_of_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgetl.api.bench import bench
+
+    class Running(FakeRunning):
+        def run(self, count: int) -> list[float]:
+            return [1.3 if self._worker.name.startswith("red") else 1.0] * count
+
+    @contextmanager
+    def start(worker: FakeWorker) -> Iterator[Running]:
+        yield Running(worker)
+
+    kind = DeviceKind("fake", "a fake", "fakes.devices:FakeTarget", "fakes.devices:FakeDevice")
+    monkeypatch.setitem(DEVICES, "fake", kind)
+    monkeypatch.setattr(FakeWorker, "start", start)
+    effort = Effort(rounds=10, runs=20, seconds=0.0, limit_s=1.0, warm_up_s=0.0)
+    monkeypatch.setitem(measuring.EFFORTS, "quick", effort)
+    tiny_bundle.install(monkeypatch)
+    bundle = tiny_bundle.write(tmp_path / "bundle")
+    tiny_bundle.edit(bundle, lambda content: content["artifacts"][1].update(backend="onnx"))  # blue is red's twin then
+    (tmp_path / "desk.yaml").write_text("name: desk\nkind: fake\n")
+    found = bench(bundle, targets=[str(tmp_path / "desk.yaml")], quick=True)
+    assert [(pair.int8, pair.fp32, pair.target, pair.threads) for pair in found.slow_int8] == [
+        ("red", "blue", "desk", 1),
+        ("red", "blue", "desk", 2),
+    ]
