@@ -205,8 +205,8 @@ def render(result: dict[str, Any]) -> str:
         f"Untrained backbones at {size} x {size}, one thread, quick mode, on a machine that others used too (load {low:.1f} to "
         f"{high:.1f}): no times are given, but the quotients of an int8 file's time and its float32 twin's within the same "
         "rounds, with their 95 % interval. The rules were written with the cells above the line; those below it were measured "
-        f"afterwards. Cells are of {', '.join(result['commits'])}. `{WHOLE}` is a TFLite file with every operator in int8, which "
-        "edgetl does not ship.\n",
+        f"afterwards. Cells are of {', '.join(result['commits'])}. `{WHOLE}` is a TFLite file with every operator in int8, "
+        "which edgetl does not ship.\n",
     ]
     for seen in (True, False):
         some = [file for cell, file in int8 if cell["seen"] == seen]
