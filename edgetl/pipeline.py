@@ -39,7 +39,7 @@ from edgetl.stages import (
 from edgetl.stages.common import environment, files, forecast, preflight, sources
 from edgetl.stages.common.stage import SOURCE, UNLABELLED, Context, Stage, Step
 from edgetl.stages.rehearsal import remembered
-from edgetl.stages.report import report
+from edgetl.stages.report import recorded, report
 from edgetl.store import DamagedEntry, Dependencies, Entry, Store, writing
 from edgetl.training import distributed
 
@@ -97,6 +97,8 @@ def build(
         with_report = until in (None, report.NAME)
         steps = _computed(loaded, store, run, progress, stages, fresh, with_report=with_report)
         failed = report.failures(run) if with_report else []
+        if with_report:
+            recorded.record(loaded, steps, run, store.root, progress)
         for sentence in report.left_out(run) if with_report else []:
             progress.warn(f"INCOMPLETE: {sentence}")
         for sentence in report.slow(run) if with_report else []:

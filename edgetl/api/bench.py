@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl.api.boundary import boundary
-from edgetl.api.evaluate import evaluate
+from edgetl.api.data_section import data_section
+from edgetl.api.device_accuracy import accuracy
+from edgetl.api.history import Keeping, data_digest
 from edgetl.api.paths import AnyPath, bundle_folder
+from edgetl.api.several_targets import Advance, on_each
 from edgetl.config.overrides import Overrides
 from edgetl.console.events import Listener, reporting_to
+from edgetl.errors import IntegrityError, UsageError, WorkerError
+from edgetl.errors.wording import indented
+from edgetl.history import Comparison
 
 if TYPE_CHECKING:
+    from edgetl.config.target import Target
+    from edgetl.devices.latency import Measured
     from edgetl.evidence.intervals import Interval
-    from edgetl.results.latency import Latency
+    from edgetl.results.latency import Latency, Machine, Unmeasured
     from edgetl.results.twins import Twins
+    from edgetl.runtime.manifest import Artifact, Manifest
+    from edgetl.runtime.measurement import Mode
+    from edgetl.runtime.sustained import Sustained
 
 __all__ = ["BenchResult", "bench"]
 
@@ -26,24 +38,75 @@ class BenchResult:
     """What was measured.
 
     latency: by artefact, a row for each target and thread count, as in report.json.
-    metrics: by artefact and metric; None where no labelled set was given.
+    metrics: by artefact and metric, on the first target; None where no labelled set was given.
+    metrics_on: the same by target.
+    unmeasured: the artefacts that have no row, or no metrics, on a target, and why.
+    sustained: by target, the minutes under lasting load; empty where nobody asked.
     slow_int8: int8 files that are slower than their float32 twins, and where.
+    comparison: with what was measured before; None where none was asked for, or nothing was.
     """
 
     latency: Mapping[str, Sequence[Latency]]
     metrics: Mapping[str, Mapping[str, Interval]] | None = None
+    metrics_on: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
+    unmeasured: Sequence[Unmeasured] = ()
+    sustained: Mapping[str, Sustained] = field(default_factory=dict)
     slow_int8: Sequence[Twins] = ()
+    comparison: Comparison | None = None
+
+    def raise_on_problems(self) -> None:
+        """Say what could not be measured.
+
+        Raises:
+            IntegrityError: an artefact computes something else on a device than where it was built.
+            WorkerError: one died or hung there.
+        """
+        if not self.unmeasured:
+            return
+        disagrees = any(each.disagrees for each in self.unmeasured)
+        lines = [f"{each.name} on {each.target} x{each.threads}: {each.reason}" for each in self.unmeasured]
+        raise (IntegrityError if disagrees else WorkerError)(
+            f"{len(lines)} could not be measured, the others were{indented(lines)}",
+            hint="edgetl verify compares golden outputs on this machine" if disagrees else None,
+        )
+
+    def plot(self, file: AnyPath) -> None:
+        """Draw the minutes of a sustained measurement into an .svg or .png file."""
+        from edgetl.report.sustained_plot import draw
+
+        draw(self.sustained, picture_place(file))
 
     def to_json(self) -> dict[str, Any]:
         """As `edgetl bench --json` prints it."""
         content: dict[str, Any] = {"latency": {name: list(map(asdict, rows)) for name, rows in self.latency.items()}}
         content["slow_int8"] = [asdict(pair) for pair in self.slow_int8]
         if self.metrics is not None:
-            content["metrics"] = {
-                name: {metric: interval.to_json() for metric, interval in metrics.items()}
-                for name, metrics in self.metrics.items()
-            }
+            content["metrics"] = _metrics(self.metrics)
+            content["metrics_on"] = {target: _metrics(metrics) for target, metrics in self.metrics_on.items()}
+        content["unmeasured"] = [asdict(each) for each in self.unmeasured]
+        if self.sustained:
+            content["sustained"] = {target: lasted.to_json() for target, lasted in self.sustained.items()}
+        if self.comparison is not None:
+            content["comparison"] = self.comparison.to_json()
         return content
+
+
+def picture_place(file: AnyPath) -> Path:
+    """Where a plot is written, asked before what is drawn is measured.
+
+    Raises:
+        UsageError: of another kind, or in a folder that is not there.
+    """
+    path = Path(file)
+    if path.suffix.lower() not in (".svg", ".png"):
+        raise UsageError(f"got {path.name!r}, expected a name that ends in .svg or .png", place="plot")
+    if not path.absolute().parent.is_dir():
+        raise UsageError("there is no such folder, expected one to write the plot into", place=str(path.parent))
+    return path
+
+
+def _metrics(metrics: Mapping[str, Mapping[str, Interval]]) -> dict[str, Any]:
+    return {name: {key: interval.to_json() for key, interval in found.items()} for name, found in metrics.items()}
 
 
 @boundary
@@ -55,9 +118,14 @@ def bench(
     columns: Mapping[str, str] | None = None,
     overrides: Overrides = (),
     quick: bool = False,
+    sustained: int | None = None,
+    compare: str | None = None,
+    label: str = "",
+    history: AnyPath | None = None,
+    no_history: bool = False,
     progress: Listener = None,
 ) -> BenchResult:
-    """Measure latency on targets, all artefacts interleaved.
+    """Measure latency on targets, all artefacts interleaved, and append it to the history of measurements.
 
     Args:
         bundle: a bundle's folder.
@@ -66,33 +134,94 @@ def bench(
         columns: of a CSV table in `data`, as role -> column.
         overrides: other fields of its data section.
         quick: some 100 runs each instead of at least 1024 and 60 s.
+        sustained: minutes of lasting load instead, on each target, all artefacts in turns with the most threads of the target.
+        compare: hold the result against earlier measurements: "last" for the bundle of this name before this one, a label, a
+            bundle's name, or the beginning of its sha256.
+        label: a word under which these measurements are found again.
+        history: the file that measurements are appended to and compared with; the project's without it.
+        no_history: append nothing.
         progress: what is told how far it is; nobody without it.
 
+    Accuracy is that of the device: pictures are decoded and resized here, from the original files, and every artefact runs on
+    them in a worker there.
+
+    Returns:
+        What was measured. An artefact that dies costs its own row (`BenchResult.unmeasured`), and one whose golden outputs
+        are not what the build computed is not timed.
+
     Raises:
-        UsageError: there is no bundle.
-        IntegrityError: it is damaged.
+        UsageError: there is no bundle, or nothing that was measured is called `compare`.
+        IntegrityError: it is damaged, or the history is.
+        EnvironmentFault: a newer edgetl wrote the history.
         RecipeError: there is no such target.
-        WorkerError, DeviceError: an artefact cannot be measured.
+        DataError: the labelled set does not fit the bundle, or has files that cannot be read.
+        DeviceError: a device is not there.
     """
     from edgetl.config import target
-    from edgetl.devices.latency import latency
+    from edgetl.devices.latency import unmeasured_on
     from edgetl.results.twins import slow_int8
     from edgetl.runtime.manifest import Manifest
 
+    if sustained is not None and (quick or sustained < 1):
+        raise UsageError(
+            f"got {sustained} minutes{' and quick' * quick}, expected at least 1, without quick", place="sustained"
+        )
+    if sustained is not None and compare is not None:
+        raise UsageError(
+            "got compare too, expected it alone: lasting load is not kept in the history", place="sustained"
+        )
+    section = data_section(data, columns, overrides) if data is not None else None
     folder = bundle_folder(bundle)
     manifest = Manifest.load(folder)
     for artifact in manifest.artifacts:
         manifest.intact(folder, artifact)
+    keeping = Keeping(
+        folder, manifest, history, compare=compare, label=label, keeps=not no_history and sustained is None
+    )
     artifacts = [(folder, artifact) for artifact in manifest.artifacts]
+    chosen = [target.load(name, Path.cwd()) for name in targets]
+    mode: Mode = "quick" if quick else "full"
     rows: dict[str, list[Latency]] = {}
+    unmeasured: list[Unmeasured] = []
+    lasted: dict[str, Sustained] = {}
+    machines: dict[str, Machine] = {}
+    metrics: dict[str, dict[str, dict[str, Interval]]] = {}
     with reporting_to(progress) as reporter:
-        for name in targets:
-            chosen = target.load(name, Path.cwd())
-            for subject, measured in latency(
-                chosen, artifacts, {}, "quick" if quick else "full", reporter.advance
-            ).items():
-                rows.setdefault(subject, []).extend(measured)
-        metrics = (
-            None if data is None else evaluate(folder, data, columns=columns, overrides=overrides, progress=reporter)
-        )
-    return BenchResult(rows, metrics, slow_int8(manifest.artifacts, rows))
+        if section is not None:  # first: pictures that cannot be read must not cost the minutes that times take
+            metrics, failed = accuracy(folder, manifest, *section, chosen, reporter)
+            unmeasured += failed
+        if sustained is not None:
+            minutes = partial(_lasting, bundle=folder, manifest=manifest, minutes=sustained)
+            for each, run in zip(chosen, on_each(chosen, minutes, reporter), strict=True):
+                lasted[each.name] = run
+                unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
+        else:
+            table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest})
+            for each, found in zip(chosen, on_each(chosen, table, reporter), strict=True):
+                machines[each.name] = found.machine
+                for subject, measured in found.rows.items():
+                    rows.setdefault(subject, []).extend(measured)
+                unmeasured += found.unmeasured
+        digest = "" if data is None else data_digest(data, columns, overrides)
+        comparison = keeping.end(rows, machines, metrics, digest, reporter)
+    first = next(iter(metrics.values()), None)
+    slow = slow_int8(manifest.artifacts, rows)
+    return BenchResult(rows, first, metrics, unmeasured, lasted, slow, comparison)
+
+
+def _table(
+    target: Target,
+    advance: Advance,
+    artifacts: Sequence[tuple[Path, Artifact]],
+    mode: Mode,
+    manifests: Mapping[Path, Manifest],
+) -> Measured:
+    from edgetl.devices.latency import latency
+
+    return latency(target, artifacts, {}, mode, advance, manifests)
+
+
+def _lasting(target: Target, advance: Advance, bundle: Path, manifest: Manifest, minutes: int) -> Sustained:
+    from edgetl.devices.latency import sustained
+
+    return sustained(target, bundle, manifest, minutes, advance)

@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from edgetl.commands.arguments import BundleArgument, JsonOption, SetDataOption
-from edgetl.commands.completion import complete_target
+from edgetl.commands.arguments import BundleArgument, HistoryOption, JsonOption, SetDataOption
+from edgetl.commands.completion import complete_compared, complete_target
+from edgetl.commands.history import judge, tell
 from edgetl.commands.pairs import ColumnsOption, columns_of
+from edgetl.errors import UsageError
+
+if TYPE_CHECKING:
+    from edgetl.api.bench import BenchResult
+
+
+_COMPARE = "--compare"
+
+
+class _Command(TyperCommand):
+    """`--compare` may stand without its value, which typer's options cannot."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """With `last` behind a `--compare` that has nothing behind it."""
+        if _COMPARE in args:
+            after = args.index(_COMPARE) + 1
+            if after == len(args) or args[after].startswith("-"):
+                args = [*args[:after], "last", *args[after:]]
+        return super().parse_args(ctx, args)
 
 
 def register(app: typer.Typer) -> None:
     """Add this file's command."""
-    app.command("bench")(_bench)
+    app.command("bench", cls=_Command)(_bench)
 
 
 def _bench(
@@ -27,12 +49,36 @@ def _bench(
     columns: ColumnsOption = None,
     set_: SetDataOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="About 100 runs each, not 1024 and 60 s.")] = False,
+    sustained: Annotated[
+        int | None, typer.Option("--sustained", metavar="MINUTES", help="Lasting load instead, minute by minute.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the minutes of --sustained: .svg or .png.")
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            _COMPARE,
+            metavar="[B]",
+            help="Against what was measured before: last (the bundle before this one; also without B), a label, name or "
+            "sha256. Exit code 1 when something got worse.",
+            show_default=False,
+            autocompletion=complete_compared,
+        ),
+    ] = None,
+    label: Annotated[str, typer.Option("--label", metavar="WORD", help="A word to compare with later.")] = "",
+    history: HistoryOption = None,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Do not keep the measurements.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure latency on targets, all artefacts interleaved."""
-    from edgetl.api.bench import bench
+    """Measure latency on targets, all artefacts interleaved, and keep the measurements."""
+    from edgetl.api.bench import bench, picture_place
     from edgetl.console.progress import Console
 
+    if plot and not sustained:
+        raise UsageError("got --plot without --sustained, expected both: it draws those minutes", place="--plot")
+    if plot:
+        picture_place(plot)
     chosen = targets or ["local_cpu"]
     with Console() as console:
         result = bench(
@@ -42,11 +88,27 @@ def _bench(
             columns=columns_of(columns),
             overrides=set_ or (),
             quick=quick,
+            sustained=sustained,
+            compare=compare,
+            label=label,
+            history=history,
+            no_history=no_history,
             progress=console,
         )
+    if plot:
+        result.plot(plot)
     if as_json:
         print(json.dumps(result.to_json()))
-        return
+    else:
+        _show(result)
+    result.raise_on_problems()
+    if result.comparison is not None:
+        judge(result.comparison)
+
+
+def _show(result: BenchResult) -> None:
+    from edgetl.runtime.text import of_sustained
+
     for name, rows in result.latency.items():
         for row in rows:
             noisy = f"  noisy: {row.noise}" if row.noisy else ""
@@ -56,6 +118,14 @@ def _bench(
             )
     for pair in result.slow_int8:
         print(f"SLOW INT8: {pair.sentence()}")
-    for name, metrics in (result.metrics or {}).items():
-        accuracy = metrics["balanced_accuracy"]
-        print(f"{name:<14} balanced accuracy {accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}]")
+    for target, found in result.metrics_on.items():
+        for name, metrics in found.items():
+            accuracy = metrics["balanced_accuracy"]
+            interval = f"{accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}]"
+            print(f"{name:<14} {target}  balanced accuracy {interval}")
+    for target, lasted in result.sustained.items():
+        print(f"{target}\n{of_sustained(lasted)}")
+    for each in result.unmeasured:
+        print(f"{each.name:<14} {each.target} x{each.threads}  FAILED: {each.reason}")
+    if result.comparison is not None:
+        tell(result.comparison)

@@ -32,6 +32,9 @@ class Device(Protocol):
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Worker:
         """How to start an artefact of a pushed folder for measuring; the name tells the thread count too."""
 
+    def close(self) -> None:
+        """Let go of the device; nothing of ours runs there any more."""
+
 
 @dataclass(frozen=True)
 class Kind:

@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from edgetl.config.target import Target
 from edgetl.devices import DEVICES, open_device
-from edgetl.results.latency import Latency
-from edgetl.runtime.manifest import Artifact
-from edgetl.runtime.measuring import Measurement, Mode, measure
+from edgetl.results.latency import Latency, Machine, Unmeasured
+from edgetl.runtime.errors import IntegrityError
+from edgetl.runtime.golden import known
+from edgetl.runtime.manifest import Artifact, Manifest
+from edgetl.runtime.measurement import Measurement, Mode
+from edgetl.runtime.measuring import measure
+from edgetl.runtime.subjects import Failure
+from edgetl.runtime.sustained import Sustained, sustain
 from edgetl.runtime.workers import Worker
 
 Baseline = Callable[[str, int], Worker]
 """(name to measure under, threads) -> worker, for what is no artefact, such as PyTorch eager."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the target is, rows by the artefact's or the baseline's name, and what has none on it or with some thread count."""
+
+    machine: Machine
+    rows: dict[str, list[Latency]] = field(default_factory=dict)
+    unmeasured: list[Unmeasured] = field(default_factory=list)
 
 
 def latency(
@@ -22,57 +39,75 @@ def latency(
     baselines: Mapping[str, Baseline],
     mode: Mode,
     advance: Callable[[str, int, int], None],
-) -> dict[str, list[Latency]]:
+    manifests: Mapping[Path, Manifest] | None = None,
+) -> Measured:
     """Measure everything at every thread count of a target.
 
     Threads are measured one count after the other, and within a count all workers are interleaved, so that rows of
-    one count can be divided by each other.
+    one count can be divided by each other. What fails costs its own row.
 
     Args:
         artifacts: each with the folder that its path starts from.
         baselines: by name; they run on this machine, and are measured only where the target is this machine.
-
-    Returns:
-        Rows by the artefact's or the baseline's name.
+        manifests: of the folders that are bundles: their artefacts' golden outputs are looked at before they are timed.
 
     Raises:
-        WorkerError: a model could not be loaded or died.
+        DeviceError: the device is not there.
     """
-    device = open_device(target)
     if not DEVICES[target.kind].here:
         baselines = {}
-    pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
-    rows: dict[str, list[Latency]] = {}
-    for threads in device.threads():
-        plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
-        plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
-        names = [*(artifact.name for _, artifact in artifacts), *baselines]
-        for name, measurement in zip(names, measure(plan, mode, advance=advance), strict=True):
-            rows.setdefault(name, []).append(_row(target, measurement))
-    return rows
+    with closing(open_device(target)) as device:
+        found = Measured(device.info())
+        pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
+        for threads in device.threads():
+            plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
+            expected = {
+                worker.name: known(folder, manifests[folder], artifact, pushed[folder])
+                for worker, (folder, artifact) in zip(plan, artifacts, strict=True)
+                if manifests and folder in manifests
+            }
+            plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
+            names = [*(artifact.name for _, artifact in artifacts), *baselines]
+            for name, result in zip(names, measure(plan, mode, advance=advance, known=expected), strict=True):
+                if isinstance(result, Failure):
+                    found.unmeasured.append(unmeasured_on(target, result, name))
+                else:
+                    found.rows.setdefault(name, []).append(_row(target, result))
+    return found
+
+
+def sustained(
+    target: Target,
+    bundle: Path,
+    manifest: Manifest,
+    minutes: int,
+    advance: Callable[[str, int, int], None],
+) -> Sustained:
+    """Keep the artefacts of a bundle busy on a target for so many minutes, with the most threads that it has.
+
+    Raises:
+        DeviceError: the device is not there.
+    """
+    with closing(open_device(target)) as device:
+        there, threads = device.push(bundle), max(device.threads())
+        plan = [device.worker(there, artifact, threads) for artifact in manifest.artifacts]
+        expected = {
+            worker.name: known(bundle, manifest, artifact, there)
+            for worker, artifact in zip(plan, manifest.artifacts, strict=True)
+        }
+        names = [artifact.name for artifact in manifest.artifacts]
+        return sustain(plan, minutes, advance=advance, known=expected, names=names)
+
+
+def unmeasured_on(target: Target, failure: Failure, name: str) -> Unmeasured:
+    """A failure as results have it. name: of the artefact or the baseline."""
+    disagrees = failure.exit_code == IntegrityError.exit_code
+    return Unmeasured(name, target.name, failure.threads, failure.reason, disagrees)
 
 
 def _row(target: Target, measurement: Measurement) -> Latency:
-    described = measurement.described
-    return Latency(
-        target=target.name,
-        origin="measured",
-        mode=measurement.mode,
-        batch=measurement.batch,
-        threads=measurement.threads,
-        runs=measurement.runs,
-        noisy=measurement.noisy,
-        noise=measurement.noise,
-        p50_ms=measurement.p50_ms,
-        p90_ms=measurement.p90_ms,
-        p99_ms=measurement.p99_ms,
-        first_ms=measurement.first_ms,
-        load_ms=measurement.load_ms,
-        peak_rss_mb=measurement.peak_rss_mb,
-        round_ms=measurement.round_ms,
-        runtime=described["runtime"],
-        version=described["version"],
-        compute_precision=described["compute_precision"],
-        accelerator=described["accelerator"],
-        placement=described["placement"],
-    )
+    said = {"target": target.name, "origin": "measured", **measurement.described}
+    values: dict[str, Any] = {
+        each.name: said[each.name] if each.name in said else getattr(measurement, each.name) for each in fields(Latency)
+    }
+    return Latency(**values)

@@ -12,16 +12,16 @@ from edgetl.results.report import Report, ReportedArtifact, ReportedModel
 
 __all__ = [
     "ClassRow",
-    "Point",
+    "Entry",
     "Step",
     "best_latency",
     "funnel",
     "headline",
     "machine",
+    "octets",
     "one_image_latency",
     "sensitivities",
     "total_time",
-    "tradeoff_points",
 ]
 
 Entry = ReportedModel | ReportedArtifact
@@ -83,7 +83,7 @@ def funnel(report: Report) -> list[Step]:
     """Teacher, student and pruned, as far as there are such, and each artefact: size, work, balanced accuracy."""
     models = {model.name: model for model in report.models}
     most = max((model.macs for model in report.models), default=1)
-    heaviest = max(map(_octets, report.entries), default=1)
+    heaviest = max(map(octets, report.entries), default=1)
 
     def step(entry: Entry) -> Step:
         model = models.get(entry.name if isinstance(entry, ReportedModel) else entry.model)
@@ -92,46 +92,18 @@ def funnel(report: Report) -> list[Step]:
             is_model=isinstance(entry, ReportedModel),
             parameters=model.parameters if model else None,
             macs=model.macs if model else None,
-            bytes=_octets(entry),
+            bytes=octets(entry),
             accuracy=entry.metrics["balanced_accuracy"],
             work=model.macs / most if model else 0.0,
-            weight=_octets(entry) / heaviest,
+            weight=octets(entry) / heaviest,
         )
 
     return list(map(step, report.entries))
 
 
-def _octets(entry: Entry) -> int:
+def octets(entry: Entry) -> int:
     """Size; a network that is no file yet is counted with four bytes a parameter."""
     return 4 * entry.parameters if isinstance(entry, ReportedModel) else entry.bytes
-
-
-@dataclass(frozen=True)
-class Point:
-    """Of the accuracy against latency plot; backend is pytorch for a network that is no file."""
-
-    name: str
-    backend: str
-    precision: str
-    p50_ms: float
-    p90_ms: float
-    accuracy: Interval
-
-
-def tradeoff_points(report: Report) -> list[Point]:
-    """All that was measured with one thread."""
-    return [
-        Point(
-            name=entry.name,
-            backend="pytorch" if isinstance(entry, ReportedModel) else entry.backend,
-            precision="fp32" if isinstance(entry, ReportedModel) else entry.precision,
-            p50_ms=latency.p50_ms,
-            p90_ms=latency.p90_ms,
-            accuracy=entry.metrics["balanced_accuracy"],
-        )
-        for entry in report.entries
-        if (latency := best_latency(entry))
-    ]
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ def report_of(
         stages=(*_stages(steps), own),
         missing=missing,
         unlabelled=Unlabelled.read(folders["unlabelled"]) if "unlabelled" in folders else None,
+        unmeasured=latency.unmeasured,
         foreseen=tuple(predictions(loaded, rehearsal, artifacts)),
     )
 
