@@ -20,6 +20,8 @@ from edgetl.devices import DEVICES
 from edgetl.doctor.probing import probes
 from edgetl.errors import EdgetlError, RecipeError
 from edgetl.models.attention import ATTENTION
+from edgetl.report.recommending import recommended
+from edgetl.results.report import Report
 from edgetl.runtime.backends import BACKENDS
 from edgetl.training.losses import DISTIL_LOSSES
 from examples import examples
@@ -60,6 +62,14 @@ def test_what_a_page_adds_goes_from_pictures_to_predictions(project: Path) -> No
 def test_pytorch_is_not_measured_on_another_device(project: Path) -> None:
     report = json.loads((project / "runs" / "extended" / "report.json").read_text())
     assert [model["latency"] for model in report["models"]] == [[] for _ in report["models"]]
+
+
+def test_the_bundle_recommends_what_the_report_leads_with(project: Path) -> None:
+    run = project / "runs" / "extended"
+    manifest = json.loads((run / "bundle" / "bundle.json").read_text())
+    chosen = recommended(Report.read(run))
+    assert chosen is not None
+    assert manifest["recommended"] == chosen.name
 
 
 def test_everything_else_follows_the_tables(project: Path) -> None:
