@@ -3,7 +3,7 @@
     python tools/runtime_wheel.py [FOLDER]
 
 Needs Python's standard library alone and no network. All that is in the wheel is edgetl/runtime under another name: its
-imports are relative, so no code is rewritten. Below 60 KiB: docstrings of what nobody imports by name and annotations of
+imports are relative, so no code is rewritten. It is kept small: docstrings of what nobody imports by name and annotations of
 functions are left out there, comments everywhere, and each level is indented by one blank; lines keep their numbers. The same
 checkout gives the same bytes (PEP 427; times and modes are fixed).
 """
