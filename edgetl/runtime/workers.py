@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -80,26 +81,103 @@ class Command:
         return Process(self)
 
 
+def worker_arguments(path: str, artifact: Artifact, threads: int) -> tuple[str, ...]:
+    """What follows `-m edgetl_runtime` for the worker of an artefact whose file is at `path`, on whatever machine."""
+    model = ("--path", path, "--backend", artifact.backend)
+    return ("worker", *model, "--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options)))
+
+
 def local_worker(bundle: Path, artifact: Artifact, threads: int = 1) -> Command:
     """A worker on this machine, under this Python, for one artefact of a bundle."""
     package = __package__ or "edgetl_runtime"
     root = Path(__file__).resolve().parents[package.count(".") + 1]
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    model = ("--path", str(bundle / artifact.path), "--backend", artifact.backend)
-    settings = ("--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options)))
     return Command(
         name=artifact.name,
-        argv=(sys.executable, "-m", package, "worker", *model, *settings),
+        argv=(sys.executable, "-m", package, *worker_arguments(str(bundle / artifact.path), artifact, threads)),
         threads=threads,
         env={"PYTHONPATH": search},
     )
 
 
-class Process:
+class Conversation(ABC):
+    """What is said with a worker that was started, wherever it runs. name: of the worker, as errors call it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    @abstractmethod
+    def _send(self, line: str) -> None:
+        """Pass one line on; where it died, nothing: reading says so."""
+
+    @abstractmethod
+    def _receive(self, timeout: float) -> str | None:
+        """Its next line, or None after the last. Raises TimeoutError."""
+
+    @abstractmethod
+    def _ending(self) -> str:
+        """How it ended, once it did."""
+
+    @abstractmethod
+    def _said(self) -> str:
+        """All that it wrote to stderr."""
+
+    def ready(self) -> dict[str, Any]:
+        """What it says once its model is loaded; lines before that (a login banner) are skipped."""
+        while True:
+            line = self._line(START_TIMEOUT_S)
+            if line.startswith("{"):
+                content = self._parse(line)
+                if isinstance(content, dict) and content.get("ready") is True:
+                    for key in ("load_ms", "first_ms"):
+                        if not isinstance(content.get(key), int | float):
+                            raise self._failed(f"expected a number as {key}, got {content.get(key)!r}")
+                    return content
+
+    def run(self, count: int) -> list[float]:
+        """Milliseconds of `count` inferences."""
+        times = self._parse(self._ask(f"run {count}"))
+        if not isinstance(times, list) or len(times) != count or not all(isinstance(time, float) for time in times):
+            raise self._failed(f"expected {count} times, got {str(times)[:80]!r}")
+        return times
+
+    def quit(self) -> float | None:
+        """End it; its peak memory in MB, or None where its system does not tell."""
+        content = self._parse(self._ask("quit"))
+        peak = content.get("peak_rss_mb") if isinstance(content, dict) else None
+        return float(peak) if isinstance(peak, int | float) else None
+
+    def _ask(self, line: str) -> str:
+        self._send(line)
+        return self._line(ANSWER_TIMEOUT_S)
+
+    def _line(self, timeout: float) -> str:
+        try:
+            line = self._receive(timeout)
+        except TimeoutError:
+            raise self._failed(f"did not answer for {timeout:.0f} s") from None
+        if line is None:
+            raise self._failed(self._ending())
+        return line
+
+    def _parse(self, line: str) -> Any:
+        try:
+            return json.loads(line)
+        except ValueError as exc:
+            raise self._failed(f"expected JSON, got {line[:80]!r}") from exc
+
+    def _failed(self, what: str) -> WorkerError:
+        """The error, with the last thing the worker said about it."""
+        lines = (line.strip() for line in self._said().splitlines())
+        said = [line for line in lines if line and not line.startswith("hint:")]
+        return WorkerError(f"{what}; its last line: {said[-1] if said else '(none)'}", place=self._name)
+
+
+class Process(Conversation):
     """A command that was started; as a context manager it is gone at the end, whatever happened."""
 
     def __init__(self, worker: Command) -> None:
-        self.worker = worker
+        super().__init__(worker.name)
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # closed in __exit__
         try:
             self._process = subprocess.Popen(
@@ -136,59 +214,24 @@ class Process:
             self._stdout.close()
         self._errors.close()
 
-    def ready(self) -> dict[str, Any]:
-        """What it says once its model is loaded; lines before that (a login banner) are skipped."""
-        while True:
-            line = self._line(START_TIMEOUT_S)
-            if line.startswith("{"):
-                content = self._parse(line)
-                if isinstance(content, dict) and content.get("ready") is True:
-                    for key in ("load_ms", "first_ms"):
-                        if not isinstance(content.get(key), int | float):
-                            raise self._failed(f"expected a number as {key}, got {content.get(key)!r}")
-                    return content
-
-    def run(self, count: int) -> list[float]:
-        """Milliseconds of `count` inferences."""
-        times = self._parse(self._ask(f"run {count}"))
-        if not isinstance(times, list) or len(times) != count or not all(isinstance(time, float) for time in times):
-            raise self._failed(f"expected {count} times, got {str(times)[:80]!r}")
-        return times
-
-    def quit(self) -> float | None:
-        """End it; its peak memory in MB, or None where its system does not tell."""
-        content = self._parse(self._ask("quit"))
-        peak = content.get("peak_rss_mb") if isinstance(content, dict) else None
-        return float(peak) if isinstance(peak, int | float) else None
-
-    def _ask(self, line: str) -> str:
-        with contextlib.suppress(BrokenPipeError):  # it died; reading says so, with its exit code
+    def _send(self, line: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
             self._stdin.write(line + "\n")
             self._stdin.flush()
-        return self._line(ANSWER_TIMEOUT_S)
 
-    def _line(self, timeout: float) -> str:
+    def _receive(self, timeout: float) -> str | None:
         try:
-            line = self._lines.get(timeout=timeout)
+            return self._lines.get(timeout=timeout)
         except queue.Empty:
-            raise self._failed(f"did not answer for {timeout:.0f} s") from None
-        if line is None:
-            self._process.wait()
-            raise self._failed(f"died with exit code {self._process.returncode}")
-        return line
+            raise TimeoutError from None
 
-    def _parse(self, line: str) -> Any:
-        try:
-            return json.loads(line)
-        except ValueError as exc:
-            raise self._failed(f"expected JSON, got {line[:80]!r}") from exc
+    def _ending(self) -> str:
+        self._process.wait()
+        return f"died with exit code {self._process.returncode}"
 
-    def _failed(self, what: str) -> WorkerError:
-        """The error, with the last thing the worker said about it."""
+    def _said(self) -> str:
         self._errors.seek(0)
-        lines = (line.strip() for line in self._errors.read().splitlines())
-        said = [line for line in lines if line and not line.startswith("hint:")]
-        return WorkerError(f"{what}; its last line: {said[-1] if said else '(none)'}", place=self.worker.name)
+        return self._errors.read()
 
 
 def _read_lines(stream: TextIO, lines: queue.SimpleQueue[str | None]) -> None:
