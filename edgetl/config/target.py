@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
@@ -28,6 +28,11 @@ class Target(Strict):
     """What reports call it; recipes name the file."""
     kind: Annotated[str, _KINDS] = _USUAL
     """Which kind of device."""
+
+    @property
+    def origin(self) -> Literal["measured", "emulated"]:
+        """What a time on it is, as its rows say."""
+        return "measured"
 
 
 def types() -> dict[str, type[Target]]:

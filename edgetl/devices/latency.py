@@ -56,7 +56,7 @@ def _row(target: Target, measurement: Measurement) -> Latency:
     described = measurement.described
     return Latency(
         target=target.name,
-        origin="measured",
+        origin=target.origin,
         mode=measurement.mode,
         batch=measurement.batch,
         threads=measurement.threads,

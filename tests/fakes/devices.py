@@ -32,6 +32,7 @@ class FakeDevice:
     def __init__(self, target: FakeTarget) -> None:
         self.name = target.name
         self.pushed: list[Path] = []
+        self.closed = False
 
     def info(self) -> Machine:
         return Machine(processor="fake", cores=1, memory_gb=1, system="Fake", machine="fake")
@@ -39,13 +40,16 @@ class FakeDevice:
     def threads(self) -> tuple[int, ...]:
         return (1, 2)
 
-    def push(self, folder: Path) -> Path:
+    def push(self, folder: Path, keep: bool = True) -> Path:
         self.pushed.append(folder)
         return folder
 
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> FakeWorker:
         assert folder in self.pushed
         return FakeWorker(f"{artifact.name}@{threads}", threads)
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @dataclass(frozen=True)
