@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import asyncssh
-import pytest
 
 HOST = "device"
 SSHD = shutil.which("sshd", path=os.pathsep.join(("/usr/sbin", "/usr/local/sbin", os.environ.get("PATH", ""))))
@@ -53,9 +52,17 @@ class SshServer:
 
     def client_config(self, *more: str) -> None:
         """The client's ssh config."""
+        (self.client / ".ssh" / "config").write_text(self._entry(HOST, *more))
+
+    def for_the_user(self, host: str) -> str:
+        """What makes it known to someone's own ssh."""
+        known = (self.client / ".ssh" / "known_hosts").read_text()
+        return f"In ~/.ssh/config:\n\n{self._entry(host)}\nIn ~/.ssh/known_hosts:\n\n{known}"
+
+    def _entry(self, host: str, *more: str) -> str:
         lines = ["HostName 127.0.0.1", f"Port {self.port}", f"User {getpass.getuser()}"]
         lines += [f"IdentityFile {self.folder / 'user_key'}", *more]
-        (self.client / ".ssh" / "config").write_text("\n    ".join([f"Host {HOST}", *lines]) + "\n")
+        return "\n    ".join([f"Host {host}", *lines]) + "\n"
 
     def start(self) -> None:
         """Listen."""
@@ -116,10 +123,9 @@ class SshServer:
         (self.folder / f"{name}.pub").write_bytes(key.export_public_key())
 
 
-def require_sshd() -> None:
-    """Skip where there is none."""
-    if SSHD is None:
-        pytest.skip("no OpenSSH server here: apt-get install openssh-server")
+def missing() -> str | None:
+    """Why there is none on this machine, or None."""
+    return None if SSHD else "no OpenSSH server here: apt-get install openssh-server"
 
 
 def _free_port() -> int:
