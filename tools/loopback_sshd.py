@@ -31,14 +31,20 @@ class SshServer:
         for made in (self.home, self.bin, self.client / ".ssh"):
             made.mkdir(parents=True, exist_ok=True)
         self.cache = self.home / ".cache" / "edgetl"
-        self.program("python3", f'exec "{sys.executable}" "$@"' if python is None else python)
+        self._python = f'exec "{sys.executable}" "$@"' if python is None else python
         self.port = _free_port()
         self._key("host_key")
         self._key("user_key")
-        shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
-        self.known(folder / "host_key.pub")
-        self.client_config()
         self._process: subprocess.Popen[bytes] | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Its Python, its cache, and what the client knows of it, as they were at first."""
+        shutil.rmtree(self.cache, ignore_errors=True)
+        self.program("python3", self._python)
+        shutil.copy(self.folder / "user_key.pub", self.folder / "authorized_keys")
+        self.known(self.folder / "host_key.pub")
+        self.client_config()
 
     def program(self, name: str, script: str) -> None:
         """Put a shell script among the device's programs."""
@@ -80,6 +86,8 @@ class SshServer:
             "KbdInteractiveAuthentication": "no",
             "PermitRootLogin": "prohibit-password",
             "MaxStartups": "100",
+            # sshd starts in the user's real home; all else is as it does it itself.
+            "ForceCommand": 'cd "$HOME" && exec "$SHELL" -c "$SSH_ORIGINAL_COMMAND"',
             "SetEnv": f'"HOME={self.home}" "PATH={self.bin}:/usr/bin:/bin" "OMP_NUM_THREADS=1"',
         }
         config = self.folder / "sshd_config"
@@ -91,11 +99,15 @@ class SshServer:
     def stop(self) -> None:
         """No more, with everything that it started."""
         if self._process is not None:
-            for process in [*self.sessions(), *self.running()]:
-                _kill(process)
+            self.kill_all()
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def kill_all(self) -> None:
+        """What runs on the device, and what holds a login."""
+        for process in [*self.sessions(), *self.running()]:
+            _kill(process)
 
     def sessions(self) -> list[int]:
         """The processes of sshd that hold a login each."""
