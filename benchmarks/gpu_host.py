@@ -114,24 +114,23 @@ def _training(folder: Path, batches: Sequence[int], seconds: float, rounds: int)
     rows = []
     for batch in batches:
         for taught in (False, True):
-            kinds = {
-                "host": _product(images, labels, batch, taught, on_device=False),
-                "device": _product(images, labels, batch, taught, on_device=True),
-                "bare": _bare(images, labels, batch, taught),
-            }
+            of_host, of_device = (_product(images, labels, batch, taught, on_device) for on_device in (False, True))
+            kinds = {"host": _paced(of_host, batch), "device": _paced(of_device, batch)}
+            kinds["bare"] = _bare(images, labels, batch, taught)
             for pace in kinds.values():
                 pace(3.0)  # sets up
             paces: dict[str, list[float]] = {name: [] for name in kinds}
             for _ in range(rounds):
                 for name, pace in kinds.items():
                     paces[name].append(pace(seconds))
-            rows.append({"batch": batch, "taught": taught, "images_per_second": paces})
+            note = getattr(of_device.steps, "note", "")  # why they were not recorded
+            rows.append({"batch": batch, "taught": taught, "images_per_second": paces, "note": note})
             print(json.dumps(rows[-1]), flush=True)
     return rows
 
 
-def _product(images: Any, labels: Any, batch: int, taught: bool, on_device: bool) -> Paced:
-    """edgetl's own steps, as a training takes them."""
+def _product(images: Any, labels: Any, batch: int, taught: bool, on_device: bool) -> training_run.Run:
+    """A training of edgetl's."""
     rows = np.arange(len(images))
     data = TrainingData(images, labels, rows, rows[:128], _CLASSES, Augment(_SIZE, "strong"))
     distillation = Distillation(_network(_TEACHER), DISTIL_LOSSES["dist"].function(), 1.0, 2.0) if taught else None
@@ -140,6 +139,11 @@ def _product(images: Any, labels: Any, batch: int, taught: bool, on_device: bool
     with _steps_of(on_device):
         run = training_run.Run(job, make_accelerator("auto"))
     run.state.network.train()
+    return run
+
+
+def _paced(run: training_run.Run, batch: int) -> Paced:
+    """edgetl's own steps, as a training takes them."""
 
     def steps() -> Iterator[Any]:
         for epoch in range(1, 100_000):

@@ -39,6 +39,7 @@ SECTIONS = (
     "teachers",
     "int8_pooled",
     "runtime_overhead",
+    "mutated_models",
     "step_pace",
     "forecast",
     "distillation_baseline",

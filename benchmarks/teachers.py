@@ -1,8 +1,8 @@
 """What a teacher can say to a compact student, each way trained to the end: alone, DIST, DKD, three teachers, hints.
 
-    python -m benchmarks.teachers CELLS SPLIT
+    python -m benchmarks.teachers CELLS... SPLIT
 
-CELLS is the output of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT its `split.json`. As in
+CELLS are outputs of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT its `split.json`. As in
 `benchmarks.schedules` nothing was chosen on validation or test, so both are judged, and their pool.
 """
 
@@ -29,26 +29,38 @@ WAYS = {
     "hints": "DIST and hints from one teacher",
     "kd3": "KD (T = 1, weight 2) from three teachers",
 }
-PAIRS = tuple(
-    (f"{student}_{way}_{seed}", f"{student}_{reference}_{seed}")
-    for student in STUDENTS
-    for seed in (0, 1)
+_QUESTIONS = tuple(
+    (reference, way)
     for reference, ways in (("alone", ("dist", "dkd", "hints", "kd3")), ("dist", ("dkd", "hints", "kd3")))
     for way in ways
 )
+SEEDS = (0, 1)
+PAIRS = tuple(
+    (f"{student}_{way}_{seed}", f"{student}_{reference}_{seed}")
+    for student in STUDENTS
+    for seed in SEEDS
+    for reference, way in _QUESTIONS
+)
+MEANS = {
+    (f"{student}_{way}, both seeds", f"{student}_{reference}, both seeds"): [
+        (f"{student}_{way}_{seed}", f"{student}_{reference}_{seed}") for seed in SEEDS
+    ]
+    for student in STUDENTS
+    for reference, way in _QUESTIONS
+}
 _METRICS = ("balanced_accuracy", "auroc", "auroc.mel")
 
 
 def main() -> None:
     """Judge the cells, write the result file."""
-    folder, about, split = studied("benchmarks.teachers")
+    logits, about, split = studied("benchmarks.teachers")
     cells = {name: cell for name, cell in about["cells"].items() if name.partition("_")[0] in STUDENTS}
     result = {
         **provenance("benchmarks.teachers"),
-        "command": "python -m benchmarks.teachers CELLS SPLIT",
+        "command": "python -m benchmarks.teachers CELLS... SPLIT",
         "card": about["card"],
         "torch": about["torch"],
-        **judged(folder / "logits.npz", split, cells, PAIRS),
+        **judged(logits, split, cells, PAIRS, MEANS),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(render(result))
@@ -66,7 +78,7 @@ def render(result: Mapping[str, Any]) -> str:
         f"{student} {WAYS[way]} (seed {seed})"
         for student in STUDENTS
         for way in WAYS
-        for seed in (0, 1)
+        for seed in SEEDS
         if f"{student}_{way}_{seed}" not in cells
     ]
     return "\n".join(

@@ -26,7 +26,7 @@ _LOGIN = (
 
 
 def _is_word(value: str) -> str:
-    if not value or "\0" in value or value.startswith("-"):
+    if not value.isprintable() or not value or value.startswith("-"):
         raise ValueError(f"got {value!r}, expected the name or the path of a Python on the device")
     return value
 
@@ -45,6 +45,11 @@ class SshTarget(Target):
     """Thread counts to measure with; all is every core that a process may use there."""
     emulated: bool = False
     """Whether the processor is emulated: its rows say so, because such times are not a device's."""
+
+    @property
+    def machine(self) -> str:
+        """Targets with one host are one machine, whatever else they say."""
+        return f"ssh {self.host}"
 
     @property
     def origin(self) -> Literal["measured", "emulated"]:
