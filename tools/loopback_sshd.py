@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shutil
@@ -93,7 +94,9 @@ class SshServer:
         config = self.folder / "sshd_config"
         config.write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
         with (self.folder / "sshd.log").open("ab") as log:
-            self._process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log)
+            self._process = subprocess.Popen(
+                [SSHD, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log
+            )
         _wait_for(self.port, self._process, self.folder / "sshd.log")
 
     def stop(self) -> None:
@@ -179,7 +182,5 @@ def _environment(number: int) -> list[bytes]:
 
 
 def _kill(number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(number, signal.SIGKILL)
-    except ProcessLookupError:
-        pass

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,15 @@ class Running(Protocol):
 
     def run(self, count: int) -> list[float]:
         """Milliseconds of each of `count` inferences."""
+
+    def outputs(self, path: str, start: int, count: int) -> list[list[float]] | None:
+        """Probabilities [count, C] of the tensors `start` and on in a .npy file on the device, uint8 [N, H, W, 3].
+
+        None where it cannot say. One line's answer: ask for some 64 at once, or less than what takes `ANSWER_TIMEOUT_S`.
+        """
+
+    def ask(self, word: str, *values: object) -> dict[str, Any]:
+        """The answer to another line of `serving` ("state", "whole"); empty where it does not know."""
 
     def quit(self) -> float | None:
         """End it; its peak memory in MB (10**6 bytes), or None where that is not known."""
@@ -141,6 +151,22 @@ class Conversation(ABC):
             raise self._failed(f"expected {count} times, got {str(times)[:80]!r}")
         return times
 
+    def outputs(self, path: str, start: int, count: int) -> list[list[float]] | None:
+        """Probabilities of `count` tensors of a file on the device."""
+        rows = self._parse(self._ask(_line("outputs", path, start, count)))
+        if rows is None:
+            return None
+        if not isinstance(rows, list) or len(rows) != count or not all(map(_are_numbers, rows)):
+            raise self._failed(f"expected {count} rows of probabilities, got {str(rows)[:80]!r}")
+        return rows
+
+    def ask(self, word: str, *values: object) -> dict[str, Any]:
+        """Its answer to a line, or nothing where it does not know."""
+        content = self._parse(self._ask(_line(word, *values)))
+        if content is not None and not isinstance(content, dict):
+            raise self._failed(f"expected an object, got {str(content)[:80]!r}")
+        return content or {}
+
     def quit(self) -> float | None:
         """End it; its peak memory in MB, or None where its system does not tell."""
         content = self._parse(self._ask("quit"))
@@ -227,11 +253,28 @@ class Process(Conversation):
 
     def _ending(self) -> str:
         self._process.wait()
-        return f"died with exit code {self._process.returncode}"
+        return died(self._process.returncode)
 
     def _said(self) -> str:
         self._errors.seek(0)
         return self._errors.read()
+
+
+def _line(word: str, *values: object) -> str:
+    """A line of `serving`: JSON, so that no path breaks it."""
+    return " ".join([word, *map(json.dumps, values)])
+
+
+def _are_numbers(row: object) -> bool:
+    return isinstance(row, list) and all(isinstance(value, float) for value in row)
+
+
+def died(code: int) -> str:
+    """How a process ended: its exit code, with the name of the signal that it stands for."""
+    try:
+        return f"died with exit code {code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"died with exit code {code}"
 
 
 def _read_lines(stream: TextIO, lines: queue.SimpleQueue[str | None]) -> None:

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Open
+from ssh_devices import HOST, Open
 
 from edgetl.devices.ssh.agent_client import AgentClient, File
 from edgetl.devices.ssh.connection import Connection
-from edgetl.errors import DeviceError, WorkerError
+from edgetl.errors import DeviceError
 from edgetl.runtime.manifest import Artifact
-from tools.loopback_sshd import HOST, SshServer
+from tools.loopback_sshd import SshServer
 
 NAUGHTY = (
     "two words",
@@ -148,9 +148,7 @@ def test_a_half_pushed_file_is_never_taken(open_ssh: Open, server: SshServer, tm
 
 
 @pytest.mark.parametrize("change", ["shorter", "longer", "other"])
-def test_a_file_that_changes_while_it_is_sent_is_refused(
-    server: SshServer, tmp_path: Path, change: str
-) -> None:
+def test_a_file_that_changes_while_it_is_sent_is_refused(server: SshServer, tmp_path: Path, change: str) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"a" * 1000)
     file = File(path, hashlib.sha256(b"a" * 1000).hexdigest(), 1000)
@@ -190,7 +188,9 @@ def test_a_worker_gets_every_name_as_it_is(open_ssh: Open, server: SshServer, tm
     server.program("python3", f'test "$1" = -m && set -- "{recorder}" "$@"\nexec "{sys.executable}" "$@"')
     device = open_ssh()
     for name in (name for name in NAUGHTY if name != "\udcff"):  # ssh carries UTF-8
-        artifact = Artifact(name, "student", "onnx", "int8", f"models/{name}", "0" * 64, 1, runtime_options={name: name})
+        artifact = Artifact(
+            name, "student", "onnx", "int8", f"models/{name}", "0" * 64, 1, runtime_options={name: name}
+        )
         with device.worker(Path("/bundle"), artifact, 1).start() as running:
             seen = running.ready()
         argv = ["-m", "edgetl_runtime", "worker", "--path", f"/bundle/models/{name}", "--backend", "onnx"]

@@ -80,6 +80,12 @@ class FakeRunning:
     def run(self, count: int) -> list[float]:
         return [1.0] * count
 
+    def outputs(self, path: str, start: int, count: int) -> list[list[float]] | None:
+        return None
+
+    def ask(self, word: str, *values: object) -> dict[str, Any]:
+        return {}
+
     def quit(self) -> float | None:
         self._worker.log.append("quit")
         return 10.0

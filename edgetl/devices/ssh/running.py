@@ -8,7 +8,7 @@ from types import TracebackType
 
 from edgetl.devices.ssh.connection import Program
 from edgetl.errors import DeviceError, MissingRuntime, WorkerError
-from edgetl.runtime.workers import Conversation
+from edgetl.runtime.workers import Conversation, died
 
 __all__ = ["SshWorker"]
 
@@ -67,7 +67,7 @@ class SshRunning(Conversation):
         code = self._program.code()
         if code is None:  # no row of its own: with the connection all are lost
             raise self._worker.loss()
-        return f"died with exit code {code}"
+        return died(code)
 
     def _said(self) -> str:
         return self._program.errors()

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from edgetl.devices.ssh.device import Ssh
-from edgetl.devices.ssh.target import SshTarget
-from tools import loopback_sshd
-from tools.loopback_sshd import HOST, SshServer
+if TYPE_CHECKING:
+    from edgetl.devices.ssh.device import Ssh
+    from tools.loopback_sshd import SshServer
 
-Open = Callable[..., Ssh]
+HOST = "device"
+Open: TypeAlias = "Callable[..., Ssh]"
 
 
 @pytest.fixture(scope="module")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
     """A device with the Python that runs the tests."""
+    from tools import loopback_sshd
+
     if why := loopback_sshd.missing():
         pytest.skip(why)
-    server = SshServer(tmp_path_factory.mktemp("sshd"))
+    server = loopback_sshd.SshServer(tmp_path_factory.mktemp("sshd"))
     server.start()
     yield server
     server.stop()
@@ -42,6 +44,9 @@ def server(sshd: SshServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServ
 @pytest.fixture
 def open_ssh(server: SshServer) -> Iterator[Open]:
     """Opens devices, closed when the test ends."""
+    from edgetl.devices.ssh.device import Ssh
+    from edgetl.devices.ssh.target import SshTarget
+
     with ExitStack() as stack:
 
         def open_it(**fields: Any) -> Ssh:
