@@ -6,10 +6,13 @@ import getpass
 import json
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from ssh_devices import HOST
 
 from edgetl.config.target import types
 from edgetl.devices import DEVICES, Device, open_device
@@ -20,9 +23,13 @@ ARTIFACT = Artifact("onnx-int8", "student", "onnx", "int8", "models/onnx-int8.on
 
 
 @pytest.fixture(params=sorted(DEVICES))
-def device(request: pytest.FixtureRequest) -> Device:
+def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     fields = {"name": "here", "kind": request.param, "threads": (1, "all", 1)}
-    return open_device(types()[request.param].model_validate(fields))
+    if request.param == "ssh":  # an sshd on this machine
+        request.getfixturevalue("server")
+        fields["host"] = HOST
+    with closing(open_device(types()[request.param].model_validate(fields))) as opened:
+        yield opened
 
 
 def test_it_says_what_it_is_but_not_whose(device: Device) -> None:
@@ -41,6 +48,18 @@ def test_a_worker_has_a_name_for_each_thread_count(device: Device, tmp_path: Pat
     workers = [device.worker(where, ARTIFACT, threads) for threads in (1, 2)]
     assert len({worker.name for worker in workers}) == 2
     assert [worker.threads for worker in workers] == [1, 2]
+
+
+def test_what_is_pushed_is_there(device: Device, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a").write_bytes(b"model")
+    for keep in (True, False):
+        assert (device.push(tmp_path, keep) / "models" / "a").read_bytes() == b"model"
+
+
+def test_it_can_be_closed_again_and_unused(device: Device) -> None:
+    device.close()
+    device.close()
 
 
 def test_a_local_worker_opens_the_file_where_it_is(tmp_path: Path) -> None:

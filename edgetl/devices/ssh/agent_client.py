@@ -48,12 +48,13 @@ class AgentClient:
     def __init__(self, connection: Connection, python: str) -> None:
         self.token = secrets.token_hex(8)
         self.sent = 0
-        self._connection, self._python = connection, python
-        source = (Path(__file__).with_name("agent.py")).read_bytes()
+        self._connection, self._python, self._ending = connection, python, False
+        source = agent_source()
         # Of what a shell sees nothing comes from outside but the quoted Python. '' in the path is the folder that it starts
         # in, the user's own, where a json.py may lie.
         start = f"import sys; sys.path[:] = filter(None, sys.path); exec(sys.stdin.buffer.read({len(source)}))"
         self._program = connection.start(command([python, "-c", start]))
+        self._program.when_ended(self._gone)
         self._program.send(source)
         self._program.every(BEAT_S, b"\n")
         found = self._ask({"do": "hello", "token": self.token}, START_TIMEOUT_S)
@@ -102,10 +103,16 @@ class AgentClient:
 
     def end(self) -> None:
         """Leave nothing on the device but its cache."""
+        self._ending = True
         if not self._program.ended:
             self._say({"do": "end"})
             self._program.end_input()
             self._program.wait(LEAVE_TIMEOUT_S)
+
+    def _gone(self) -> None:
+        """Without it nobody would clean up after workers, so they end with it."""
+        if not self._ending:
+            self._connection.fail("our program on it was killed")
 
     def _put(self, file: File, keep: bool) -> None:
         with file.source.open("rb") as content:
@@ -152,6 +159,11 @@ class AgentClient:
             hint = "install it there (sudo apt install python3), or name another in the target's `python`"
             return DeviceError(f"{self._python} cannot be started: {last}", place=host, hint=hint)
         return DeviceError(f"our program there died with exit code {code}; its last line: {last}", place=host)
+
+
+def agent_source() -> bytes:
+    """The text of `agent`."""
+    return Path(__file__).with_name("agent.py").read_bytes()
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

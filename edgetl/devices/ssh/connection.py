@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import queue
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgetl.devices.ssh.refusals import KnownKeys, lost, refusal
@@ -66,6 +67,13 @@ class Connection:
         """Whether it ended without `close`."""
         return self._lost is not None
 
+    def fail(self, why: str) -> None:
+        """Give it up; whoever waits for a program is told. Called in its own thread."""
+        if not self._closing and self._lost is None:
+            self._lost = why
+            for login, _ in self._logins:
+                login.abort()
+
     def loss(self) -> DeviceError:
         """That it was lost, for whoever waited for something."""
         return lost(self.host, self._lost or "it was closed")
@@ -95,20 +103,29 @@ class Connection:
 
         class Client(self._ssh.SSHClient):  # type: ignore[name-defined, misc]  # known only once it is imported
             def connection_lost(self, exc: Exception | None) -> None:
-                if not outer._closing:
-                    outer._lost = str(exc) if exc else "the other side closed it"
+                outer.fail(str(exc) if exc else "the other side closed it")
 
         try:
             options = await self._ssh.SSHClientConnectionOptions.construct(
                 host=self.host,
-                known_hosts=b"",  # read below: its own reading of `UserKnownHostsFile none` would switch the check off
+                config=(),  # the user's
                 connect_timeout=CONNECT_TIMEOUT_S,
                 login_timeout=CONNECT_TIMEOUT_S,
                 keepalive_interval=KEEPALIVE_S,
                 keepalive_count_max=KEEPALIVES,
+                known_hosts=b"",
             )
-            keys.read(options.config)
-            login = await self._ssh.connect(self.host, options=options, known_hosts=keys, client_factory=Client)
+            keys.read(options.config)  # ours, because for `UserKnownHostsFile none` asyncssh would check nothing
+            connect = functools.partial(
+                self._ssh.connect, self.host, options=options, known_hosts=keys, client_factory=Client
+            )
+            try:
+                login = await connect()
+            except (self._ssh.KeyExchangeFailed, self._ssh.ConnectionLost):
+                if not keys.any:
+                    raise
+                # It may have keys of other types alone than the known one: then it is told which, and refused for it.
+                login = await connect(server_host_key_algs="default")
         except (self._ssh.Error, self._ssh.ConfigParseError, self._ssh.KeyImportError, OSError, ValueError) as exc:
             raise refusal(self.host, exc, keys) from exc
         self._logins.append((login, []))
@@ -163,6 +180,7 @@ class Program:
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._errors = bytearray()
         self._done = threading.Event()
+        self._then: Callable[[], None] | None = None
         self._reading = [loop.create_task(self._read_lines()), loop.create_task(self._read_errors())]
 
     @property
@@ -189,6 +207,12 @@ class Program:
                 self.beat(content)
 
         asyncio.run_coroutine_threadsafe(again(), self._loop)
+
+    def when_ended(self, then: Callable[[], None]) -> None:
+        """Call something in the connection's thread when it ended, or now if it has."""
+        self._then = then
+        if self.ended:
+            self._loop.call_soon_threadsafe(then)
 
     def line(self, timeout: float) -> bytes | None:
         """Its next line, or None after the last.
@@ -239,6 +263,8 @@ class Program:
             await self._reading[1]
             await self._process.wait_closed()
         self._done.set()
+        if self._then is not None:
+            self._then()
         self._lines.put(None)
 
     async def _read_errors(self) -> None:

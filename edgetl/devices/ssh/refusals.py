@@ -51,13 +51,14 @@ def refusal(host: str, exc: Exception, keys: KnownKeys) -> DeviceError:
         hint = f"log in once by hand, ssh {host}, and compare the key that it shows with the device's"
         return DeviceError("its host key is not in known_hosts", place=host, hint=hint)
     if isinstance(exc, asyncssh.PermissionDenied):
-        hint = f"ssh-copy-id {host}, or IdentityFile for Host {host} in ~/.ssh/config; ssh {host} must not ask for a password"
+        hint = f"ssh-copy-id {host}; a key with a passphrase must be in ssh-agent (ssh-add): ssh {host} may ask for nothing"
         return DeviceError(f"refuses the login: {one_line(exc)}", place=host, hint=hint)
     if isinstance(exc, asyncssh.KeyImportError | asyncssh.KeyEncryptionError):
-        hint = "a key with a passphrase belongs into ssh-agent: ssh-add"
+        hint = f"ssh -v {host} shows which keys it takes"
         return DeviceError(f"a private key cannot be used: {one_line(exc)}", place=host, hint=hint)
     if isinstance(exc, asyncssh.ConfigParseError):
-        return DeviceError(f"~/.ssh/config cannot be used: {one_line(exc)}", place=host)
+        hint = f"ssh -G {host} shows how ssh itself reads it"
+        return DeviceError(f"~/.ssh/config cannot be used: {one_line(exc)}", place=host, hint=hint)
     if isinstance(exc, socket.gaierror):
         hint = f"say its address in ~/.ssh/config: Host {host}, HostName, User"
         return DeviceError(f"its address is not known: {exc.strerror}", place=host, hint=hint)

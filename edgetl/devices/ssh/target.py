@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from edgetl.config.target import Target
 from edgetl.devices.threads import ThreadCounts
@@ -12,16 +13,19 @@ from edgetl.devices.threads import ThreadCounts
 __all__ = ["SshTarget"]
 
 _LOGIN = (
-    "user",
-    "username",
-    "password",
-    "passphrase",
-    "port",
+    "address",
+    "hostname",
+    "identity_file",
     "key",
     "key_file",
-    "identity",
-    "identity_file",
-    "address",
+    "passphrase",
+    "password",
+    "port",
+    "user",
+    "username",
+)
+_INSTEAD = (
+    "is no field of a target, which is shared: the host's entry in ~/.ssh/config says it, and keys are in ssh-agent"
 )
 
 
@@ -33,6 +37,8 @@ def _is_word(value: str) -> str:
 
 class SshTarget(Target):
     """A Linux machine that ssh logs in to, such as a Raspberry Pi. How it logs in is the user's ssh config's affair."""
+
+    REFUSED: ClassVar[Mapping[str, str]] = dict.fromkeys(_LOGIN, _INSTEAD)
 
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,252}$")]
     """What `ssh` is given: a Host of `~/.ssh/config`, where address, user, port and key are said, or a plain host name."""
@@ -55,15 +61,3 @@ class SshTarget(Target):
     def origin(self) -> Literal["measured", "emulated"]:
         """As its rows say."""
         return "emulated" if self.emulated else "measured"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_login(cls, content: Any) -> Any:
-        """A file that is shared and committed holds no login."""
-        for name in _LOGIN if isinstance(content, dict) else ():
-            if name in content:
-                raise ValueError(
-                    f"{name} is no field of a target: Host {content.get('host', 'NAME')} of ~/.ssh/config says how to log in "
-                    "(HostName, User, Port, IdentityFile), and keys are in ssh-agent"
-                )
-        return content
