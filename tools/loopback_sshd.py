@@ -22,7 +22,8 @@ SSHD = shutil.which("sshd", path=os.pathsep.join(("/usr/sbin", "/usr/local/sbin"
 class SshServer:
     """sshd of this user with files of its own.
 
-    home: the device's; its cache is below. bin: first in its PATH, with python3. client: home of who logs in.
+    home: the device's; its cache is below. bin: first in its PATH, with python3. python: what that does, as a shell script.
+    client: home of who logs in.
     """
 
     def __init__(self, folder: Path, python: str | None = None, client: Path | None = None) -> None:
@@ -32,7 +33,7 @@ class SshServer:
         for made in (self.home, self.bin, self.client / ".ssh"):
             made.mkdir(parents=True, exist_ok=True)
         self.cache = self.home / ".cache" / "edgetl"
-        self._python = f'exec "{sys.executable}" "$@"' if python is None else python
+        self.python = f'exec "{sys.executable}" "$@"' if python is None else python
         self.port = _free_port()
         self._key("host_key")
         self._key("user_key")
@@ -42,7 +43,7 @@ class SshServer:
     def reset(self) -> None:
         """Its Python, its cache, and what the client knows of it, as they were at first."""
         shutil.rmtree(self.cache, ignore_errors=True)
-        self.program("python3", self._python)
+        self.program("python3", self.python)
         shutil.copy(self.folder / "user_key.pub", self.folder / "authorized_keys")
         self.known(self.folder / "host_key.pub")
         self.client_config()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -89,26 +90,23 @@ def test_lost_at_a_random_point(
     timer = threading.Timer(draw.uniform(0.05, 1.2), lose, (server, how))
     device = open_ssh()
     device.info()
-    timer.start()
-    try:
-        with pytest.raises(DeviceError) as caught, closing(device):
+
+    def use() -> None:
+        with closing(device):
             where = device.push(tmp_path)
             measure([device.worker(where, artifact(name), 1) for name in "abc"], "full", effort=ENDLESS)
-    finally:
-        timer.join()
+
+    timer.start()
+    with pytest.raises(DeviceError) as caught:
+        use()
+    timer.join()
     assert caught.value.exit_code == 4
     assert HOST in str(caught.value)
     assert server.quiet()
     assert not any((server.cache / "runs").iterdir()) or how == "agent"
     assert not ssh_threads()
     kept = server.cache / "objects"
-    assert all(path.name == agent_client_digest(path) for path in kept.glob("*"))
-
-
-def agent_client_digest(path: Path) -> str:
-    import hashlib
-
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    assert all(path.name == hashlib.sha256(path.read_bytes()).hexdigest() for path in kept.glob("*"))
 
 
 def test_a_worker_that_dies_is_no_lost_device(
@@ -148,12 +146,17 @@ def test_what_does_not_end_by_itself_is_killed_when_all_is_lost(
     fake_model(STUBBORN)
     device = open_ssh()
     worker = device.worker(device.push(tmp_path), artifact("a"), 1)
-    with pytest.raises((DeviceError, KeyboardInterrupt)), closing(device), worker.start() as running:
-        running.ready()
-        if how == "interrupt":
-            raise KeyboardInterrupt
-        lose(server, how)
-        running.run(1)
+
+    def use() -> None:
+        with closing(device), worker.start() as running:
+            running.ready()
+            if how == "interrupt":
+                raise KeyboardInterrupt
+            lose(server, how)
+            running.run(1)
+
+    with pytest.raises((DeviceError, KeyboardInterrupt)):
+        use()
     assert server.quiet()
     assert not any((server.cache / "runs").iterdir())
 
@@ -177,12 +180,16 @@ def test_a_network_that_dies_in_silence_is_noticed_on_both_sides(
     fake_model(STUBBORN)
     device = open_ssh()
     worker = device.worker(device.push(tmp_path), artifact("a"), 1)
-    with pytest.raises(DeviceError, match="the connection was lost"), closing(device), worker.start() as running:
-        running.ready()
-        held = server.sessions()
-        for number in held:
-            os.kill(number, signal.SIGSTOP)
-        running.run(1)
+
+    def use() -> None:
+        with closing(device), worker.start() as running:
+            running.ready()
+            for number in server.sessions():
+                os.kill(number, signal.SIGSTOP)
+            running.run(1)
+
+    with pytest.raises(DeviceError, match="the connection was lost"):
+        use()
     assert server.quiet()  # while sshd still holds the connection
     assert not any((server.cache / "runs").iterdir())
     server.kill_all()

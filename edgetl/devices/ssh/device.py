@@ -67,7 +67,7 @@ class Ssh:
         argv = [self._python_for(artifact.backend), "-m", PACKAGE]
         argv += workers.worker_arguments(str(folder / artifact.path), artifact, threads)
         # -m looks in the folder where it starts, unless the user's shell says PYTHONSAFEPATH.
-        line = command(argv, self._runtime, {VARIABLE: f"{agent.token}/{number}", "PYTHONSAFEPATH": ""})
+        line = command(argv, self.runtime, {VARIABLE: f"{agent.token}/{number}", "PYTHONSAFEPATH": ""})
 
         def launch() -> Program:
             if fault := self._misfit(BACKENDS[artifact.backend].distribution):
@@ -86,7 +86,7 @@ class Ssh:
             if self._connection is not None:
                 self._connection.close()
             self._agent = self._connection = None
-            self.__dict__.pop("_runtime", None)
+            self.__dict__.pop("runtime", None)
 
     @property
     def connection(self) -> Connection:
@@ -138,7 +138,7 @@ class Ssh:
         return f"on {self._target.host}: {self._target.python} -m pip install {packages}; or `venv: true` in the target"
 
     @cached_property
-    def _runtime(self) -> str:
+    def runtime(self) -> str:
         """A folder of the run that has the device side of this edgetl as `edgetl_runtime`."""
         source = Path(workers.__file__).parent
         files = {f"{PACKAGE}/{path}": file for path, file in _files(source) if path.endswith(".py")}
