@@ -25,6 +25,9 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
         pytest.skip(why)
     server = loopback_sshd.SshServer(tmp_path_factory.mktemp("sshd"))
     server.start()
+    if why := server.refusal():
+        server.stop()
+        pytest.skip(f"OpenSSH does not let this user in on this machine: {why}")
     yield server
     server.stop()
 

@@ -100,6 +100,13 @@ class SshServer:
             )
         _wait_for(self.port, self._process, self.folder / "sshd.log")
 
+    def refusal(self) -> str | None:
+        """What OpenSSH's own client says of a login, or None where it works: an account may be locked."""
+        options = ["-F", str(self.client / ".ssh" / "config"), "-o", "BatchMode=yes"]
+        options += ["-o", f"UserKnownHostsFile={self.client / '.ssh' / 'known_hosts'}"]
+        done = subprocess.run(["ssh", *options, HOST, "true"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        return None if done.returncode == 0 else done.stderr.strip()
+
     def stop(self) -> None:
         """No more, with everything that it started."""
         if self._process is not None:
