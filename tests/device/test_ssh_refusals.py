@@ -139,6 +139,12 @@ def test_words_of_a_login_before_ours_are_skipped(open_ssh: Open, server: SshSer
     assert open_ssh().info().system == "Linux"
 
 
+def test_a_module_in_the_home_folder_is_not_taken_for_pythons_own(open_ssh: Open, server: SshServer) -> None:
+    (server.home / "json.py").write_text("raise ImportError('mine')")
+    assert open_ssh().info().system == "Linux"
+    (server.home / "json.py").unlink()
+
+
 def test_no_asyncssh(open_ssh: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asyncssh", None)
     with pytest.raises(EnvironmentFault, match=r"asyncssh is not installed\n  hint: pip install 'edgetl\[ssh\]'"):
@@ -226,7 +232,7 @@ def test_wheels_that_fit(open_ssh: Open, server: SshServer, tmp_path: Path, tag:
 def test_a_runtime_that_is_not_there(open_ssh: Open, server: SshServer, tmp_path: Path) -> None:
     hidden = tmp_path / "onnxruntime.py"
     hidden.write_text("raise ModuleNotFoundError(\"No module named 'onnxruntime'\", name='onnxruntime')")
-    server.program("python3", f'PYTHONPATH="{tmp_path}" exec "{sys.executable}" "$@"')
+    server.program("python3", f'PYTHONSAFEPATH=1 PYTHONPATH="{tmp_path}" exec "{sys.executable}" "$@"')
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "a").write_bytes(b"x")
     device = open_ssh()
