@@ -71,6 +71,8 @@ PAIRS: tuple[Pair, ...] = (
 _EARLY60_MEAN = ("early60, two seeds", "main, two seeds")
 MEANS: Mapping[Pair, Sequence[Pair]] = {_EARLY60_MEAN: _EARLY60}
 """Differences of several seeds that are averaged."""
+_OTHERS = ("main", "lite0")
+"""What the study's cells of `benchmarks.teachers` begin with."""
 _POOLS = {"val": ("val",), "test": ("test",), "both": ("val", "test")}
 _SHOWN = ("balanced_accuracy", "auroc", "auroc.mel")
 _MEAN = "mean"
@@ -83,12 +85,13 @@ Document = dict[str, Any]
 def main() -> None:
     """Judge the cells, write the result file and the forecast's table."""
     logits, about, split = studied("benchmarks.schedules")
+    cells = {name: cell for name, cell in about["cells"].items() if name.partition("_")[0] not in _OTHERS}
     result = {
         **provenance("benchmarks.schedules"),
         "command": "python -m benchmarks.schedules CELLS... SPLIT",
         **{name: about[name] for name in ("card", "torch", "seconds", "images", "failed")},
         "train_images": len(split["train"]),
-        **judged(logits, split, about["cells"]),
+        **judged(logits, split, cells),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     FILE.write_text(json.dumps(rungs(result), indent=2) + "\n", encoding="utf-8")
@@ -98,7 +101,7 @@ def main() -> None:
 def studied(module: str) -> tuple[Mapping[str, NDArray[Any]], Document, Document]:
     """What the command line names, outputs of the study and their split: all logits, what `cells.json` says, the split.
 
-    What several outputs say of the machine is that of the last one; of a cell that several have, the first one's is taken.
+    Of several outputs, times and images are added up, and of a cell that several have the first one's is taken.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("cells", type=Path, nargs="+")
@@ -107,6 +110,7 @@ def studied(module: str) -> tuple[Mapping[str, NDArray[Any]], Document, Document
     logits: dict[str, NDArray[Any]] = {}
     about: Document = {}
     cells: Document = {}
+    seconds, images = 0.0, 0
     for folder in options.cells:
         about = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
         with np.load(folder / "logits.npz") as arrays:
@@ -116,7 +120,9 @@ def studied(module: str) -> tuple[Mapping[str, NDArray[Any]], Document, Document
             for name in about["cells"].keys() - cells.keys():
                 logits |= {f"{name}_{part}": arrays[f"{name}_{part}"] for part in ("val", "test")}
         cells = {**about["cells"], **cells}
-    return logits, {**about, "cells": cells}, json.loads(options.split.read_text(encoding="utf-8"))
+        seconds, images = seconds + about["seconds"], images + about["images"]
+    about |= {"cells": cells, "seconds": seconds, "images": images}
+    return logits, about, json.loads(options.split.read_text(encoding="utf-8"))
 
 
 def judged(

@@ -36,7 +36,9 @@ def main() -> None:
     with Console() as console:
         result = bench(args.bundle, targets=[args.target], sustained=args.minutes, progress=console)
     (found["target"],) = result.sustained
-    found |= result.sustained[found["target"]].to_json()
+    content = result.sustained[found["target"]].to_json()
+    found["states"] = content.pop("machine")  # `machine` says which one it is
+    found |= content
     args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     result.plot(args.plot)
     result.raise_on_problems()
@@ -75,7 +77,7 @@ def _ranking(result: dict[str, Any]) -> str:
 def _machine(result: dict[str, Any]) -> str:
     said = []
     for name, what, unit in (("temperature_c", "Temperature", " °C"), ("frequency_mhz", "Frequency", " MHz")):
-        values = [machine[name] for machine in result["machine"] if machine and machine[name] is not None]
+        values = [state[name] for state in result["states"] if state and state[name] is not None]
         said.append(
             f"{what}: {min(values):.0f} to {max(values):.0f}{unit}." if values else f"{what}: not said by the machine."
         )

@@ -9,11 +9,11 @@ CELLS are outputs of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.markdown import interval, made_by, table
+from benchmarks.markdown import interval, made_by, points, table
 from benchmarks.provenance import provenance
 from benchmarks.schedules import judged, pairs_table, studied
 
@@ -90,10 +90,29 @@ def render(result: Mapping[str, Any]) -> str:
             f"epochs. Validation and test pooled ({both['images']:,} images of {both['groups']:,} lesions), none chosen by; "
             "intervals are over lesions and do not hold what another seed would change.\n",
             table(["student", "taught by", "epochs", "seed", "balanced accuracy", "AUROC", "melanoma AUROC"], rows),
+            _says(result["pairs"]),
             "\nPaired on the same images, candidate minus reference:\n",
             pairs_table(result["pairs"]),
             f"\nNot finished in the time: {'; '.join(missing)}.\n" if missing else "",
         ]
+    )
+
+
+def _says(pairs: Sequence[Mapping[str, Any]]) -> str:
+    """What both seeds together say, first on validation alone, which may choose, then on test."""
+    lines = []
+    for pair in pairs:
+        ours, _, seeds = pair["candidate"].partition(", ")
+        if seeds:
+            student, way = ours.split("_")
+            reference = pair["reference"].partition(", ")[0].split("_")[1]
+            said = (
+                f"{points(pair[pool]['mean'])} ({pair[pool]['mean']['verdict']})" for pool in ("val", "test", "both")
+            )
+            lines.append([STUDENTS[student], f"{WAYS[way]} - {WAYS[reference]}", *said])
+    head = ["student", "", "validation", "test", "both"]
+    return (
+        f"\nBoth seeds together, mean of balanced accuracy and AUROC, points:\n\n{table(head, lines)}" if lines else ""
     )
 
 

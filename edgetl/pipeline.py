@@ -39,7 +39,7 @@ from edgetl.stages import (
 from edgetl.stages.common import environment, files, forecast, preflight, sources
 from edgetl.stages.common.stage import SOURCE, UNLABELLED, Context, Stage, Step
 from edgetl.stages.rehearsal import remembered
-from edgetl.stages.report import report
+from edgetl.stages.report import recorded, report
 from edgetl.store import DamagedEntry, Dependencies, Entry, Store, writing
 from edgetl.training import distributed
 
@@ -97,8 +97,12 @@ def build(
         with_report = until in (None, report.NAME)
         steps = _computed(loaded, store, run, progress, stages, fresh, with_report=with_report)
         failed = report.failures(run) if with_report else []
+        if with_report:
+            recorded.record(loaded, steps, run, store.root, progress)
         for sentence in report.left_out(run) if with_report else []:
             progress.warn(f"INCOMPLETE: {sentence}")
+        for sentence in report.slow(run) if with_report else []:
+            progress.warn(f"SLOW INT8: {sentence}")
     if failed:
         evidence = f"no bundle was written; the evidence: {run / report.PAGE}"
         raise GateFailed("; ".join(failed), place="gate", hint=evidence + report.advice(loaded, run))
@@ -111,6 +115,12 @@ def rehearsal_of(loaded: Loaded, store: Store, steps: Sequence[Step]) -> bool | 
         return None
     entry = steps[0].entry
     return entry is not None and remembered.known(loaded.recipe, entry.folder, store) is not None
+
+
+def _known_rehearsal(loaded: Loaded, store: Store, steps: Sequence[Step]) -> Rehearsal | None:
+    """What was rehearsed before the trainings of these steps, if anything was."""
+    entry = steps[0].entry
+    return remembered.known(loaded.recipe, entry.folder, store) if entry else None
 
 
 def rehearse(loaded: Loaded, store: Store, progress: Progress) -> Rehearsal:
@@ -170,7 +180,7 @@ def _computed(
                     if step.entry:
                         store.verify(step.entry)
                 with progress.stage(report.NAME, len(stages) + 1, len(stages) + 1), writing(run):
-                    report.write(loaded, steps, run)
+                    report.write(loaded, steps, run, _known_rehearsal(loaded, store, steps))
             return [replace(step, cached=step.cached and step.key not in done) for step in steps]
         except DamagedEntry as damage:
             if damage.key in replaced:  # again: the disk or the memory is not to be trusted

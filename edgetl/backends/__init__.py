@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
+    from edgetl.lint.graph import Graph
+
 __all__ = ["Converter", "converter"]
 
 
@@ -56,6 +58,13 @@ class Converter(Protocol):
         Raises:
             ValueError: it is not.
             EdgetlError: the file holds no temperature.
+        """
+
+    def operators(self, path: Path) -> Graph | None:
+        """The operators of a finished artefact, without running it; None where that cannot be told.
+
+        Raises:
+            EdgetlError: the file cannot be read.
         """
 
 

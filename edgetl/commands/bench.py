@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from edgetl.commands.arguments import BundleArgument, JsonOption, SetDataOption
-from edgetl.commands.completion import complete_target
+from edgetl.commands.arguments import BundleArgument, HistoryOption, JsonOption, SetDataOption
+from edgetl.commands.completion import complete_compared, complete_target
+from edgetl.commands.history import judge, tell
 from edgetl.commands.pairs import ColumnsOption, columns_of
 from edgetl.errors import UsageError
 
@@ -17,9 +19,24 @@ if TYPE_CHECKING:
     from edgetl.api.bench import BenchResult
 
 
+_COMPARE = "--compare"
+
+
+class _Command(TyperCommand):
+    """`--compare` may stand without its value, which typer's options cannot."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """With `last` behind a `--compare` that has nothing behind it."""
+        if _COMPARE in args:
+            after = args.index(_COMPARE) + 1
+            if after == len(args) or args[after].startswith("-"):
+                args = [*args[:after], "last", *args[after:]]
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     """Add this file's command."""
-    app.command("bench")(_bench)
+    app.command("bench", cls=_Command)(_bench)
 
 
 def _bench(
@@ -38,9 +55,23 @@ def _bench(
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw the minutes of --sustained: .svg or .png.")
     ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            _COMPARE,
+            metavar="[B]",
+            help="Against what was measured before: last (the bundle before this one; also without B), a label, name or "
+            "sha256. Exit code 1 when something got worse.",
+            show_default=False,
+            autocompletion=complete_compared,
+        ),
+    ] = None,
+    label: Annotated[str, typer.Option("--label", metavar="WORD", help="A word to compare with later.")] = "",
+    history: HistoryOption = None,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Do not keep the measurements.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure latency on targets, all artefacts interleaved."""
+    """Measure latency on targets, all artefacts interleaved, and keep the measurements."""
     from edgetl.api.bench import bench, picture_place
     from edgetl.console.progress import Console
 
@@ -58,6 +89,10 @@ def _bench(
             overrides=set_ or (),
             quick=quick,
             sustained=sustained,
+            compare=compare,
+            label=label,
+            history=history,
+            no_history=no_history,
             progress=console,
         )
     if plot:
@@ -67,6 +102,8 @@ def _bench(
     else:
         _show(result)
     result.raise_on_problems()
+    if result.comparison is not None:
+        judge(result.comparison)
 
 
 def _show(result: BenchResult) -> None:
@@ -80,6 +117,8 @@ def _show(result: BenchResult) -> None:
                 f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
                 f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{noisy}{emulated}"
             )
+    for pair in result.slow_int8:
+        print(f"SLOW INT8: {pair.sentence()}")
     for target, found in result.metrics_on.items():
         for name, metrics in found.items():
             accuracy = metrics["balanced_accuracy"]
@@ -89,3 +128,5 @@ def _show(result: BenchResult) -> None:
         print(f"{target}\n{of_sustained(lasted)}")
     for each in result.unmeasured:
         print(f"{each.name:<14} {each.target} x{each.threads}  FAILED: {each.reason}")
+    if result.comparison is not None:
+        tell(result.comparison)

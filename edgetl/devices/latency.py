@@ -10,7 +10,7 @@ from typing import Any
 
 from edgetl.config.target import Target
 from edgetl.devices import DEVICES, open_device
-from edgetl.results.latency import Latency, Unmeasured
+from edgetl.results.latency import Latency, Machine, Unmeasured
 from edgetl.runtime.errors import IntegrityError
 from edgetl.runtime.golden import known
 from edgetl.runtime.manifest import Artifact, Manifest
@@ -26,8 +26,9 @@ Baseline = Callable[[str, int], Worker]
 
 @dataclass(frozen=True)
 class Measured:
-    """Rows by the artefact's or the baseline's name, and what has none on this target or with some thread count."""
+    """What the target is, rows by the artefact's or the baseline's name, and what has none on it or with some thread count."""
 
+    machine: Machine
     rows: dict[str, list[Latency]] = field(default_factory=dict)
     unmeasured: list[Unmeasured] = field(default_factory=list)
 
@@ -55,8 +56,8 @@ def latency(
     """
     if not DEVICES[target.kind].here:
         baselines = {}
-    found = Measured()
     with closing(open_device(target)) as device:
+        found = Measured(device.info())
         pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
         for threads in device.threads():
             plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]

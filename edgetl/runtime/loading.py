@@ -37,8 +37,8 @@ def load(
     Args:
         source: a bundle's folder, or one model file. Labels, preprocessing, thresholds and the sha256 of a file are those
             of the bundle.json that knows it: the one beside it, the one in the folder above, or `manifest`.
-        artifact: its name in the bundle. None takes the first of the bundle whose runtime is installed and has the
-            accelerator; of a file it need not be said.
+        artifact: its name in the bundle. None takes the recommended one, or else the first of the bundle, whose runtime
+            is installed and has the accelerator; of a file it need not be said.
         threads: for the runtime.
         accelerator: what computes. Never replaced by another one.
         manifest: for a file, the bundle that it is from, or a copy of its bundle.json.
@@ -85,7 +85,7 @@ def _named(manifest: Manifest, name: str, accelerator: str) -> Artifact:
 
 
 def _first_installed(manifest: Manifest, accelerator: str) -> Artifact:
-    installed = [artifact for artifact in manifest.artifacts if _is_installed(artifact)]
+    installed = [artifact for artifact in manifest.preferred if _is_installed(artifact)]
     if not installed:
         raise MissingRuntime(
             "none of the bundle's runtimes is installed",

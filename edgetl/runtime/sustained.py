@@ -84,7 +84,7 @@ def sustain(
         minute_s: seconds of a minute.
         names: what the results call them; as the workers without it.
     """
-    order, times = random.Random(seed), {worker.name: list[list[float]]() for worker in plan}
+    order, shown = random.Random(seed), dict(zip((worker.name for worker in plan), names or (), strict=False))
     with subjects(plan) as those:
         counts: dict[str, int] = {}
         for subject in well(those):
@@ -93,30 +93,34 @@ def sustain(
                     difference(subject.running, expected)
                 settled = float(np.median(subject.running.run(10)))
                 counts[subject.worker.name] = max(1, round(min(TURN_MS, 250 * minute_s) / max(settled, 1e-3)))
-        machine = [_machine(those)]
-        start = time.monotonic()
-        for minute in range(minutes):
-            for heard in times.values():
-                heard.append([])
-            while time.monotonic() < start + (minute + 1) * minute_s or not all(
-                times[subject.worker.name][-1] for subject in well(those)
-            ):
-                for subject in order.sample(well(those), len(well(those))):
-                    with subject.failing():
-                        times[subject.worker.name][-1] += turn(subject.running, counts[subject.worker.name])
-                if not well(those):
-                    break
+        times: dict[str, list[list[float]]] = {name: [] for name in counts}
+        machine, start = [_machine(those)], time.monotonic()
+        for minute in range(1, minutes + 1):
+            for name, heard in _minute(those, counts, order, start + minute * minute_s).items():
+                times[name].append(heard)
             machine.append(_machine(those))
-            advance("sustained load", minute + 1, minutes)
-        shown = dict(zip(times, names or times, strict=True))
+            advance("sustained load", minute, minutes)
+        ended = [(shown.get(subject.worker.name, subject.worker.name), subject) for subject in those]
         results = tuple(
-            _lasting(shown[subject.worker.name], subject, times[subject.worker.name]) for subject in well(those)
+            _lasting(name, subject, times[subject.worker.name]) for name, subject in ended if not subject.failure
         )
-        failures = tuple(
-            replace(subject.failure, name=shown[subject.worker.name]) for subject in those if subject.failure
-        )
+        failures = tuple(replace(subject.failure, name=name) for name, subject in ended if subject.failure)
     ranking = tuple(_ranking(results, minute) for minute in range(minutes))
     return Sustained(minutes, results, failures, tuple(machine), ranking, _overtaken(results))
+
+
+def _minute(
+    those: Sequence[Subject], counts: Mapping[str, int], order: random.Random, end: float
+) -> dict[str, list[float]]:
+    """Milliseconds of each run until then, by the worker's name; each has at least one turn."""
+    times: dict[str, list[float]] = {name: [] for name in counts}
+    while left := well(those):
+        if time.monotonic() >= end and all(times[subject.worker.name] for subject in left):
+            break
+        for subject in order.sample(left, len(left)):
+            with subject.failing():
+                times[subject.worker.name] += turn(subject.running, counts[subject.worker.name])
+    return times
 
 
 def _machine(those: Sequence[Subject]) -> Surroundings | None:

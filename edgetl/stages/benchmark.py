@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -28,7 +27,7 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     from edgetl.config import target as target_files
-    from edgetl.devices import DEVICES, eager, open_device
+    from edgetl.devices import DEVICES, eager
     from edgetl.devices.latency import latency
     from edgetl.results.artifacts import Calibration
     from edgetl.results.latency import Latency, LatencyTable, Machine, Unmeasured
@@ -55,9 +54,8 @@ def _run(context: Context) -> None:
         target = target_files.load(name, context.project)
         beside = f" and {len(baselines)} PyTorch networks" if DEVICES[target.kind].here else ""
         context.progress.say(f"  {target.name}: {len(artifacts)} artefacts{beside}")
-        with closing(open_device(target)) as device:
-            machines[target.name] = device.info()
         found = latency(target, artifacts, baselines, "quick", context.progress.advance)
+        machines[target.name] = found.machine
         for subject, measured in found.rows.items():
             rows[subject] = (*rows.get(subject, ()), *measured)
         for each in found.unmeasured:

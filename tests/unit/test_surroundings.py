@@ -160,7 +160,7 @@ def test_a_worker_that_used_more_than_the_ticks_saw_leaves_nothing_for_others() 
 
 
 def test_energy_is_of_each_run_between_the_two_looks() -> None:
-    before = {
+    before: dict[str, dict[str, Any]] = {
         "a": {"runs": 100, "energy_uj": 5_000},
         "b": {"runs": 0, "energy_uj": None},
         "c": {"runs": 4, "energy_uj": 9},
