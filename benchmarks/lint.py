@@ -154,17 +154,18 @@ def _collected(cells: Path) -> dict[str, Any]:
     """Every file of every cell, predicted and measured."""
     found: dict[str, Any] = {**provenance("benchmarks.lint"), "image_size": SIZE, "missing": [], "rows": []}
     found["command"] = "python -m benchmarks.lint CELLS"
-    loads = []
+    loads, commits = [], set()
     for name in (*SEEN, *UNSEEN):
         if not (cells / f"{name}.json").is_file():
             found["missing"].append(name)
             continue
         cell = json.loads((cells / f"{name}.json").read_text(encoding="utf-8"))
         loads.append(cell["machine"]["load"])
+        commits.add(cell["commit"][:10])
         problems = {file["name"]: file["problem"] for file in cell["files"] if file["problem"]}
         rows = [asdict(row) for row in _rows(name, cell)]
         found["rows"].append({"cell": name, "seen": name in SEEN, "problems": problems, "files": rows})
-    found["loads"] = [min(loads), max(loads)]
+    found["loads"], found["commits"] = [min(loads), max(loads)], sorted(commits)
     return found
 
 
@@ -204,7 +205,8 @@ def render(result: dict[str, Any]) -> str:
         f"Untrained backbones at {size} x {size}, one thread, quick mode, on a machine that others used too (load {low:.1f} to "
         f"{high:.1f}): no times are given, but the quotients of an int8 file's time and its float32 twin's within the same "
         "rounds, with their 95 % interval. The rules were written with the cells above the line; those below it were measured "
-        f"afterwards. `{WHOLE}` is a TFLite file with every operator in int8, which edgetl does not ship.\n",
+        f"afterwards. Cells are of {', '.join(result['commits'])}. `{WHOLE}` is a TFLite file with every operator in int8, "
+        "which edgetl does not ship.\n",
     ]
     for seen in (True, False):
         some = [file for cell, file in int8 if cell["seen"] == seen]

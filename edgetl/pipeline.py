@@ -89,8 +89,11 @@ def build(
         EnvironmentFault: the disk is full or cannot be written; finished stages are kept.
     """
     stages = _active(loaded, until)
-    if fresh or not all(step.cached for step in plan(loaded, store, until)):
+    steps = plan(loaded, store, until)
+    if fresh or not all(step.cached for step in steps):
         preflight.check(loaded, progress.say)
+        if any(step.stage.name == benchmark.NAME and (fresh or not step.cached) for step in steps):
+            preflight.require_targets(loaded)
         with writing(store.root):
             files.fetch_weights(loaded, store.root)
     with writing(store.root), store.building():

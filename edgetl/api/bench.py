@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgetl.api.batches import twins
 from edgetl.api.boundary import boundary
 from edgetl.api.data_section import data_section
 from edgetl.api.device_accuracy import accuracy
@@ -78,7 +80,7 @@ class BenchResult:
 
     def to_json(self) -> dict[str, Any]:
         """As `edgetl bench --json` prints it."""
-        content: dict[str, Any] = {"latency": {name: list(map(asdict, rows)) for name, rows in self.latency.items()}}
+        content: dict[str, Any] = {"latency": {name: list(map(_row, rows)) for name, rows in self.latency.items()}}
         content["slow_int8"] = [asdict(pair) for pair in self.slow_int8]
         if self.metrics is not None:
             content["metrics"] = _metrics(self.metrics)
@@ -89,6 +91,15 @@ class BenchResult:
         if self.comparison is not None:
             content["comparison"] = self.comparison.to_json()
         return content
+
+
+def _row(row: Latency) -> dict[str, Any]:
+    return {**asdict(row), "images_per_second": images_per_second(row)}
+
+
+def images_per_second(row: Latency) -> float:
+    """At the median."""
+    return 1e3 * row.batch / row.p50_ms
 
 
 def picture_place(file: AnyPath) -> Path:
@@ -118,6 +129,7 @@ def bench(
     columns: Mapping[str, str] | None = None,
     overrides: Overrides = (),
     quick: bool = False,
+    batches: Sequence[int] = (),
     sustained: int | None = None,
     compare: str | None = None,
     label: str = "",
@@ -134,6 +146,7 @@ def bench(
         columns: of a CSV table in `data`, as role -> column.
         overrides: other fields of its data section.
         quick: some 100 runs each instead of at least 1024 and 60 s.
+        batches: images of one call, beside one: a file that takes one is written again for them, and held against it.
         sustained: minutes of lasting load instead, on each target, all artefacts in turns with the most threads of the target.
         compare: hold the result against earlier measurements: "last" for the bundle of this name before this one, a label, a
             bundle's name, or the beginning of its sha256.
@@ -150,21 +163,26 @@ def bench(
         are not what the build computed is not timed.
 
     Raises:
-        UsageError: there is no bundle, or nothing that was measured is called `compare`.
+        UsageError: there is no bundle, a batch is not at least 1, or nothing that was measured is called `compare`.
         IntegrityError: it is damaged, or the history is.
         EnvironmentFault: a newer edgetl wrote the history.
         RecipeError: there is no such target.
         DataError: the labelled set does not fit the bundle, or has files that cannot be read.
-        DeviceError: a device is not there.
+        MissingAccelerator: a target is not on this machine; none of the others is measured then.
+        DeviceError: a device is not there, or none of the files can be measured on it.
     """
     from edgetl.config import target
+    from edgetl.devices import require
     from edgetl.devices.latency import unmeasured_on
     from edgetl.results.twins import slow_int8
     from edgetl.runtime.manifest import Manifest
 
-    if sustained is not None and (quick or sustained < 1):
+    if any(batch < 1 for batch in batches):
+        raise UsageError(f"got a batch of {min(batches)}, expected at least 1", place="batch")
+    if sustained is not None and (quick or batches or sustained < 1):
         raise UsageError(
-            f"got {sustained} minutes{' and quick' * quick}, expected at least 1, without quick", place="sustained"
+            f"got {sustained} minutes{' and quick' * quick}{' and batches' * bool(batches)}, expected at least 1, alone",
+            place="sustained",
         )
     if sustained is not None and compare is not None:
         raise UsageError(
@@ -178,15 +196,16 @@ def bench(
     keeping = Keeping(
         folder, manifest, history, compare=compare, label=label, keeps=not no_history and sustained is None
     )
-    artifacts = [(folder, artifact) for artifact in manifest.artifacts]
     chosen = [target.load(name, Path.cwd()) for name in targets]
+    for each in chosen:  # all of them, before the first is measured for minutes
+        require(each)
     mode: Mode = "quick" if quick else "full"
     rows: dict[str, list[Latency]] = {}
     unmeasured: list[Unmeasured] = []
     lasted: dict[str, Sustained] = {}
     machines: dict[str, Machine] = {}
     metrics: dict[str, dict[str, dict[str, Interval]]] = {}
-    with reporting_to(progress) as reporter:
+    with reporting_to(progress) as reporter, tempfile.TemporaryDirectory() as scratch:
         if section is not None:  # first: pictures that cannot be read must not cost the minutes that times take
             metrics, failed = accuracy(folder, manifest, *section, chosen, reporter)
             unmeasured += failed
@@ -196,11 +215,17 @@ def bench(
                 lasted[each.name] = run
                 unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
         else:
+            further = twins(folder, manifest, sorted(set(batches) - {1}), Path(scratch))
+            for (name, batch), reason in further.refused.items():
+                reporter.warn(f"{name} is not measured with {batch} images at a time: {reason}")
+            names = {twin.artifact.name: twin.of for twin in further.made}
+            artifacts = [(folder, artifact) for artifact in manifest.artifacts]
+            artifacts += [(twin.folder, twin.artifact) for twin in further.made]
             table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest})
             for each, found in zip(chosen, on_each(chosen, table, reporter), strict=True):
                 machines[each.name] = found.machine
                 for subject, measured in found.rows.items():
-                    rows.setdefault(subject, []).extend(measured)
+                    rows.setdefault(names.get(subject, subject), []).extend(measured)
                 unmeasured += found.unmeasured
         digest = "" if data is None else data_digest(data, columns, overrides)
         comparison = keeping.end(rows, machines, metrics, digest, reporter)

@@ -136,6 +136,7 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
         progress.warn(stand_in_warning(loaded))
     recipe, store = loaded.recipe, store_of(loaded)
     preflight.check(loaded)
+    preflight.require_targets(loaded)
     root = sources.root(loaded, store, progress)
     source = sources.records(recipe.data, root, loaded.project)
     surveyed = survey(source, store.root / sources.INDEX, progress, recipe.data.bits)

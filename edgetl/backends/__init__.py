@@ -60,6 +60,16 @@ class Converter(Protocol):
             EdgetlError: the file holds no temperature.
         """
 
+    def with_batch(self, path: Path, batch: int, folder: Path) -> Path:
+        """Write a finished artefact, which takes one image, once more for `batch` at a time: uint8 [batch, H, W, 3] in.
+
+        The same name in another folder, for measuring throughput; its main file. Whether it computes the same is for the
+        caller to see.
+
+        Raises:
+            EdgetlError: it cannot be had; names backend and reason.
+        """
+
     def operators(self, path: Path) -> Graph | None:
         """The operators of a finished artefact, without running it; None where that cannot be told.
 

@@ -49,6 +49,10 @@ def _bench(
     columns: ColumnsOption = None,
     set_: SetDataOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="About 100 runs each, not 1024 and 60 s.")] = False,
+    batches: Annotated[
+        list[int] | None,
+        typer.Option("--batch", metavar="N", min=1, help="Also N images at a time; may be given again."),
+    ] = None,
     sustained: Annotated[
         int | None, typer.Option("--sustained", metavar="MINUTES", help="Lasting load instead, minute by minute.")
     ] = None,
@@ -88,6 +92,7 @@ def _bench(
             columns=columns_of(columns),
             overrides=set_ or (),
             quick=quick,
+            batches=batches or (),
             sustained=sustained,
             compare=compare,
             label=label,
@@ -107,15 +112,18 @@ def _bench(
 
 
 def _show(result: BenchResult) -> None:
+    from edgetl.api.bench import images_per_second
     from edgetl.runtime.text import of_sustained
 
     for name, rows in result.latency.items():
         for row in rows:
             noisy = f"  noisy: {row.noise}" if row.noisy else ""
             emulated = "  emulated: times are not device times" if row.origin == "emulated" else ""
+            many = f"  {images_per_second(row):.0f} images/s in batches of {row.batch}" if row.batch > 1 else ""
             print(
                 f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
-                f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{noisy}{emulated}"
+                f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{many}"
+                f"{noisy}{emulated}"
             )
     for pair in result.slow_int8:
         print(f"SLOW INT8: {pair.sentence()}")

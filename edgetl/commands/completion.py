@@ -52,8 +52,9 @@ def complete_stage(incomplete: str) -> list[str]:
 
 def complete_target(incomplete: str) -> list[str]:
     """Names of the targets that are found from here."""
-    folders = [Path("targets"), Path(__file__).parents[1] / "_targets", Path(__file__).parents[2] / "targets"]
-    names = {path.stem for folder in folders for path in folder.glob("*.yaml")}
+    from edgetl.config.places import target_folders
+
+    names = {path.stem for folder in target_folders(Path()) for path in folder.glob("*.yaml")}
     return sorted(name for name in names if name.startswith(incomplete))
 
 

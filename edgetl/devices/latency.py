@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.config.target import Target
-from edgetl.devices import DEVICES, open_device
+from edgetl.devices import Baseline, open_device, require
+from edgetl.errors import DeviceError
 from edgetl.results.latency import Latency, Machine, Unmeasured
 from edgetl.runtime.errors import IntegrityError
 from edgetl.runtime.golden import known
@@ -18,10 +19,6 @@ from edgetl.runtime.measurement import Measurement, Mode
 from edgetl.runtime.measuring import measure
 from edgetl.runtime.subjects import Failure
 from edgetl.runtime.sustained import Sustained, sustain
-from edgetl.runtime.workers import Worker
-
-Baseline = Callable[[str, int], Worker]
-"""(name to measure under, threads) -> worker, for what is no artefact, such as PyTorch eager."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Measured:
 def latency(
     target: Target,
     artifacts: Sequence[tuple[Path, Artifact]],
-    baselines: Mapping[str, Baseline],
+    baselines: Mapping[str, Sequence[Baseline]],
     mode: Mode,
     advance: Callable[[str, int, int], None],
     manifests: Mapping[Path, Manifest] | None = None,
@@ -48,14 +45,14 @@ def latency(
 
     Args:
         artifacts: each with the folder that its path starts from.
-        baselines: by name; they run on this machine, and are measured only where the target is this machine.
+        baselines: by name, in every way in which they are measured (`edgetl.devices.baselines`).
         manifests: of the folders that are bundles: their artefacts' golden outputs are looked at before they are timed.
 
     Raises:
-        DeviceError: the device is not there.
+        MissingAccelerator: the target is not there.
+        DeviceError: the device is not there, or nothing of this can be measured on it.
     """
-    if not DEVICES[target.kind].here:
-        baselines = {}
+    artifacts = able(target, artifacts, beside=any(baselines.values()))
     with closing(open_device(target)) as device:
         found = Measured(device.info())
         pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
@@ -66,14 +63,35 @@ def latency(
                 for worker, (folder, artifact) in zip(plan, artifacts, strict=True)
                 if manifests and folder in manifests
             }
-            plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
-            names = [*(artifact.name for _, artifact in artifacts), *baselines]
+            beside = [(name, start) for name, starts in baselines.items() for start in starts]
+            plan += [start(f"{name}@{threads}", threads) for name, start in beside]
+            names = [*(artifact.name for _, artifact in artifacts), *(name for name, _ in beside)]
             for name, result in zip(names, measure(plan, mode, advance=advance, known=expected), strict=True):
                 if isinstance(result, Failure):
                     found.unmeasured.append(unmeasured_on(target, result, name))
                 else:
                     found.rows.setdefault(name, []).append(_row(target, result))
     return found
+
+
+def able(
+    target: Target, artifacts: Sequence[tuple[Path, Artifact]], *, beside: bool = False
+) -> list[tuple[Path, Artifact]]:
+    """Those that can be measured on a target. beside: whether it is enough that something else can.
+
+    Raises:
+        MissingAccelerator: the target is not there.
+        DeviceError: none can.
+    """
+    without = require(target).without
+    able = [(folder, artifact) for folder, artifact in artifacts if artifact.backend not in without]
+    if not able and not beside:
+        raise DeviceError(
+            "got no file that can be measured there, expected one at least",
+            place=f"target {target.name}",
+            hint="; ".join(f"{backend}: {reason}" for backend, reason in without.items()) or None,
+        )
+    return able
 
 
 def sustained(
@@ -88,14 +106,15 @@ def sustained(
     Raises:
         DeviceError: the device is not there.
     """
+    artifacts = [artifact for _, artifact in able(target, [(bundle, each) for each in manifest.artifacts])]
     with closing(open_device(target)) as device:
         there, threads = device.push(bundle), max(device.threads())
-        plan = [device.worker(there, artifact, threads) for artifact in manifest.artifacts]
+        plan = [device.worker(there, artifact, threads) for artifact in artifacts]
         expected = {
             worker.name: known(bundle, manifest, artifact, there)
-            for worker, artifact in zip(plan, manifest.artifacts, strict=True)
+            for worker, artifact in zip(plan, artifacts, strict=True)
         }
-        names = [artifact.name for artifact in manifest.artifacts]
+        names = [artifact.name for artifact in artifacts]
         return sustain(plan, minutes, advance=advance, known=expected, names=names)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import platform
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from edgetl.config.target import Target
+from edgetl.devices import Baseline, eager
 from edgetl.devices.threads import ThreadCounts, resolved
 from edgetl.results.latency import Machine
 from edgetl.runtime.cores import usable_cores
@@ -47,6 +50,11 @@ class Local:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def networks(target: Target, network: Path, size: int) -> Sequence[Baseline]:
+    """PyTorch eager on the CPU."""
+    return (functools.partial(eager.worker, network=network, size=size),)
 
 
 @cache

@@ -11,7 +11,7 @@ import glob
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from .bundle_files import digest, plain_file
 from .consistency import NAME, check
 from .errors import IntegrityError
 from .preprocessing import Preprocessing
+from .records import dataclass
 from .strict import from_json, to_json
 
 __all__ = ["NAME", "Artifact", "Golden", "Manifest", "OperatingPoint", "TensorSpec"]

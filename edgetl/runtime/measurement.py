@@ -41,6 +41,7 @@ class Measurement:
     golden_difference: largest difference of a golden output, None where none was looked at.
     round_ms: median of each round; round i of all workers of one `measure` ran within the same moments.
     described: runtime, version, compute_precision, accelerator, placement, as the worker says.
+    delegated: share of the operators on the accelerator; None where nobody tells.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Measurement:
     golden_difference: float | None = None
     before: Surroundings | None = None
     after: Surroundings | None = None
+    delegated: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One flat object, `described` unpacked into it."""
@@ -128,11 +130,11 @@ def summary(worker: Worker, mode: Mode, ready: Mapping[str, Any], taken: Taken, 
         low, high = interval(taken.rounds, percent) or (None, None)
         ends |= {f"p{percent}_low_ms": low, f"p{percent}_high_ms": high}
     noise, _ = taken.noise()
-    own = ("ready", "load_ms", "first_ms", "cold_ms")
+    own = ("ready", "load_ms", "first_ms", "cold_ms", "batch", "delegated")
     return Measurement(
         name=worker.name,
         mode=mode,
-        batch=worker.batch,
+        batch=int(ready.get("batch", worker.batch)),
         threads=worker.threads,
         runs=len(times),
         p50_ms=p50,
@@ -146,6 +148,7 @@ def summary(worker: Worker, mode: Mode, ready: Mapping[str, Any], taken: Taken, 
         described={key: str(value) for key, value in ready.items() if key not in own},
         warm_up_s=taken.warm_up_s,
         steady=taken.steady,
+        delegated=ready.get("delegated"),
         **ends,
         **taken.around,
         **more,

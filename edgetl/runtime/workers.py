@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
+from .accelerators import CPU, Accelerator
 from .errors import WorkerError
 from .manifest import Artifact
 
@@ -91,20 +92,28 @@ class Command:
         return Process(self)
 
 
-def worker_arguments(path: str, artifact: Artifact, threads: int) -> tuple[str, ...]:
+def worker_arguments(path: str, artifact: Artifact, threads: int, accelerator: Accelerator = CPU) -> tuple[str, ...]:
     """What follows `-m edgetl_runtime` for the worker of an artefact whose file is at `path`, on whatever machine."""
-    model = ("--path", path, "--backend", artifact.backend)
-    return ("worker", *model, "--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options)))
+    settings = ["--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options))]
+    if accelerator != CPU:
+        settings += ["--accelerator", accelerator.name, "--accelerator-options", json.dumps(dict(accelerator.options))]
+        settings += ["--allow-fallback"] * accelerator.allow_fallback
+    return ("worker", "--path", path, "--backend", artifact.backend, *settings)
 
 
-def local_worker(bundle: Path, artifact: Artifact, threads: int = 1) -> Command:
+def local_worker(bundle: Path, artifact: Artifact, threads: int = 1, accelerator: Accelerator = CPU) -> Command:
     """A worker on this machine, under this Python, for one artefact of a bundle."""
     package = __package__ or "edgetl_runtime"
     root = Path(__file__).resolve().parents[package.count(".") + 1]
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     return Command(
         name=artifact.name,
-        argv=(sys.executable, "-m", package, *worker_arguments(str(bundle / artifact.path), artifact, threads)),
+        argv=(
+            sys.executable,
+            "-m",
+            package,
+            *worker_arguments(str(bundle / artifact.path), artifact, threads, accelerator),
+        ),
         threads=threads,
         env={"PYTHONPATH": search},
     )

@@ -200,6 +200,21 @@ def test_temperature_is_baked_and_replaced(made: Made, network: nn.Module, preci
     assert np.array_equal(made.probabilities(precision, images, path), at_one)
 
 
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_file_for_a_batch_gives_each_image_what_it_gets_alone(made: Made, precision: str, tmp_path: Path) -> None:
+    images, options = pictures(12, 6), BACKENDS[made.name].runtime_options.get(precision, {})
+    original: Path = getattr(made, precision)
+    before, alone = original.read_bytes(), made.probabilities(precision, images)
+    assert np.abs(alone - alone[::-1]).max() > 0.1, "the pictures must differ"
+    path = made.converter.with_batch(original, 4, tmp_path)
+    assert (path.parent, path.name) == (tmp_path, original.name)
+    session = BACKENDS[made.name].open_session(path, 1, options)
+    assert (session.input_shape, session.output_shape) == ((4, SIZE, SIZE, 3), (4, CLASSES))
+    got = np.concatenate([session.run(images[start : start + 4]).copy() for start in range(0, 12, 4)])
+    assert np.abs(got - alone).max() <= (1e-5 if precision == "fp32" else 0.02)
+    assert original.read_bytes() == before
+
+
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
 def test_impossible_temperature_is_refused(made: Made, temperature: float) -> None:
     before = made.fp32.read_bytes()
@@ -444,7 +459,7 @@ class TestOperators:
         options = BACKENDS[made.name].runtime_options.get(precision, {})
         said = BACKENDS[made.name].open_session(path, 1, options).describe()
         if made.name == "tflite":
-            assert said["placement"].startswith(f"XNNPACK, {prediction.pieces} partition")
+            assert str(said["placement"]).startswith(f"XNNPACK, {prediction.pieces} partition")
         if precision == "int8":
             left = prediction.layers - prediction.native_layers
             assert said["compute_precision"] == (f"int8 {prediction.native_layers}, float32 {left}" if left else "int8")
@@ -468,7 +483,7 @@ class TestOperators:
         path = tflite.quantize(network, made.fp32, pictures(4, 1), tmp_path, "whole-int8")
         (prediction,) = lint("here", "local", {"tflite-int8": tflite.operators(path)}).artifacts
         said = BACKENDS["tflite"].open_session(path, 1, {}).describe()
-        assert said["placement"].startswith(f"XNNPACK, {prediction.pieces} partition")
+        assert str(said["placement"]).startswith(f"XNNPACK, {prediction.pieces} partition")
         assert prediction.pieces is not None
         assert prediction.pieces > 10
         assert prediction.int8 == "slower"

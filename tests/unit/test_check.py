@@ -192,7 +192,12 @@ def test_targets_are_told_what_becomes_of_the_rehearsals_files(
     monkeypatch.setattr(preflight, "check", lambda loaded, say=None: None)
     swish, conv = Kind("HARD_SWISH", "int8", "int8", False, ""), Kind("CONV_2D", "int8", "int8", True, "")
     graph = graph_of([(conv, [], 100, 10**6), (swish, [0], 100, 0), (conv, [1], 100, 10**6)])
-    files = [("tflite-int8", None, graph), ("onnx-int8", "onnx-int8: no", None), ("tflite-fp32", None, graph)]
+    files = [
+        ("tflite-int8", None, graph),
+        ("onnx-int8", "onnx-int8: no", None),
+        ("tflite-fp32", None, graph),
+        ("onnx-fp32", None, graph),
+    ]
     rehearsed = Rehearsal((), None, tuple(RehearsedFile(n, 1.0, 1, None, p, g) for n, p, g in files), 1.0, None)
     monkeypatch.setattr(pipeline, "rehearse", lambda *_: rehearsed)
     for number in range(24):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny_bundle
 from example_report import make_report
+from fakes.devices import FakeRunning, FakeWorker
 from fakes.sessions import stub
 
 from edgetl import runtime
+from edgetl.devices import DEVICES
+from edgetl.devices import Kind as DeviceKind
 from edgetl.evidence.gates import Gate
 from edgetl.evidence.paired_times import FEWEST, quotient
+from edgetl.lint.graph import Kind, graph_of
 from edgetl.lint.predicting import Finding, Prediction
 from edgetl.report import story, view
 from edgetl.report.card import model_card
@@ -24,11 +30,16 @@ from edgetl.report.render import render
 from edgetl.results.extras import Extras
 from edgetl.results.foreseen import foreseen
 from edgetl.results.latency import Latency
+from edgetl.results.rehearsal import Rehearsal, RehearsedFile
 from edgetl.results.report import Report, ReportedArtifact
 from edgetl.results.twins import slow_int8, twins
+from edgetl.runtime import measuring
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.errors import IntegrityError, MissingRuntime
 from edgetl.runtime.manifest import Manifest
+from edgetl.runtime.measuring import Effort
+from edgetl.stages.report import report as report_stage
+from edgetl.stages.report.predicted import predictions
 
 NOTHING = Extras(histories={}, samples=(), predictions=())
 
@@ -195,6 +206,16 @@ class TestRecommended:
         assert view.headline(made) is not None
         assert "none passes them all with its latency measured" in story.headline_reason(made)
 
+    def test_the_headline_is_the_recommended_one_or_else_no_slow_int8_file(self, report: Report) -> None:
+        made = timed(report, onnx_fp32=2.0, onnx_int8=1.0)
+        dropped = Gate("quantization_drop", "onnx-int8", False, "warn", -0.02, -0.003, "loses too much")
+        assert name_of(view.headline(replace(made, gates=(*made.gates, dropped)))) == "onnx-fp32"
+        odd = timed(report, onnx_fp32=1.0, onnx_int8=[replace(row(1.3), p50_ms=0.1)])
+        noisy = Gate("fp32_parity", "onnx-fp32", False, "warn", 2e-4, 1e-4, "the runtime's own arithmetic")
+        odd = replace(odd, gates=(*odd.gates, noisy))
+        assert recommended(odd) is None
+        assert name_of(view.headline(odd)) == "onnx-fp32"
+
     def test_emulated_times_recommend_nothing(self, report: Report) -> None:
         assert recommended(timed(report, onnx_fp32=[row(1.0, origin="emulated")])) is None
 
@@ -209,6 +230,12 @@ def test_page_and_card_name_the_slow_file_and_the_recommended_one(report: Report
     assert "Recommended where nobody says another: `onnx-fp32`." in card
     assert "slower than float32" not in render(timed(report, onnx_fp32=1.0, onnx_int8=0.9), NOTHING)
     assert "Slow int8" not in model_card(timed(report, onnx_fp32=1.0, onnx_int8=0.9))
+
+
+def test_a_build_says_it_of_a_written_report(report: Report, tmp_path: Path) -> None:
+    timed(report, onnx_fp32=1.0, onnx_int8=1.3).write(tmp_path)
+    (sentence,) = report_stage.slow(tmp_path)
+    assert sentence.startswith("onnx-int8 is slower than onnx-fp32")
 
 
 class TestForeseen:
@@ -250,8 +277,22 @@ class TestForeseen:
 
     def test_layers_are_not_held_against_a_prediction_with_unknown_operators(self) -> None:
         unknown = Finding("A", "int8", "int8", 1, "unknown", "", "")
-        made = self.prediction(findings=(unknown,), pieces=None, native_layers=1, int8="unknown")
+        known = self.prediction().findings[0]
+        made = self.prediction(findings=(unknown, known), pieces=None, native_layers=1, int8="unknown")
         assert foreseen(made, row(1.0, compute_precision="int8"), None).agreement == "not predicted"
+
+    def test_a_report_holds_the_rehearsals_files_against_their_latencies(self, report: Report) -> None:
+        swish, conv = Kind("HARD_SWISH", "int8", "int8", False, ""), Kind("CONV_2D", "int8", "int8", True, "")
+        graph = graph_of([(conv, [], 100, 10**6), (swish, [0], 100, 0), (conv, [1], 100, 10**6)])
+        rehearsal = Rehearsal((), None, (RehearsedFile("tflite-int8", 1.0, 1, None, None, graph),), 1.0, None)
+        two = row(0.5, threads=2, placement="XNNPACK, 9 partitions", compute_precision="int8")
+        one = row(0.7, placement="XNNPACK, 2 partitions", compute_precision="int8")
+        made = timed(report, tflite_fp32=1.0, tflite_int8=[two, one], onnx_int8=1.0)
+        loaded: Any = SimpleNamespace(project=Path(), recipe=SimpleNamespace(targets=["local_cpu"]))
+        (found,) = predictions(loaded, rehearsal, made.artifacts)
+        assert (found.artifact, found.pieces, found.measured_pieces, found.agreement) == ("tflite-int8", 2, 2, "agrees")
+        assert found.measured_int8 == "faster"
+        assert list(predictions(loaded, None, made.artifacts)) == []
 
     def test_the_page_has_the_row(self, report: Report) -> None:
         found = foreseen(self.prediction(), row(1.3, placement="XNNPACK, 5 partitions"), self.pair(1.3))
@@ -313,3 +354,30 @@ def test_bench_says_which_int8_files_are_slow(
     (pair,) = result.to_json()["slow_int8"]
     assert pair["int8"] == "onnx-int8"
     assert pair["ratio"]["low"] > 1
+
+
+def test_bench_finds_the_slow_int8_file_of_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgetl.api.bench import bench
+
+    class Running(FakeRunning):
+        def run(self, count: int) -> list[float]:
+            return [1.3 if self._worker.name.startswith("red") else 1.0] * count
+
+    @contextmanager
+    def start(worker: FakeWorker) -> Iterator[Running]:
+        yield Running(worker)
+
+    kind = DeviceKind("fake", "a fake", "fakes.devices:FakeTarget", "fakes.devices:FakeDevice")
+    monkeypatch.setitem(DEVICES, "fake", kind)
+    monkeypatch.setattr(FakeWorker, "start", start)
+    effort = Effort(rounds=10, runs=20, seconds=0.0, limit_s=1.0, warm_up_s=0.0)
+    monkeypatch.setitem(measuring.EFFORTS, "quick", effort)
+    tiny_bundle.install(monkeypatch)
+    bundle = tiny_bundle.write(tmp_path / "bundle")
+    tiny_bundle.edit(bundle, lambda content: content["artifacts"][1].update(backend="onnx"))  # blue is red's twin then
+    (tmp_path / "desk.yaml").write_text("name: desk\nkind: fake\n")
+    found = bench(bundle, targets=[str(tmp_path / "desk.yaml")], quick=True)
+    assert [(pair.int8, pair.fp32, pair.target, pair.threads) for pair in found.slow_int8] == [
+        ("red", "blue", "desk", 1),
+        ("red", "blue", "desk", 2),
+    ]

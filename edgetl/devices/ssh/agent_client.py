@@ -151,7 +151,7 @@ class AgentClient:
 
     def _ended(self, program: Program) -> DeviceError:
         code, host = program.code(), self._connection.host
-        if code is None:
+        if code is None or code < 0:  # killed: by a device that is short of memory, for one
             return self._connection.loss()
         said = program.errors().strip().splitlines()
         last = said[-1] if said else "(none)"
