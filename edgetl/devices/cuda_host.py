@@ -65,6 +65,9 @@ class CudaHost:
         """Everything is here already."""
         return folder
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Command:
         """A process of this Python."""
         target = self._target

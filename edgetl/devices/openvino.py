@@ -53,6 +53,9 @@ class OpenVino:
         """Everything is here already."""
         return folder
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Command:
         """A process of this Python."""
         target = self._target

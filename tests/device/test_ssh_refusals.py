@@ -232,7 +232,10 @@ def test_wheels_that_fit(open_ssh: Open, server: SshServer, tmp_path: Path, tag:
 def test_a_runtime_that_is_not_there(open_ssh: Open, server: SshServer, tmp_path: Path) -> None:
     hidden = tmp_path / "onnxruntime.py"
     hidden.write_text("raise ModuleNotFoundError(\"No module named 'onnxruntime'\", name='onnxruntime')")
-    server.program("python3", f'PYTHONSAFEPATH=1 PYTHONPATH="{tmp_path}" exec "{sys.executable}" "$@"')
+    server.program(
+        "python3",
+        f': "${{PYTHONSAFEPATH=1}}"; export PYTHONSAFEPATH\nPYTHONPATH="{tmp_path}" exec "{sys.executable}" "$@"',
+    )
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "a").write_bytes(b"x")
     device = open_ssh()
