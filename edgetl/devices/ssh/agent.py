@@ -133,7 +133,7 @@ class Agent:
                     self.clean()
                     answer({"ok": True})
                     os._exit(0)
-                return
+                threading.Event().wait()  # the input ended behind it: the reader's thread cleans up, and ends the process
             try:
                 extra = (requests,) if word == "put" else ()
                 answer({"ok": True, **getattr(self, f"do_{word}")(*extra, **request)})
