@@ -36,6 +36,8 @@ for line in sys.stdin:
         print(json.dumps([2.0] * int(word[1])), flush=True)
     elif word[0] == "quit":
         print('{"peak_rss_mb": 1}', flush=True)
+    else:
+        print("null", flush=True)
 """
 STUBBORN = 'import time\nprint(\'{"ready": true, "load_ms": 1, "first_ms": 1}\', flush=True)\ntime.sleep(600)'
 
