@@ -43,6 +43,7 @@ SECTIONS = (
     "repeatability",
     "sustained",
     "lint",
+    "ssh_devices",
     "mutated_models",
     "regressions",
     "step_pace",

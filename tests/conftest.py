@@ -15,6 +15,8 @@ import tiny_bundle
 from fakes.sessions import FakeSession
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ("ssh_devices",)
+
 os.environ.setdefault("EDGETL_REHEARSAL", "off")  # half a minute for each of hundreds of tiny builds
 
 settings.register_profile("edgetl", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -118,10 +118,12 @@ def _show(result: BenchResult) -> None:
     for name, rows in result.latency.items():
         for row in rows:
             noisy = f"  noisy: {row.noise}" if row.noisy else ""
+            emulated = "  emulated: times are not device times" if row.origin == "emulated" else ""
             many = f"  {images_per_second(row):.0f} images/s in batches of {row.batch}" if row.batch > 1 else ""
             print(
                 f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
-                f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{many}{noisy}"
+                f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{many}"
+                f"{noisy}{emulated}"
             )
     for pair in result.slow_int8:
         print(f"SLOW INT8: {pair.sentence()}")

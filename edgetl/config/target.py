@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, ClassVar, Literal, cast
 
 from pydantic import Field
 
@@ -25,10 +26,18 @@ _USUAL = "local"
 class Target(Strict):
     """What the target files of every kind of device say; a kind adds its own fields."""
 
+    REFUSED: ClassVar[Mapping[str, str]] = {}
+    """Fields that someone may look for and that there are not, with what is to be done instead."""
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     """What reports call it; recipes name the file."""
     kind: Annotated[str, _KINDS] = _USUAL
     """Which kind of device."""
+
+    @property
+    def origin(self) -> Literal["measured", "emulated"]:
+        """What a time on it is, as its rows say."""
+        return "measured"
 
     @property
     def machine(self) -> str:

@@ -72,7 +72,8 @@ def _said(document: Document, model: type[BaseModel], path: Path_, errors: Seque
     name = ".".join(_plain(step) for step in path)
     first = errors[0]
     if first["type"] == "extra_forbidden":
-        text = f"unknown field{nearest(str(path[-1]), fields.names(model, path[:-1]))}"
+        instead = getattr(model, "REFUSED", {}).get(path[-1]) if len(path) == 1 else None
+        text = instead or f"unknown field{nearest(str(path[-1]), fields.names(model, path[:-1]))}"
     elif first["type"] == "missing":
         text = "is missing"
     elif first["type"] == "value_error":

@@ -31,8 +31,11 @@ class Device(Protocol):
     def threads(self) -> tuple[int, ...]:
         """The thread counts of the target, resolved on the device, each once."""
 
-    def push(self, folder: Path) -> Path:
-        """Bring a folder with artefacts onto the device; where it is there."""
+    def push(self, folder: Path, keep: bool = True) -> Path:
+        """Bring a folder onto the device; where it is there.
+
+        keep: whether the device may keep its files for the next time, which pictures of patients are not for.
+        """
 
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Worker:
         """How to start an artefact of a pushed folder for measuring; the name tells the thread count too."""
@@ -96,6 +99,7 @@ _ENTRIES = (
         f"{__name__}.openvino:OpenVino",
         presence=f"{__name__}.openvino:presence",
     ),
+    Kind("ssh", "a Linux machine over ssh", f"{__name__}.ssh.target:SshTarget", f"{__name__}.ssh.device:Ssh"),
 )
 
 DEVICES: dict[str, Kind] = {kind.name: kind for kind in _ENTRIES}

@@ -47,7 +47,7 @@ def answers(
     failed: list[Unmeasured] = []
     with closing(open_device(target)) as device:
         threads = max(device.threads())
-        there, pictures = device.push(bundle), device.push(tensors) / TENSORS
+        there, pictures = device.push(bundle), device.push(tensors, keep=False) / TENSORS
         for number, artifact in enumerate(artifacts):
 
             def said(done: int, number: int = number) -> None:

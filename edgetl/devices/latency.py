@@ -125,7 +125,7 @@ def unmeasured_on(target: Target, failure: Failure, name: str) -> Unmeasured:
 
 
 def _row(target: Target, measurement: Measurement) -> Latency:
-    said = {"target": target.name, "origin": "measured", **measurement.described}
+    said = {"target": target.name, "origin": target.origin, **measurement.described}
     values: dict[str, Any] = {
         each.name: said[each.name] if each.name in said else getattr(measurement, each.name) for each in fields(Latency)
     }

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
-
-from pydantic import Field
 
 from edgetl.config.target import Target
 from edgetl.devices import Baseline, eager
+from edgetl.devices.threads import ThreadCounts, resolved
 from edgetl.results.latency import Machine
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Artifact
@@ -23,10 +21,7 @@ from edgetl.runtime.workers import Command, local_worker
 class LocalTarget(Target):
     """This machine's CPU."""
 
-    threads: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)] | Literal["all"], ...], Field(min_length=1)] = (
-        1,
-        "all",
-    )
+    threads: ThreadCounts = (1, "all")
     """Thread counts to measure with; all is every core that the process may use."""
 
 
@@ -42,10 +37,9 @@ class Local:
 
     def threads(self) -> tuple[int, ...]:
         """`all` is every core that this process may use, which a container or a batch system can limit."""
-        available = usable_cores()
-        return tuple(sorted({available if count == "all" else count for count in self._target.threads}))
+        return resolved(self._target.threads, usable_cores())
 
-    def push(self, folder: Path) -> Path:
+    def push(self, folder: Path, keep: bool = True) -> Path:
         """Everything is here already."""
         return folder
 

@@ -49,9 +49,12 @@ class OpenVino:
         """One: an accelerator has no thread count."""
         return (1,)
 
-    def push(self, folder: Path) -> Path:
+    def push(self, folder: Path, keep: bool = True) -> Path:
         """Everything is here already."""
         return folder
+
+    def close(self) -> None:
+        """Nothing is held."""
 
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Command:
         """A process of this Python."""

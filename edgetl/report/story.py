@@ -192,7 +192,8 @@ def _latency_limits(report: Report) -> Iterator[str]:
     if any(row.mode == "quick" for row in rows):
         yield "Latency was measured in quick mode (about a hundred runs each); edgetl bench repeats it at length."
     if other := sorted({row.origin for row in rows} - {"measured"}):
-        yield f"Some latencies are {listed(other)}, not measured; they are marked so."
+        emulated = " Emulated: times are not device times." if "emulated" in other else ""
+        yield f"Some latencies are {listed(other)}, not measured; they are marked so.{emulated}"
     if any(row.noisy for row in rows):
         yield "Latencies marked noisy varied while they were measured: compare them with care."
     yield "Latency holds for the named machine; phones differ from it and from each other."

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -91,64 +92,54 @@ class Command:
         return Process(self)
 
 
+def worker_arguments(path: str, artifact: Artifact, threads: int, accelerator: Accelerator = CPU) -> tuple[str, ...]:
+    """What follows `-m edgetl_runtime` for the worker of an artefact whose file is at `path`, on whatever machine."""
+    settings = ["--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options))]
+    if accelerator != CPU:
+        settings += ["--accelerator", accelerator.name, "--accelerator-options", json.dumps(dict(accelerator.options))]
+        settings += ["--allow-fallback"] * accelerator.allow_fallback
+    return ("worker", "--path", path, "--backend", artifact.backend, *settings)
+
+
 def local_worker(bundle: Path, artifact: Artifact, threads: int = 1, accelerator: Accelerator = CPU) -> Command:
     """A worker on this machine, under this Python, for one artefact of a bundle."""
     package = __package__ or "edgetl_runtime"
     root = Path(__file__).resolve().parents[package.count(".") + 1]
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    model = ("--path", str(bundle / artifact.path), "--backend", artifact.backend)
-    settings = ["--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options))]
-    if accelerator != CPU:
-        settings += ["--accelerator", accelerator.name, "--accelerator-options", json.dumps(dict(accelerator.options))]
-        settings += ["--allow-fallback"] * accelerator.allow_fallback
     return Command(
         name=artifact.name,
-        argv=(sys.executable, "-m", package, "worker", *model, *settings),
+        argv=(
+            sys.executable,
+            "-m",
+            package,
+            *worker_arguments(str(bundle / artifact.path), artifact, threads, accelerator),
+        ),
         threads=threads,
         env={"PYTHONPATH": search},
     )
 
 
-class Process:
-    """A command that was started; as a context manager it is gone at the end, whatever happened."""
+class Conversation(ABC):
+    """What is said with a worker that was started, wherever it runs. name: of the worker, as errors call it."""
 
-    def __init__(self, worker: Command) -> None:
-        self.worker = worker
-        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # closed in __exit__
-        try:
-            self._process = subprocess.Popen(
-                worker.argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                encoding="utf-8",
-                errors="replace",
-                env={**os.environ, **worker.env},
-            )
-        except OSError as exc:
-            self._errors.close()
-            raise WorkerError(f"cannot start {worker.argv[0]}: {exc.strerror}", place=worker.name) from exc
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=_read_lines, args=(self._stdout, self._lines), daemon=True)
-        self._reader.start()
+    def __init__(self, name: str) -> None:
+        self._name = name
 
-    def __enter__(self) -> Process:
-        return self
+    @abstractmethod
+    def _send(self, line: str) -> None:
+        """Pass one line on; where it died, nothing: reading says so."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it died with a line of ours unread
-            self._stdin.close()  # a worker behind a wrapper or ssh is not reached by kill; it ends with its input
-        self._process.kill()
-        self._process.wait()
-        self._reader.join(LEAVE_TIMEOUT_S)
-        if not self._reader.is_alive():
-            self._stdout.close()
-        self._errors.close()
+    @abstractmethod
+    def _receive(self, timeout: float) -> str | None:
+        """Its next line, or None after the last. Raises TimeoutError."""
+
+    @abstractmethod
+    def _ending(self) -> str:
+        """How it ended, once it did."""
+
+    @abstractmethod
+    def _said(self) -> str:
+        """All that it wrote to stderr."""
 
     def ready(self) -> dict[str, Any]:
         """What it says once its model is loaded; lines before that (a login banner) are skipped."""
@@ -192,19 +183,16 @@ class Process:
         return float(peak) if isinstance(peak, int | float) else None
 
     def _ask(self, line: str) -> str:
-        with contextlib.suppress(BrokenPipeError):  # it died; reading says so, with its exit code
-            self._stdin.write(line + "\n")
-            self._stdin.flush()
+        self._send(line)
         return self._line(ANSWER_TIMEOUT_S)
 
     def _line(self, timeout: float) -> str:
         try:
-            line = self._lines.get(timeout=timeout)
-        except queue.Empty:
+            line = self._receive(timeout)
+        except TimeoutError:
             raise self._failed(f"did not answer for {timeout:.0f} s") from None
         if line is None:
-            self._process.wait()
-            raise self._failed(f"died with exit code {_code(self._process.returncode)}")
+            raise self._failed(self._ending())
         return line
 
     def _parse(self, line: str) -> Any:
@@ -215,10 +203,70 @@ class Process:
 
     def _failed(self, what: str) -> WorkerError:
         """The error, with the last thing the worker said about it."""
-        self._errors.seek(0)
-        lines = (line.strip() for line in self._errors.read().splitlines())
+        lines = (line.strip() for line in self._said().splitlines())
         said = [line for line in lines if line and not line.startswith("hint:")]
-        return WorkerError(f"{what}; its last line: {said[-1] if said else '(none)'}", place=self.worker.name)
+        return WorkerError(f"{what}; its last line: {said[-1] if said else '(none)'}", place=self._name)
+
+
+class Process(Conversation):
+    """A command that was started; as a context manager it is gone at the end, whatever happened."""
+
+    def __init__(self, worker: Command) -> None:
+        super().__init__(worker.name)
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  # closed in __exit__
+        try:
+            self._process = subprocess.Popen(
+                worker.argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                encoding="utf-8",
+                errors="replace",
+                env={**os.environ, **worker.env},
+            )
+        except OSError as exc:
+            self._errors.close()
+            raise WorkerError(f"cannot start {worker.argv[0]}: {exc.strerror}", place=worker.name) from exc
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._reader = threading.Thread(target=_read_lines, args=(self._stdout, self._lines), daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(BrokenPipeError):  # it died with a line of ours unread
+            self._stdin.close()  # a worker behind a wrapper or ssh is not reached by kill; it ends with its input
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(LEAVE_TIMEOUT_S)
+        if not self._reader.is_alive():
+            self._stdout.close()
+        self._errors.close()
+
+    def _send(self, line: str) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.write(line + "\n")
+            self._stdin.flush()
+
+    def _receive(self, timeout: float) -> str | None:
+        try:
+            return self._lines.get(timeout=timeout)
+        except queue.Empty:
+            raise TimeoutError from None
+
+    def _ending(self) -> str:
+        self._process.wait()
+        return died(self._process.returncode)
+
+    def _said(self) -> str:
+        self._errors.seek(0)
+        return self._errors.read()
 
 
 def _line(word: str, *values: object) -> str:
@@ -230,12 +278,12 @@ def _are_numbers(row: object) -> bool:
     return isinstance(row, list) and all(isinstance(value, float) for value in row)
 
 
-def _code(code: int) -> str:
-    """An exit code, with the name of the signal that it stands for."""
+def died(code: int) -> str:
+    """How a process ended: its exit code, with the name of the signal that it stands for."""
     try:
-        return f"{code} ({signal.Signals(-code).name})"
+        return f"died with exit code {code} ({signal.Signals(-code).name})"
     except ValueError:
-        return str(code)
+        return f"died with exit code {code}"
 
 
 def _read_lines(stream: TextIO, lines: queue.SimpleQueue[str | None]) -> None:

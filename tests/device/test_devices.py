@@ -6,12 +6,14 @@ import getpass
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ssh_devices import HOST
 
 from edgetl import devices
 from edgetl.config import target as targets
@@ -34,6 +36,7 @@ FIELDS: Mapping[str, Mapping[str, Any]] = {
     "local": {"threads": (1, "all", 1)},
     "cuda_host": {},
     "openvino": {"accelerator": "npu"},
+    "ssh": {"host": HOST, "threads": (1, "all", 1)},
 }
 """What a target file of each kind must or may say; a new kind adds a line."""
 SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "targets").glob("*.yaml"))
@@ -41,12 +44,15 @@ SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "targets").g
 
 @pytest.fixture(params=sorted(DEVICES))
 def target(request: pytest.FixtureRequest) -> Target:
+    if request.param == "ssh":  # an sshd on this machine
+        request.getfixturevalue("server")
     return types()[request.param].model_validate({"name": "here", "kind": request.param, **FIELDS[request.param]})
 
 
 @pytest.fixture
-def device(target: Target) -> Device:
-    return open_device(target)
+def device(target: Target) -> Iterator[Device]:
+    with closing(open_device(target)) as opened:
+        yield opened
 
 
 def _runs(target: Target) -> list[Artifact]:
@@ -71,7 +77,7 @@ class TestEveryKind:
         assert f'"{getpass.getuser()}"' not in words
 
     def test_thread_counts_are_resolved_each_once(self, target: Target, device: Device) -> None:
-        cores = {1, len(os.sched_getaffinity(0))} if target.kind == "local" else {1}
+        cores = {1, len(os.sched_getaffinity(0))} if "threads" in FIELDS[target.kind] else {1}
         assert device.threads() == tuple(sorted(cores))
 
     def test_a_worker_has_a_name_for_each_thread_count(self, target: Target, device: Device, tmp_path: Path) -> None:
@@ -98,6 +104,18 @@ def test_a_shipped_target_is_of_its_name_and_allows_no_fallback(name: str, tmp_p
 def test_the_targets_that_are_promised_are_shipped() -> None:
     assert {"cuda_host", "local_cpu", "local_cpu_1t", "openvino_gpu", "openvino_npu"} <= set(SHIPPED)
     assert targets.load("local_cpu_1t", Path()).model_dump()["threads"] == (1,)
+
+
+def test_what_is_pushed_is_there(device: Device, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a").write_bytes(b"model")
+    for keep in (True, False):
+        assert (device.push(tmp_path, keep) / "models" / "a").read_bytes() == b"model"
+
+
+def test_it_can_be_closed_again_and_unused(device: Device) -> None:
+    device.close()
+    device.close()
 
 
 def test_a_local_worker_opens_the_file_where_it_is(tmp_path: Path) -> None:

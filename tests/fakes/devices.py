@@ -54,7 +54,7 @@ class FakeDevice:
     def threads(self) -> tuple[int, ...]:
         return (1, 2)
 
-    def push(self, folder: Path) -> Path:
+    def push(self, folder: Path, keep: bool = True) -> Path:
         self.pushed.append(folder)
         return folder
 

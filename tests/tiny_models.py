@@ -83,7 +83,7 @@ def write_tflite(path: Path) -> Path:
 
 
 def convert() -> None:
-    """Write tiny.tflite anew: python tests/backend/tiny_models.py"""
+    """Write tiny.tflite anew: python tests/tiny_models.py"""
     import litert_torch
     import torch
 
