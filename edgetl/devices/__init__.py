@@ -41,6 +41,7 @@ class Kind:
     target: MODULE:CLASS of its target files, a `Target`.
     load: MODULE:CLASS of its `Device`, which is made from such a target.
     here: whether it is the machine that edgetl runs on; only there PyTorch's networks are measured beside the artefacts.
+    efforts: MODULE:NAME of how long it measures in each mode.
     """
 
     name: str
@@ -48,9 +49,16 @@ class Kind:
     target: str
     load: str
     here: bool = False
+    efforts: str = "edgetl.runtime.measuring:EFFORTS"
 
 
-_ENTRIES = (Kind("local", "this machine's CPU", f"{__name__}.local:LocalTarget", f"{__name__}.local:Local", here=True),)
+_ENTRIES = (
+    Kind("local", "this machine's CPU", f"{__name__}.local:LocalTarget", f"{__name__}.local:Local", here=True),
+    Kind(
+        *("adb", "an Android phone behind adb", f"{__name__}.adb:AdbTarget", f"{__name__}.adb:Adb"),
+        efforts=f"{__name__}.adb:EFFORTS",
+    ),
+)
 
 DEVICES: dict[str, Kind] = {kind.name: kind for kind in _ENTRIES}
 """By name, as `kind` of a target file takes them."""

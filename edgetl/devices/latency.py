@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -42,12 +43,13 @@ def latency(
     if not DEVICES[target.kind].here:
         baselines = {}
     pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
+    effort = pkgutil.resolve_name(DEVICES[target.kind].efforts)[mode]
     rows: dict[str, list[Latency]] = {}
     for threads in device.threads():
         plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
         plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
         names = [*(artifact.name for _, artifact in artifacts), *baselines]
-        for name, measurement in zip(names, measure(plan, mode, advance=advance), strict=True):
+        for name, measurement in zip(names, measure(plan, mode, advance=advance, effort=effort), strict=True):
             rows.setdefault(name, []).append(_row(target, measurement))
     return rows
 
