@@ -128,7 +128,10 @@ def _measure() -> dict[str, list[Latency]]:
         for name, stage in (("unpruned pytorch", "distil"), ("pruned pytorch", "prune"))
     }
     with Console() as console:
-        return latency(target.load("local_cpu", Path.cwd()), artifacts, baselines, "quick", console.advance)
+        found = latency(target.load("local_cpu", Path.cwd()), artifacts, baselines, "quick", console.advance)
+    if found.unmeasured:
+        sys.exit(f"error: {found.unmeasured[0].name}: {found.unmeasured[0].reason}")
+    return found.rows
 
 
 def _ratios(rows: Mapping[str, Sequence[Latency]]) -> list[dict[str, Any]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgetl.commands.arguments import BundleArgument, JsonOption, SetDataOption
 from edgetl.commands.completion import complete_target
 from edgetl.commands.pairs import ColumnsOption, columns_of
+
+if TYPE_CHECKING:
+    from edgetl.api.bench import BenchResult
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +49,12 @@ def _bench(
         )
     if as_json:
         print(json.dumps(result.to_json()))
-        return
+    else:
+        _show(result)
+    result.raise_on_problems()
+
+
+def _show(result: BenchResult) -> None:
     for name, rows in result.latency.items():
         for row in rows:
             noisy = f"  noisy: {row.noise}" if row.noisy else ""
@@ -54,6 +62,11 @@ def _bench(
                 f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
                 f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{noisy}"
             )
-    for name, metrics in (result.metrics or {}).items():
-        accuracy = metrics["balanced_accuracy"]
-        print(f"{name:<14} balanced accuracy {accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}]")
+    for target, found in result.metrics_on.items():
+        for name, metrics in found.items():
+            accuracy = metrics["balanced_accuracy"]
+            interval = f"{accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}]"
+            print(f"{name:<14} {target}  balanced accuracy {interval}")
+    for each in result.unmeasured:
+        how = "not measured" if each.foreign else f"x{each.threads}  FAILED"
+        print(f"{each.name:<14} {each.target} {how}: {each.reason}")

@@ -32,6 +32,9 @@ class Device(Protocol):
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Worker:
         """How to start an artefact of a pushed folder for measuring; the name tells the thread count too."""
 
+    def close(self) -> None:
+        """Let go of the device; nothing of ours runs there any more."""
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -42,6 +45,7 @@ class Kind:
     load: MODULE:CLASS of its `Device`, which is made from such a target.
     here: whether it is the machine that edgetl runs on; only there PyTorch's networks are measured beside the artefacts.
     efforts: MODULE:NAME of how long it measures in each mode.
+    backends: the formats that it runs; all of them where empty.
     """
 
     name: str
@@ -50,6 +54,11 @@ class Kind:
     load: str
     here: bool = False
     efforts: str = "edgetl.runtime.measuring:EFFORTS"
+    backends: tuple[str, ...] = ()
+
+    def takes(self, backend: str) -> bool:
+        """Whether it runs artefacts of a format."""
+        return not self.backends or backend in self.backends
 
 
 _ENTRIES = (
@@ -57,6 +66,7 @@ _ENTRIES = (
     Kind(
         *("adb", "an Android phone behind adb", f"{__name__}.adb:AdbTarget", f"{__name__}.adb:Adb"),
         efforts=f"{__name__}.adb:EFFORTS",
+        backends=("tflite",),
     ),
 )
 

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgetl.config.target import Target
 from edgetl.devices import DEVICES, open_device
-from edgetl.results.latency import Latency
-from edgetl.runtime.manifest import Artifact
+from edgetl.errors import IntegrityError
+from edgetl.results.latency import Latency, Unmeasured
+from edgetl.runtime.golden import known
+from edgetl.runtime.manifest import Artifact, Manifest
 from edgetl.runtime.measuring import Measurement, Mode, measure
+from edgetl.runtime.subjects import Failure
 from edgetl.runtime.workers import Worker
 
 Baseline = Callable[[str, int], Worker]
 """(name to measure under, threads) -> worker, for what is no artefact, such as PyTorch eager."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Rows by the artefact's or the baseline's name, and what has none on this target or with some thread count."""
+
+    rows: dict[str, list[Latency]] = field(default_factory=dict)
+    unmeasured: list[Unmeasured] = field(default_factory=list)
 
 
 def latency(
@@ -23,35 +36,61 @@ def latency(
     baselines: Mapping[str, Baseline],
     mode: Mode,
     advance: Callable[[str, int, int], None],
-) -> dict[str, list[Latency]]:
+    manifests: Mapping[Path, Manifest] | None = None,
+) -> Measured:
     """Measure everything at every thread count of a target.
 
     Threads are measured one count after the other, and within a count all workers are interleaved, so that rows of
-    one count can be divided by each other.
+    one count can be divided by each other. What fails costs its own row.
 
     Args:
         artifacts: each with the folder that its path starts from.
         baselines: by name; they run on this machine, and are measured only where the target is this machine.
-
-    Returns:
-        Rows by the artefact's or the baseline's name.
+        manifests: of the folders that are bundles: their artefacts' golden outputs are looked at before they are timed.
 
     Raises:
-        WorkerError: a model could not be loaded or died.
+        DeviceError: the device is not there.
     """
-    device = open_device(target)
-    if not DEVICES[target.kind].here:
+    kind = DEVICES[target.kind]
+    if not kind.here:
         baselines = {}
-    pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
-    effort = pkgutil.resolve_name(DEVICES[target.kind].efforts)[mode]
-    rows: dict[str, list[Latency]] = {}
-    for threads in device.threads():
-        plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
-        plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
-        names = [*(artifact.name for _, artifact in artifacts), *baselines]
-        for name, measurement in zip(names, measure(plan, mode, advance=advance, effort=effort), strict=True):
-            rows.setdefault(name, []).append(_row(target, measurement))
-    return rows
+    effort = pkgutil.resolve_name(kind.efforts)[mode]
+    found = Measured()
+    with closing(open_device(target)) as device:
+        pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
+        found.unmeasured += foreign(target, [artifact for _, artifact in artifacts])
+        artifacts = [(folder, artifact) for folder, artifact in artifacts if kind.takes(artifact.backend)]
+        for threads in device.threads():
+            plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
+            expected = {
+                worker.name: known(folder, manifests[folder], artifact, pushed[folder])
+                for worker, (folder, artifact) in zip(plan, artifacts, strict=True)
+                if manifests and folder in manifests
+            }
+            plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
+            names = [*(artifact.name for _, artifact in artifacts), *baselines]
+            for name, result in zip(names, measure(plan, mode, advance=advance, effort=effort, known=expected), strict=True):
+                if isinstance(result, Failure):
+                    found.unmeasured.append(_unmeasured(name, target, result))
+                else:
+                    found.rows.setdefault(name, []).append(_row(target, result))
+    return found
+
+
+def foreign(target: Target, artifacts: Sequence[Artifact]) -> list[Unmeasured]:
+    """Those of a format that the target's kind of device does not run, said so."""
+    kind = DEVICES[target.kind]
+    why = f"{kind.about} runs {' and '.join(kind.backends)} files only"
+    return [
+        Unmeasured(artifact.name, target.name, 1, why, disagrees=False, foreign=True)
+        for artifact in artifacts
+        if not kind.takes(artifact.backend)
+    ]
+
+
+def _unmeasured(name: str, target: Target, failure: Failure) -> Unmeasured:
+    disagrees = failure.exit_code == IntegrityError.exit_code
+    return Unmeasured(name, target.name, failure.threads, failure.reason, disagrees)
 
 
 def _row(target: Target, measurement: Measurement) -> Latency:

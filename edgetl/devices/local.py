@@ -51,6 +51,9 @@ class Local:
         worker = local_worker(folder, artifact, threads)
         return replace(worker, name=f"{worker.name}@{threads}")
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 @cache
 def machine() -> Machine:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from edgetl.results.document import Amount, Count, Document, Factor, Positive
 
-__all__ = ["Latency", "LatencyTable", "Machine"]
+__all__ = ["Latency", "LatencyTable", "Machine", "Unmeasured"]
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,26 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Unmeasured:
+    """A model or an artefact that has no row, and why, in one line.
+
+    disagrees: it computes something else on that device. foreign: devices of that kind run no such files; nothing failed.
+    """
+
+    name: str
+    target: str
+    threads: Positive
+    reason: str
+    disagrees: bool
+    foreign: bool = False
+
+
+@dataclass(frozen=True)
 class LatencyTable(Document):
-    """Of the benchmark stage: what each target is, and the rows of each model and artefact by its name."""
+    """Of the benchmark stage: what each target is, the rows of each model and artefact by its name, and what has none."""
 
     FILE: ClassVar[str] = "latency.json"
 
     targets: Mapping[str, Machine]
     rows: Mapping[str, tuple[Latency, ...]]
+    unmeasured: tuple[Unmeasured, ...] = ()

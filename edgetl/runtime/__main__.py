@@ -18,10 +18,12 @@ from .arrays import pixels_of
 from .backends import BACKENDS
 from .cores import usable_cores
 from .errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage
+from .golden import known
 from .loading import load, runtimes_of
 from .manifest import Manifest
 from .measuring import measure
 from .serving import serve_artifact
+from .subjects import Failure
 from .verifying import verify
 from .workers import local_worker
 
@@ -61,9 +63,10 @@ def _bench(parsed: argparse.Namespace) -> int:
     for artifact in artifacts:
         manifest.intact(parsed.bundle, artifact)
     plan = [local_worker(parsed.bundle, artifact, parsed.threads) for artifact in artifacts]
-    results = measure(plan, "full" if parsed.full else "quick", parsed.seed)
+    expected = {artifact.name: known(parsed.bundle, manifest, artifact) for artifact in artifacts}
+    results = measure(plan, "full" if parsed.full else "quick", parsed.seed, known=expected)
     _print([result.to_json() for result in results] if parsed.json else text.of_measurements(results))
-    return 0
+    return max((result.exit_code for result in results if isinstance(result, Failure)), default=0)
 
 
 def _selftest(parsed: argparse.Namespace) -> int:

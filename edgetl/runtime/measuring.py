@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
+from .golden import Known, difference
+from .subjects import Failure, Subject, subjects, well
 from .workers import Running, Worker
 
 Mode = Literal["quick", "full"]
@@ -87,7 +88,8 @@ def measure(
     seed: int = 0,
     advance: Callable[[str, int, int], None] = lambda label, done, total: None,
     effort: Effort | None = None,
-) -> list[Measurement]:
+    known: Mapping[str, Known] | None = None,
+) -> list[Measurement | Failure]:
     """Measure all workers of `plan` against each other.
 
     Args:
@@ -96,34 +98,48 @@ def measure(
         seed: of the order within the rounds.
         advance: told the label, the rounds done and all rounds.
         effort: instead of the mode's.
+        known: by the worker's name, what its artefact must compute; one that computes something else is not timed.
 
     Returns:
-        One measurement a worker, in the order of `plan`.
-
-    Raises:
-        WorkerError: one died, hung or misspoke; its name and its last line are in the message.
+        One result a worker, in the order of `plan`: a failure where it died, hung, misspoke or computes something else.
     """
-    assert len({worker.name for worker in plan}) == len(plan), "workers with one name"
     effort = effort or EFFORTS[mode]
-    order = random.Random(seed)
-    with ExitStack() as stack:
-        started = []
-        for worker in plan:  # one after the other: two that load at once would slow each other
-            running = stack.enter_context(worker.start())
-            started.append((running, running.ready()))
-        counts = [_warm_up(running, effort) for running, _ in started]
-        rounds: list[list[list[float]]] = [[] for _ in started]
-        turns = 0
-        while turns < effort.rounds or not all(_enough(times, effort) for times in rounds):
-            for index in order.sample(range(len(started)), len(started)):
-                rounds[index].append(_turn(started[index][0], counts[index]))
-            turns += 1
-            advance("measuring", min(turns, effort.rounds), effort.rounds)
-        peaks = [running.quit() for running, _ in started]
+    with subjects(plan) as those:
+        for subject in well(those):
+            if expected := (known or {}).get(subject.worker.name):
+                with subject.failing():
+                    subject.difference = difference(subject.running, expected)
+        rounds = _rounds(those, effort, random.Random(seed), advance)
+        peaks: dict[str, float | None] = {}
+        for subject in well(those):
+            with subject.failing():
+                peaks[subject.worker.name] = subject.running.quit()
     return [
-        _summary(worker, mode, ready, peak, times)
-        for worker, (_, ready), peak, times in zip(plan, started, peaks, rounds, strict=True)
+        subject.failure or _summary(subject.worker, mode, subject.ready, peaks[name], rounds[name])
+        for subject in those
+        for name in [subject.worker.name]
     ]
+
+
+def _rounds(
+    those: Sequence[Subject], effort: Effort, order: random.Random, advance: Callable[[str, int, int], None]
+) -> dict[str, list[list[float]]]:
+    """Milliseconds of each run of each round, by the worker's name."""
+    counts: dict[str, int] = {}
+    for subject in well(those):
+        with subject.failing():
+            counts[subject.worker.name] = _warm_up(subject.running, effort)
+    rounds: dict[str, list[list[float]]] = {subject.worker.name: [] for subject in those}
+    turns = 0
+    while left := well(those):
+        if turns >= effort.rounds and all(_enough(rounds[subject.worker.name], effort) for subject in left):
+            break
+        for subject in order.sample(left, len(left)):
+            with subject.failing():
+                rounds[subject.worker.name].append(_turn(subject.running, counts[subject.worker.name]))
+        turns += 1
+        advance("measuring", min(turns, effort.rounds), effort.rounds)
+    return rounds
 
 
 def _warm_up(running: Running, effort: Effort) -> int:

@@ -1,8 +1,16 @@
 """The child's side of measuring: a process that holds one model and runs it when told to.
 
-It speaks lines. At the start it prints one JSON object, `{"ready": true, "load_ms": ..., "first_ms": ..., ...}`.
-Then `run N` is answered with a JSON list of N milliseconds and `quit` with `{"peak_rss_mb": ...}`. Between two lines it
-is blocked on its input and costs nothing, so any number of workers can be ready while one is timed.
+It speaks lines. At the start it prints one JSON object, `{"ready": true, "load_ms": ..., "first_ms": ..., ...}`. Then each
+line is a word and JSON values, and each answer is one line of JSON:
+
+    run N                     a list of N milliseconds
+    outputs PATH START COUNT  a list of COUNT rows of probabilities, of the uint8 tensors [N, H, W, 3] in a .npy file
+    whole BUNDLE ARTIFACT N   {"preprocess_ms": [...], "postprocess_ms": [...], "whole_ms": [...]} of N golden pictures
+    state                     what the machine says of itself, and what this process has used: `surroundings`
+    quit                      {"peak_rss_mb": ...}
+
+What a worker does not know is answered with null. Between two lines it is blocked on its input and costs nothing, so any
+number of workers can be ready while one is timed.
 """
 
 from __future__ import annotations
@@ -13,34 +21,55 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from .arrays import array
 from .backends import BACKENDS
 from .memory import peak_rss_mb
 
+if TYPE_CHECKING:
+    from .sessions import Session
+
 _SEED = 0
+_DECODER = json.JSONDecoder()
 
 
-def serve(run: Callable[[], object], ready: Mapping[str, object]) -> None:
+def serve(
+    run: Callable[[], object], ready: Mapping[str, object], knows: Mapping[str, Callable[..., object]] | None = None
+) -> None:
     """Answer on stdin and stdout until `quit` or the end of the input.
 
     Args:
         run: one inference; its result is dropped.
         ready: what the model says of itself: load_ms, first_ms, and what `Session.describe` gives.
+        knows: by word, what answers the lines that only an artefact can (`outputs`, `whole`).
     """
     answers = _own_stdout()
+    answering = {"run": lambda count: time_runs(run, count), **(knows or {})}
     _answer(answers, {"ready": True, **ready})
     for line in sys.stdin:
-        match line.split():
-            case ["run", count] if count.isdecimal():
-                _answer(answers, time_runs(run, int(count)))
-            case ["quit"]:
-                _answer(answers, {"peak_rss_mb": peak_rss_mb()})
-                return
-            case words:
-                raise ValueError(f"got the line {' '.join(words)!r}, expected 'run N' or 'quit'")
+        word, values = spoken(line)
+        if word == "quit":
+            _answer(answers, {"peak_rss_mb": peak_rss_mb()})
+            return
+        _answer(answers, answering[word](*values) if word in answering else None)
+
+
+def spoken(line: str) -> tuple[str, list[Any]]:
+    """The word of a line and the JSON values behind it.
+
+    Raises:
+        ValueError: what follows the word is no JSON.
+    """
+    word, _, rest = line.strip().partition(" ")
+    values = []
+    while rest := rest.strip():
+        value, end = _DECODER.raw_decode(rest)
+        values.append(value)
+        rest = rest[end:]
+    return word, values
 
 
 def time_runs(run: Callable[[], object], count: int) -> list[float]:
@@ -65,7 +94,19 @@ def serve_artifact(path: Path, backend: str, threads: int, options: Mapping[str,
     load_ms = (time.perf_counter_ns() - start) / 1e6
     image = np.random.default_rng(_SEED).integers(0, 256, session.input_shape, np.uint8)
     (first_ms,) = time_runs(lambda: session.run(image), 1)
-    serve(lambda: session.run(image), {"load_ms": load_ms, "first_ms": first_ms, **session.describe()})
+    ready = {"load_ms": load_ms, "first_ms": first_ms, **session.describe()}
+    serve(lambda: session.run(image), ready, {"outputs": lambda *what: outputs(session, *what)})
+
+
+def outputs(session: Session, path: str, start: int, count: int) -> list[list[float]]:
+    """Probabilities [count, C] of the tensors `start` and on of a .npy file, uint8 [N, H, W, 3].
+
+    Raises:
+        IntegrityError: it is no such file.
+    """
+    tensors = array(Path(path), np.uint8)[start : start + count]
+    rows: list[list[float]] = [session.run(np.asarray(tensor)[None])[0].tolist() for tensor in tensors]
+    return rows
 
 
 def _own_stdout() -> TextIO:

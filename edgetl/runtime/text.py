@@ -7,6 +7,7 @@ from typing import Any
 
 from .measuring import Measurement
 from .predicting import Prediction
+from .subjects import Failure
 from .verifying import Check
 
 _WORDS = {True: "ok     ", False: "FAILED ", None: "skipped"}
@@ -19,12 +20,15 @@ def of_prediction(prediction: Prediction) -> str:
     return f"{'  '.join(words)}  ({prediction.latency_ms:.1f} ms, {prediction.artifact})"
 
 
-def of_measurements(results: Sequence[Measurement]) -> str:
+def of_measurements(results: Sequence[Measurement | Failure]) -> str:
     """A table, a line an artefact."""
     wide = max((len(result.name) for result in results), default=0)
     head = f"{'artefact':<{wide}}  {'p50 ms':>8}  {'p90 ms':>8}  {'p99 ms':>8}  {'first':>8}  {'load':>8}  {'MB':>6}"
     lines = [f"{head}  threads, runtime"]
     for result in results:
+        if isinstance(result, Failure):
+            lines.append(f"{result.name:<{wide}}  FAILED: {result.reason}")
+            continue
         times = (result.p50_ms, result.p90_ms, result.p99_ms, result.first_ms, result.load_ms)
         memory = "-" if result.peak_rss_mb is None else f"{result.peak_rss_mb:.0f}"
         about = (

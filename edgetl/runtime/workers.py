@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,15 @@ class Running(Protocol):
 
     def run(self, count: int) -> list[float]:
         """Milliseconds of each of `count` inferences."""
+
+    def outputs(self, path: str, start: int, count: int) -> list[list[float]] | None:
+        """Probabilities [count, C] of the tensors `start` and on in a .npy file on the device, uint8 [N, H, W, 3].
+
+        None where it cannot say. One line's answer: ask for some 64 at once, or less than what takes `ANSWER_TIMEOUT_S`.
+        """
+
+    def ask(self, word: str, *values: object) -> dict[str, Any]:
+        """The answer to another line of `serving` ("state", "whole"); empty where it does not know."""
 
     def quit(self) -> float | None:
         """End it; its peak memory in MB (10**6 bytes), or None where that is not known."""
@@ -155,6 +165,22 @@ class Process:
             raise self._failed(f"expected {count} times, got {str(times)[:80]!r}")
         return times
 
+    def outputs(self, path: str, start: int, count: int) -> list[list[float]] | None:
+        """Probabilities of `count` tensors of a file on the device."""
+        rows = self._parse(self._ask(_line("outputs", path, start, count)))
+        if rows is None:
+            return None
+        if not isinstance(rows, list) or len(rows) != count or not all(map(_are_numbers, rows)):
+            raise self._failed(f"expected {count} rows of probabilities, got {str(rows)[:80]!r}")
+        return rows
+
+    def ask(self, word: str, *values: object) -> dict[str, Any]:
+        """Its answer to a line, or nothing where it does not know."""
+        content = self._parse(self._ask(_line(word, *values)))
+        if content is not None and not isinstance(content, dict):
+            raise self._failed(f"expected an object, got {str(content)[:80]!r}")
+        return content or {}
+
     def quit(self) -> float | None:
         """End it; its peak memory in MB, or None where its system does not tell."""
         content = self._parse(self._ask("quit"))
@@ -174,7 +200,7 @@ class Process:
             raise self._failed(f"did not answer for {timeout:.0f} s") from None
         if line is None:
             self._process.wait()
-            raise self._failed(f"died with exit code {self._process.returncode}")
+            raise self._failed(f"died with exit code {_code(self._process.returncode)}")
         return line
 
     def _parse(self, line: str) -> Any:
@@ -189,6 +215,23 @@ class Process:
         lines = (line.strip() for line in self._errors.read().splitlines())
         said = [line for line in lines if line and not line.startswith("hint:")]
         return WorkerError(f"{what}; its last line: {said[-1] if said else '(none)'}", place=self.worker.name)
+
+
+def _line(word: str, *values: object) -> str:
+    """A line of `serving`: JSON, so that no path breaks it."""
+    return " ".join([word, *map(json.dumps, values)])
+
+
+def _are_numbers(row: object) -> bool:
+    return isinstance(row, list) and all(isinstance(value, float) for value in row)
+
+
+def _code(code: int) -> str:
+    """An exit code, with the name of the signal that it stands for."""
+    try:
+        return f"{code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return str(code)
 
 
 def _read_lines(stream: TextIO, lines: queue.SimpleQueue[str | None]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -30,7 +31,7 @@ def _run(context: Context) -> None:
     from edgetl.devices import DEVICES, eager, open_device
     from edgetl.devices.latency import latency
     from edgetl.results.artifacts import Calibration
-    from edgetl.results.latency import Latency, LatencyTable, Machine
+    from edgetl.results.latency import Latency, LatencyTable, Machine, Unmeasured
 
     finished = [f"calibrate.{backend}" for backend in BACKENDS]
     folders = [context.inputs[name] for name in finished if name in context.inputs]
@@ -49,18 +50,24 @@ def _run(context: Context) -> None:
     }
     machines: dict[str, Machine] = {}
     rows: dict[str, tuple[Latency, ...]] = {}
+    unmeasured: list[Unmeasured] = []
     for name in context.recipe.targets:
         target = target_files.load(name, context.project)
         beside = f" and {len(baselines)} PyTorch networks" if DEVICES[target.kind].here else ""
         context.progress.say(f"  {target.name}: {len(artifacts)} artefacts{beside}")
-        machines[target.name] = open_device(target).info()
-        for subject, measured in latency(target, artifacts, baselines, "quick", context.progress.advance).items():
+        with closing(open_device(target)) as device:
+            machines[target.name] = device.info()
+        found = latency(target, artifacts, baselines, "quick", context.progress.advance)
+        for subject, measured in found.rows.items():
             rows[subject] = (*rows.get(subject, ()), *measured)
-    LatencyTable(machines, rows).write(context.folder)
+        for each in found.unmeasured:
+            context.progress.warn(f"  NOT MEASURED {each.name} on {each.target}, {each.threads} threads: {each.reason}")
+        unmeasured += found.unmeasured
+    LatencyTable(machines, rows, tuple(unmeasured)).write(context.folder)
 
 
 def stage(backends: Sequence[str]) -> Stage:
     """The benchmark of all artefacts of these backends."""
     needs = (*TEACHER_NETWORKS, *SHIPPED, *(f"calibrate.{backend}" for backend in backends))
     tools = ("numpy", "torch", "timm", *dict.fromkeys(BACKENDS[backend].distribution for backend in backends))
-    return Stage("benchmark", 3, needs, _settings, tools, _run, files=targets)
+    return Stage("benchmark", 4, needs, _settings, tools, _run, files=targets)

@@ -115,23 +115,16 @@ def test_a_row_of_a_phone_is_a_row_like_others(
     monkeypatch.setattr(latency, "open_device", lambda target: device)
     effort = Effort(rounds=2, runs=12, seconds=0.0, limit_s=8.0, warm_up_s=0.0)
     monkeypatch.setitem(__import__("edgetl.devices.adb", fromlist=["EFFORTS"]).EFFORTS, "quick", effort)
-    rows = latency.latency(device._target, [(bundle, artifact())], {}, "quick", lambda *_: None)
-    (row,) = rows["tflite-int8"]
+    both = [(bundle, artifact()), (bundle, artifact("onnx-int8", "onnx"))]
+    found = latency.latency(device._target, both, {}, "quick", lambda *_: None)
+    (row,) = found.rows["tflite-int8"]
+    (other,) = found.unmeasured
+    assert (other.name, other.foreign, other.disagrees) == ("onnx-int8", True, False)
+    assert other.reason == "an Android phone behind adb runs tflite files only"
     assert row.p50_ms == pytest.approx(5.2)
     assert 5.1 <= row.p50_ms <= row.p90_ms <= row.p99_ms <= 5.3
     assert (row.threads, row.origin, row.runtime) == (4, "measured", "benchmark_model")
     assert row.peak_rss_mb == pytest.approx(26.7, abs=0.1)
-
-
-@pytest.mark.parametrize("backend", ["onnx", "openvino"])
-def test_other_formats_are_not_measurable_there(opened: Callable[..., Adb], bundle: Path, backend: str) -> None:
-    device = opened()
-    worker = device.worker(device.push(bundle), artifact(backend=backend), 1)
-    with (
-        pytest.raises(WorkerError, match=r"not measurable there: benchmark_model runs TFLite files only"),
-        worker.start(),
-    ):
-        pass
 
 
 def test_a_model_that_fails_is_named_with_its_last_error(opened: Callable[..., Adb], bundle: Path) -> None:
@@ -354,11 +347,15 @@ def test_a_device_that_is_lost_ends_it_and_leaves_nothing_running(
     phone.unplug_at = point + 1
     phone.unplug_after_s = random.Random(point).uniform(0.0, 0.08)
     device = opened()
-    with pytest.raises(EdgetlError) as caught:
+
+    def used() -> None:
         with device.worker(device.push(bundle), artifact(), 1).start() as running:
             running.ready()
             for _ in range(40):
                 running.run(3)
+
+    with pytest.raises(EdgetlError) as caught:
+        used()
     device.close()
     assert caught.value.exit_code == 4
     assert "unplugged" in caught.value.message or "no Android device" in caught.value.message
@@ -371,9 +368,11 @@ def test_what_hangs_is_ended_on_the_device_too(
     (bundle / "models" / "tflite-int8").write_text("hang 60\n")
     monkeypatch.setattr("edgetl.devices.adb.running._START_S", 1.0)
     device = opened()
-    with device.worker(device.push(bundle), artifact(), 1).start() as running:
-        with pytest.raises(WorkerError, match="did not answer in time"):
-            running.ready()
+    with (
+        device.worker(device.push(bundle), artifact(), 1).start() as running,
+        pytest.raises(WorkerError, match="did not answer in time"),
+    ):
+        running.ready()
     assert gone(tmp_path)
 
 

@@ -36,7 +36,7 @@ def _measure(device: FakeDevice, monkeypatch: pytest.MonkeyPatch) -> dict[str, l
     baselines = {"teacher": FakeWorker}
     target = FakeTarget(name="fake", kind="fake")
     artifacts = list(zip(folders, ARTIFACTS, strict=True))
-    return latency.latency(target, artifacts, baselines, "quick", lambda *_: None)
+    return latency.latency(target, artifacts, baselines, "quick", lambda *_: None).rows
 
 
 def test_a_target_file_makes_the_device(here: bool, tmp_path: Path) -> None:

@@ -11,19 +11,15 @@ A graph that is no .tflite file is text: `times 5100 5200 5300`, the microsecond
 import os
 import sys
 import time
+from pathlib import Path
 
 
-def main():
+def main() -> int:
     """As the program: flags as --name=value."""
     flags = dict(word[2:].split("=", 1) for word in sys.argv[1:])
-    log = os.environ.get("FAKE_BENCHMARK_LOG")
-    if log:
-        with open(log, "a") as file:
-            file.write(f"{os.getpid()} {' '.join(sys.argv[1:])}\n")
-    with open(flags["graph"], "rb") as file:
-        content = file.read()
+    content = Path(flags["graph"]).read_bytes()
     real = content[4:8] == b"TFL3"
-    told = {} if real else {line.split()[0]: line.split()[1:] for line in content.decode().splitlines() if line.split()}
+    told: dict[str, list[str]] = {} if real else {line.split()[0]: line.split()[1:] for line in content.decode().splitlines() if line.split()}
     say("STARTING!")
     say(f"Graph: [{flags['graph']}]")
     if "hang" in told:
@@ -61,19 +57,18 @@ def main():
     if flags.get("report_peak_memory_footprint") == "true":
         say("Overall peak memory footprint (MB) via periodic monitoring: 25.5")
     if "output_filepath" in flags:
-        source = flags["input_layer_value_files"].split(":", 1)[1]
-        with open(source, "rb") as file:
-            data = file.read()
-        with open(flags["output_filepath"], "wb") as file:
-            file.write(compute(flags["graph"], data, [int(side) for side in flags["input_layer_shape"].split(",")]))
+        data = Path(flags["input_layer_value_files"].split(":", 1)[1]).read_bytes()
+        shape = [int(side) for side in flags["input_layer_shape"].split(",")]
+        Path(flags["output_filepath"]).write_bytes(compute(flags["graph"], data, shape))
     return 0
 
 
-def say(line):
+def say(line: str) -> None:
+    """A line as TFLITE_LOG(INFO) writes it."""
     print(f"INFO: {line}", flush=True)
 
 
-def sums(values, old):
+def sums(values: list[int], old: bool) -> None:
     """Of `Stat`, and of `StatWithPercentiles` in newer builds."""
     say("Running benchmark for at least 1 iterations and at least 0 seconds but terminate if exceeding 60 seconds.")
     if min(values) == max(values):
@@ -89,7 +84,7 @@ def sums(values, old):
     print(line + "\n" if old else f"INFO: {line}\n")
 
 
-def compute(graph, data, shape):
+def compute(graph: str, data: bytes, shape: list[int]) -> bytes:
     """The bytes of all outputs."""
     import numpy as np
     from ai_edge_litert.interpreter import Interpreter
@@ -98,7 +93,8 @@ def compute(graph, data, shape):
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.frombuffer(data, np.uint8).reshape(shape))
     interpreter.invoke()
-    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).tobytes()
+    found: bytes = interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).tobytes()
+    return found
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class FakeDevice:
     def __init__(self, target: FakeTarget) -> None:
         self.name = target.name
         self.pushed: list[Path] = []
+        self.closed = False
 
     def info(self) -> Machine:
         return Machine(processor="fake", cores=1, memory_gb=1, system="Fake", machine="fake")
@@ -46,6 +47,9 @@ class FakeDevice:
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> FakeWorker:
         assert folder in self.pushed
         return FakeWorker(f"{artifact.name}@{threads}", threads)
+
+    def close(self) -> None:
+        self.closed = True
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,12 @@ class FakeRunning:
 
     def run(self, count: int) -> list[float]:
         return [1.0] * count
+
+    def outputs(self, path: str, start: int, count: int) -> list[list[float]] | None:
+        return None
+
+    def ask(self, word: str, *values: object) -> dict[str, Any]:
+        return {}
 
     def quit(self) -> float | None:
         self._worker.log.append("quit")

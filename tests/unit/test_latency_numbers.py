@@ -41,6 +41,12 @@ class FakeRunning:
         FakeRunning.log.append((self.worker.name, count))
         return list(itertools.islice(self._times, count))
 
+    def outputs(self, path: str, start: int, count: int) -> list[list[float]] | None:
+        return None
+
+    def ask(self, word: str, *values: object) -> dict[str, Any]:
+        return {}
+
     def quit(self) -> float | None:
         return 12.5
 
@@ -49,6 +55,13 @@ class FakeRunning:
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     FakeRunning.log = []
     monkeypatch.setattr(workers, "Process", FakeRunning)
+
+
+def measured(plan: list[Command], *how: Any, **more: Any) -> list[Measurement]:
+    """Where none fails."""
+    results = measure(plan, *how, **more)
+    assert all(isinstance(result, Measurement) for result in results), results
+    return [result for result in results if isinstance(result, Measurement)]
 
 
 def warmed(milliseconds: float, effort: Effort) -> tuple[int, list[int]]:
@@ -120,7 +133,7 @@ def test_workers_start_one_after_the_other_and_run_in_rounds() -> None:
     advanced: list[tuple[str, int, int]] = []
     effort = Effort(rounds=3, runs=6, seconds=0.0, limit_s=8.0, warm_up_s=0.0)
     plan = [Command("a", ("1",)), Command("b", ("4",), threads=2, batch=3), Command("c", ("1",))]
-    results = measure(plan, "quick", seed=0, advance=lambda *words: advanced.append(words), effort=effort)
+    results = measured(plan, "quick", seed=0, advance=lambda *words: advanced.append(words), effort=effort)
     starts = [(f"{name} ready", 0) for name in "abc"] + [(name, 2) for name in "abc"]
     assert FakeRunning.log[:6] == starts
     turns = [name for name, count in FakeRunning.log[6:] if count]
@@ -155,7 +168,7 @@ def test_rounds_go_on_until_each_worker_has_its_time() -> None:
     advanced: list[int] = []
     effort = Effort(rounds=2, runs=2, seconds=0.01, limit_s=math.inf, warm_up_s=0.0)
     plan = [Command("steady", ("1",)), Command("faster once warm", ("5", "5", "1"))]
-    steady, faster = measure(plan, effort=effort, advance=lambda label, done, total: advanced.append(done))
+    steady, faster = measured(plan, effort=effort, advance=lambda label, done, total: advanced.append(done))
     assert (len(faster.round_ms), faster.runs) == (10, 10)
     assert (len(steady.round_ms), steady.runs) == (10, 50)
     assert advanced == [1, *[2] * 9]
@@ -163,8 +176,8 @@ def test_rounds_go_on_until_each_worker_has_its_time() -> None:
 
 def test_each_mode_has_its_effort(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "EFFORTS", {"quick": QUICK, "full": Effort(4, 8, 0.0, math.inf, 0.0)})
-    assert [measure([Command("a", ("10",))], mode)[0].runs for mode in ("quick", "full")] == [100, 8]
-    assert measure([Command("a", ("10",))])[0].mode == "quick"
+    assert [measured([Command("a", ("10",))], mode)[0].runs for mode in ("quick", "full")] == [100, 8]
+    assert measured([Command("a", ("10",))])[0].mode == "quick"
 
 
 def test_seeds_are_orders() -> None:

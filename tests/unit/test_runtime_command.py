@@ -19,6 +19,7 @@ from edgetl.runtime import __main__ as command
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
+from edgetl.runtime.golden import Known
 from edgetl.runtime.measuring import Measurement
 from edgetl.runtime.workers import Command
 
@@ -135,8 +136,9 @@ def test_bench_asks_for_what_was_said(
 ) -> None:
     asked: list[Any] = []
 
-    def measure(plan: list[Command], *how: object) -> list[Any]:
+    def measure(plan: list[Command], *how: object, known: dict[str, Known]) -> list[Any]:
         asked.append(([(worker.name, worker.threads) for worker in plan], *how))
+        assert list(known) == names
         return []
 
     monkeypatch.setattr(command, "measure", measure)
@@ -227,7 +229,7 @@ def test_bench_is_a_table_for_people(
     described = {"runtime": "fake", "version": "1"}
     quiet = Measurement("red", "quick", 1, 2, 100, 1.0, 2.0, 3.0, 4.0, 5.0, 60.4, False, "", (1.0,), described)
     noisy = replace(quiet, name="blue", p50_ms=1.5, peak_rss_mb=None, noisy=True, noise="drifts")
-    monkeypatch.setattr(command, "measure", lambda *arguments: [quiet, noisy])
+    monkeypatch.setattr(command, "measure", lambda *arguments, **known: [quiet, noisy])
     assert command.main(["bench", str(bundle)]) == 0
     head, first, second = capsys.readouterr().out.splitlines()
     assert head.split() == [

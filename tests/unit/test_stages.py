@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from edgetl.api.evaluate import _labelled, _merge, _require_names, evaluate
+from edgetl.api.evaluate import evaluate
+from edgetl.api.labelled import _labelled, _merge, _require_names
 from edgetl.config.recipe import Recipe
 from edgetl.data.decode import batches
 from edgetl.data.records import Record

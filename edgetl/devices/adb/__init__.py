@@ -93,7 +93,7 @@ class Adb:
         return there
 
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> PhoneWorker:
-        """An artefact; one that is no TFLite file says so when it is started."""
+        """An artefact, a TFLite file; the binary is sent now, the artefact when it is started."""
         return PhoneWorker(
             f"{artifact.name}@{threads}", threads, self._phone, artifact, self._folders[folder] / artifact.path
         )

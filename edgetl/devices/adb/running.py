@@ -85,10 +85,8 @@ class PhoneWorker:
         """Send it; nothing of it runs between two lines.
 
         Raises:
-            WorkerError: it is no TFLite file, or the device does not take it.
+            WorkerError: the device does not take it.
         """
-        if self.artifact.backend != "tflite":
-            raise WorkerError("is not measurable there: benchmark_model runs TFLite files only", place=self.name)
         with _worker(self.name):
             model = self.phone.storage.keep(self.file.read_bytes())
         yield Running(self, model)

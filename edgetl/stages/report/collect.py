@@ -80,6 +80,7 @@ def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: Stag
         stages=(*_stages(steps), own),
         missing=missing,
         unlabelled=Unlabelled.read(folders["unlabelled"]) if "unlabelled" in folders else None,
+        unmeasured=latency.unmeasured,
     )
 
 
