@@ -58,7 +58,7 @@ def latency(
     found = Measured()
     with closing(open_device(target)) as device:
         pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
-        found.unmeasured += foreign(target, [artifact for _, artifact in artifacts])
+        found.unmeasured.extend(foreign(target, [artifact for _, artifact in artifacts]))
         artifacts = [(folder, artifact) for folder, artifact in artifacts if kind.takes(artifact.backend)]
         for threads in device.threads():
             plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
@@ -69,7 +69,9 @@ def latency(
             }
             plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
             names = [*(artifact.name for _, artifact in artifacts), *baselines]
-            for name, result in zip(names, measure(plan, mode, advance=advance, effort=effort, known=expected), strict=True):
+            for name, result in zip(
+                names, measure(plan, mode, advance=advance, effort=effort, known=expected), strict=True
+            ):
                 if isinstance(result, Failure):
                     found.unmeasured.append(_unmeasured(name, target, result))
                 else:

@@ -17,12 +17,14 @@ from fakes.android import NO_SPACE, SERIAL, FakePhone
 
 from edgetl.config import target as targets
 from edgetl.devices import latency
-from edgetl.devices.adb import Adb, AdbTarget, phone as phones
+from edgetl.devices.adb import Adb, AdbTarget
+from edgetl.devices.adb import phone as phones
 from edgetl.devices.adb.link import Link
 from edgetl.errors import DeviceError, EdgetlError, IntegrityError, RecipeError
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.measuring import Effort
+from edgetl.runtime.sessions.tflite import open_session
 
 TINY = Path(__file__).parents[1] / "backend" / "tiny.tflite"
 
@@ -91,11 +93,9 @@ def test_each_run_is_told_apart(opened: Callable[..., Adb], bundle: Path) -> Non
 
 
 def test_what_it_computes_is_what_the_file_computes(opened: Callable[..., Adb], tmp_path: Path) -> None:
-    from backend import tiny_models
-
     (tmp_path / "b" / "models").mkdir(parents=True)
     (tmp_path / "b" / "models" / "tflite-int8").write_bytes(TINY.read_bytes())
-    tensors = np.concatenate([tiny_models.image(seed) for seed in range(3)])
+    tensors = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
     np.save(tmp_path / "b" / "tensors.npy", tensors)
     program = tmp_path / "benchmark_model"
     program.write_text(program.read_text().replace(" -S\n", "\n", 1))  # it imports LiteRT
@@ -103,9 +103,10 @@ def test_what_it_computes_is_what_the_file_computes(opened: Callable[..., Adb], 
     there = device.push(tmp_path / "b")
     with device.worker(there, artifact(), 1).start() as running:
         got = running.outputs(str(there / "tensors.npy"), 1, 2)
-    expected = [tiny_models.probabilities(tensor[None])[0] for tensor in tensors[1:3]]
+    here = open_session(TINY, 1, {})
     assert got is not None
-    assert np.abs(np.array(got) - np.array(expected)).max() < 1e-4
+    assert np.array_equal(got, np.concatenate([here.run(tensor[None]) for tensor in tensors[1:]]))
+    assert not np.array_equal(got[0], got[1])
 
 
 def test_a_row_of_a_phone_is_a_row_like_others(
@@ -374,6 +375,59 @@ def test_what_hangs_is_ended_on_the_device_too(
     ):
         running.ready()
     assert gone(tmp_path)
+
+
+# Names
+
+NAUGHTY = [
+    "$(touch pwned)",
+    "`touch pwned`",
+    "; touch pwned;",
+    "&& touch pwned",
+    "| touch pwned",
+    "' ; touch pwned ; '",
+    '" ; touch pwned ; "',
+    "\\",
+    "--output_filepath=pwned",
+    "-rf",
+    "${IFS}touch${IFS}pwned",
+    "$((1)) *? [a] ~ !x #",
+    "a,b:c,33261",
+    "%s%n {} {folder} {commands}",
+    "名前 é 👩‍🔬 \u202e",
+    "<script>alert(1)</script>"[:24],
+    "1;DROP TABLE users",
+    "CON nul",
+]
+"""Of the kinds in github.com/minimaxir/big-list-of-naughty-strings, with something to be seen where one is run."""
+
+
+@pytest.mark.parametrize("name", NAUGHTY)
+def test_a_name_is_only_a_name(
+    opened: Callable[..., Adb], phone: FakePhone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As a bundle, a file and a folder of the device; none but the last is used there at all."""
+    monkeypatch.chdir(tmp_path)
+    file = f"models/{name}".replace("</", "<")
+    (tmp_path / "here" / name / file).parent.mkdir(parents=True)
+    (tmp_path / "here" / name / file).write_text("times 5100\n")
+    device = opened(folder=f"{tmp_path}/data/{name}/edgetl")
+    there = device.push(tmp_path / "here" / name)
+    entry = Artifact(name, "student", "tflite", "int8", file, "0" * 64, 1)
+    with device.worker(there, entry, 1).start() as running:
+        running.ready()
+        assert running.run(2) == [5.1, 5.1]
+    kept = sorted(path.parent for path in (tmp_path / "data" / name).rglob("*") if path.is_file())
+    assert kept == [tmp_path / "data" / name / "edgetl" / "files"] * 2
+    assert list(tmp_path.rglob("pwned")) == []
+    device.close()
+    assert list((tmp_path / "data" / name / "edgetl" / "runs").iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["relative", "/a\nb", "/a\0b", "/" + "a" * 300])
+def test_a_folder_that_is_no_path_is_refused(folder: str) -> None:
+    with pytest.raises(ValueError, match="String should match pattern"):
+        AdbTarget.model_validate({"name": "phone", "kind": "adb", "folder": folder})
 
 
 # What the phone says of itself

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,9 +23,20 @@ ARTIFACT = Artifact("onnx-int8", "student", "onnx", "int8", "models/onnx-int8.on
 
 
 @pytest.fixture(params=sorted(DEVICES))
-def device(request: pytest.FixtureRequest) -> Device:
-    fields = {"name": "here", "kind": request.param, "threads": (1, "all", 1)}
-    return open_device(types()[request.param].model_validate(fields))
+def device(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Device]:
+    fields = {"name": "here", "kind": request.param, "threads": (1, "all", 1), **_further(request, tmp_path)}
+    with closing(open_device(types()[request.param].model_validate(fields))) as device:
+        yield device
+
+
+def _further(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """What a kind needs, and what stands in for it."""
+    if request.param != "adb":
+        return {}
+    request.getfixturevalue("phone")
+    program: Path = request.getfixturevalue("program")
+    folder = {"folder": str(tmp_path / "data")}
+    return {**folder, "benchmark": str(program), "sha256": hashlib.sha256(program.read_bytes()).hexdigest()}
 
 
 def test_it_says_what_it_is_but_not_whose(device: Device) -> None:

@@ -123,7 +123,13 @@ class FakePhone:
         self._commands[re.compile(r"host-serial:.*:features$", re.DOTALL)] = self._features
         self._commands[re.compile(r"host:tport:serial:.*", re.DOTALL)] = self._transport
         serve = self._server.AdbServer()  # theirs, on a port of the system's choice
-        listening = await asyncio.start_server(lambda r, w: self._server.handle_command(r, w, serve), "127.0.0.1", 0)
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):  # theirs has none for a client that leaves
+                await self._server.handle_command(reader, writer, serve)
+            writer.close()
+
+        listening = await asyncio.start_server(handle, "127.0.0.1", 0)
         self.port = listening.sockets[0].getsockname()[1]
         await self._stop.wait()
         listening.close()

@@ -19,7 +19,9 @@ def main() -> int:
     flags = dict(word[2:].split("=", 1) for word in sys.argv[1:])
     content = Path(flags["graph"]).read_bytes()
     real = content[4:8] == b"TFL3"
-    told: dict[str, list[str]] = {} if real else {line.split()[0]: line.split()[1:] for line in content.decode().splitlines() if line.split()}
+    told: dict[str, list[str]] = (
+        {} if real else {line.split()[0]: line.split()[1:] for line in content.decode().splitlines() if line.split()}
+    )
     say("STARTING!")
     say(f"Graph: [{flags['graph']}]")
     if "hang" in told:

@@ -133,8 +133,9 @@ class Running:
         for tensor in array(self._phone.host(path), np.uint8)[start : start + count]:
             with _worker(self._worker.name):
                 source = self._phone.storage.put(np.ascontiguousarray(tensor).tobytes(), "input")
+                # By their names in the folder that it runs in: a path's commas and colons would be the flag's own.
+                self._invoked([1], 0.0, data=("image", (1, *tensor.shape), "input", "output"))
                 target = f"{self._phone.storage.scratch}/output"
-                self._invoked([1], 0.0, data=("image", (1, *tensor.shape), source, target))
                 found = self._phone.link.pull(target, _OUTPUTS_LIMIT)
                 self._phone.link.run(["rm", "-f", source, target])
             if not found or len(found) % 4:

@@ -12,7 +12,7 @@ from edgetl.errors import DeviceError
 __all__ = ["Storage"]
 
 _ABANDONED_MINUTES = 24 * 60
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA256 = re.compile(r"\\?([0-9a-f]{64})\b")  # GNU's puts a backslash before the hash of a file with one in its name
 
 
 class Storage:
@@ -84,7 +84,7 @@ class Storage:
         """Of a file there; None where there is none."""
         code, said = self._link.run(["sha256sum", path])
         if code == 0 and (found := _SHA256.match(said)):
-            return found[0]
+            return found[1]
         if code in (126, 127):  # no such program before Android 8
             with suppressed():
                 return hashlib.sha256(self._link.pull(path, size)).hexdigest()
