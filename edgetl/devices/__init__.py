@@ -68,6 +68,10 @@ _ENTRIES = (
         efforts=f"{__name__}.adb:EFFORTS",
         backends=("tflite",),
     ),
+    Kind(
+        *("browser", "a page in a browser", f"{__name__}.browser:BrowserTarget", f"{__name__}.browser:Browser"),
+        backends=("onnx", "tflite"),
+    ),
 )
 
 DEVICES: dict[str, Kind] = {kind.name: kind for kind in _ENTRIES}

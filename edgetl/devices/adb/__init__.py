@@ -83,8 +83,8 @@ class Adb:
         available = phone.cores(self._link) if "all" in counts else 0
         return tuple(sorted({available if count == "all" else count for count in counts}))
 
-    def push(self, folder: Path) -> Path:
-        """A name for it: files are sent when they are needed, each under the hash of its content."""
+    def push(self, folder: Path, keep: bool = True) -> Path:
+        """A name for it: artefacts are sent when they are needed, each under its hash; pictures one by one, and never kept."""
         for there, here in self._folders.items():
             if here == folder:
                 return there
