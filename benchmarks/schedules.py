@@ -10,7 +10,10 @@ their pool is the narrower ruler. Also writes `edgetl/training/ladder.json`, whi
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,10 +46,15 @@ CELLS = {
     "main1": "the same, another seed",
     "small0": "main0 with the first half of the epochs at 96 px",
     "early40_0": "main0 pruned to 40 % of its MACs after 10 epochs",
+    "early60_0": "main0 pruned to 60 % of its MACs after 10 epochs",
+    "early60_1": "main1 pruned to 60 % of its MACs after 10 epochs",
     "trial0": "main0, 10 epochs",
     "trial1": "main1, 10 epochs",
 }
-PAIRS = (
+Pair = tuple[str, str]
+"""Candidate and reference."""
+_EARLY60 = (("early60_0", "main0"), ("early60_1", "main1"))
+PAIRS: tuple[Pair, ...] = (
     ("main1", "main0"),
     ("main0", "teacher0"),
     ("main1", "teacher0"),
@@ -56,14 +64,20 @@ PAIRS = (
     *((f"distilled_{length}", f"strong_{length}") for length in LENGTHS),
     ("small0", "main0"),
     ("early40_0", "main0"),
+    *_EARLY60,
     ("accurate1", "teacher0"),
     ("accurate3", "accurate1"),
 )
+_EARLY60_MEAN = ("early60, two seeds", "main, two seeds")
+MEANS: Mapping[Pair, Sequence[Pair]] = {_EARLY60_MEAN: _EARLY60}
+"""Differences of several seeds that are averaged."""
+_OTHERS = ("main", "lite0")
+"""What the study's cells of `benchmarks.teachers` begin with."""
 _POOLS = {"val": ("val",), "test": ("test",), "both": ("val", "test")}
 _SHOWN = ("balanced_accuracy", "auroc", "auroc.mel")
 _MEAN = "mean"
-_BAR = -0.025
-"""What pruning to 40 % may cost, of the mean of balanced accuracy and AUROC."""
+_BARS = {40: -0.025, 60: -0.01}
+"""What pruning to so many percent may cost, of the mean of balanced accuracy and AUROC."""
 
 Document = dict[str, Any]
 
@@ -71,12 +85,13 @@ Document = dict[str, Any]
 def main() -> None:
     """Judge the cells, write the result file and the forecast's table."""
     logits, about, split = studied("benchmarks.schedules")
+    cells = {name: cell for name, cell in about["cells"].items() if name.partition("_")[0] not in _OTHERS}
     result = {
         **provenance("benchmarks.schedules"),
-        "command": "python -m benchmarks.schedules CELLS SPLIT",
+        "command": "python -m benchmarks.schedules CELLS... SPLIT",
         **{name: about[name] for name in ("card", "torch", "seconds", "images", "failed")},
         "train_images": len(split["train"]),
-        **judged(logits, split, about["cells"]),
+        **judged(logits, split, cells),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     FILE.write_text(json.dumps(rungs(result), indent=2) + "\n", encoding="utf-8")
@@ -86,7 +101,7 @@ def main() -> None:
 def studied(module: str) -> tuple[Mapping[str, NDArray[Any]], Document, Document]:
     """What the command line names, outputs of the study and their split: all logits, what `cells.json` says, the split.
 
-    What several outputs say of the machine is that of the last one; of a cell that several have, the first one's is taken.
+    Of several outputs, times and images are added up, and of a cell that several have the first one's is taken.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("cells", type=Path, nargs="+")
@@ -95,6 +110,7 @@ def studied(module: str) -> tuple[Mapping[str, NDArray[Any]], Document, Document
     logits: dict[str, NDArray[Any]] = {}
     about: Document = {}
     cells: Document = {}
+    seconds, images = 0.0, 0
     for folder in options.cells:
         about = json.loads((folder / "cells.json").read_text(encoding="utf-8"))
         with np.load(folder / "logits.npz") as arrays:
@@ -104,23 +120,29 @@ def studied(module: str) -> tuple[Mapping[str, NDArray[Any]], Document, Document
             for name in about["cells"].keys() - cells.keys():
                 logits |= {f"{name}_{part}": arrays[f"{name}_{part}"] for part in ("val", "test")}
         cells = {**about["cells"], **cells}
-    return logits, {**about, "cells": cells}, json.loads(options.split.read_text(encoding="utf-8"))
+        seconds, images = seconds + about["seconds"], images + about["images"]
+    about |= {"cells": cells, "seconds": seconds, "images": images}
+    return logits, about, json.loads(options.split.read_text(encoding="utf-8"))
 
 
 def judged(
     logits: Mapping[str, NDArray[Any]],
     split: Mapping[str, Any],
     cells: Mapping[str, Mapping[str, Any]],
-    wanted: Sequence[tuple[str, str]] = PAIRS,
+    wanted: Sequence[Pair] = PAIRS,
+    means: Mapping[Pair, Sequence[Pair]] = MEANS,
 ) -> Document:
-    """Scores of each cell and paired differences, on validation, on test, and on both together."""
+    """Scores of each cell and paired differences, on validation, on test, and on both together.
+
+    means: names of a difference that is the mean of several, whose cells are all there or it is left out.
+    """
     classes = split["classes"]
     scores: dict[str, Document] = {
         name: {"epochs": cell["epochs"], "seed": cell["seed"]} for name, cell in cells.items()
     }
-    pairs: list[Document] = [
-        {"candidate": ours, "reference": theirs} for ours, theirs in wanted if ours in cells and theirs in cells
-    ]
+    questions = {pair: [pair] for pair in wanted} | {name: list(pairs) for name, pairs in means.items()}
+    asked = {name: pairs for name, pairs in questions.items() if cells.keys() >= set(itertools.chain(*pairs))}
+    pairs: list[Document] = [{"candidate": ours, "reference": theirs} for ours, theirs in asked]
     pools: Document = {}
     for pool, parts in _POOLS.items():
         rows = [row for part in parts for row in split[part]]
@@ -131,8 +153,8 @@ def judged(
             found = with_intervals(said[name], labels, groups, classes)
             scores[name][pool] = {metric: found[metric].to_json() for metric in _SHOWN}
         drawn = {name: _drawn(said[name], labels, groups, classes) for name in cells}
-        for pair in pairs:
-            pair[pool] = differences(drawn[pair["candidate"]], drawn[pair["reference"]], groups)
+        for pair, several in zip(pairs, asked.values(), strict=True):
+            pair[pool] = _verdicts([_less(drawn[ours], drawn[theirs]) for ours, theirs in several], groups)
         pools[pool] = {"images": len(labels), "groups": len(set(groups))}
     return {"pools": pools, "cells": scores, "pairs": pairs}
 
@@ -146,9 +168,20 @@ def _drawn(
 
 def differences(ours: Mapping[str, Draws], theirs: Mapping[str, Draws], groups: Sequence[str]) -> Document:
     """Candidate less reference on the same resamples; `mean` is that of balanced accuracy and AUROC."""
+    return _verdicts([_less(ours, theirs)], groups)
+
+
+def _less(ours: Mapping[str, Draws], theirs: Mapping[str, Draws]) -> dict[str, Draws]:
     found = {metric: ours[metric] - theirs[metric] for metric in _SHOWN}
-    found[_MEAN] = (found["balanced_accuracy"] + found["auroc"]) / 2
-    intervals = {metric: spread(drawn, groups) for metric, drawn in found.items()}
+    return {**found, _MEAN: (found["balanced_accuracy"] + found["auroc"]) / 2}
+
+
+def _verdicts(found: Sequence[Mapping[str, Draws]], groups: Sequence[str]) -> Document:
+    """Of the mean of several differences."""
+    averaged = {
+        metric: functools.reduce(operator.add, [each[metric] for each in found]) / len(found) for metric in found[0]
+    }
+    intervals = {metric: spread(drawn, groups) for metric, drawn in averaged.items()}
     return {metric: {**each.to_json(), "verdict": verdict(each)} for metric, each in intervals.items()}
 
 
@@ -216,6 +249,7 @@ def render(result: Mapping[str, Any]) -> str:
 _WANTED = {
     "distilled_100": "DIST on the trunk at 100 epochs",
     "early60_0": "pruning to 60 % early",
+    "early60_1": "the same with another seed",
     "late60_0": "pruning after the whole training",
     "mixup0": "mixup in the student",
     "small1": "a second seed of small0",
@@ -291,16 +325,23 @@ _QUESTIONS = {
 }
 
 
+_PRUNED = ((40, ("early40_0", "main0")), *((60, pair) for pair in (*_EARLY60, _EARLY60_MEAN)))
+
+
 def _says(pairs: Sequence[Mapping[str, Any]]) -> str:
     """What the pooled images say, in words."""
     found = {(pair["candidate"], pair["reference"]): pair for pair in pairs}
     lines = [_line(words, found[pair]["both"]) for pair, words in _QUESTIONS.items() if pair in found]
-    if pruned := found.get(("early40_0", "main0")):
-        words = " and ".join(f"{_against_bar(pruned[pool][_MEAN])} on {name}" for pool, name in _POOL_WORDS.items())
-        lines.append(
-            "- Pruned to 40 % of the MACs after ten epochs, then trained to the end: in the mean of balanced accuracy and "
-            f"AUROC, where the bar is {100 * _BAR:+.1f} points, {words}."
-        )
+    for share, pair in _PRUNED:
+        if pruned := found.get(pair):
+            bar = _BARS[share]
+            words = " and ".join(
+                f"{_against_bar(pruned[pool][_MEAN], bar)} on {name}" for pool, name in _POOL_WORDS.items()
+            )
+            lines.append(
+                f"- Pruned to {share} % of the MACs after ten epochs, then trained to the end ({pair[0]}): in the mean of "
+                f"balanced accuracy and AUROC, where the bar is {100 * bar:+.1f} points, {words}."
+            )
     return "On the pooled images:\n\n" + "\n".join(lines) + "\n"
 
 
@@ -311,9 +352,9 @@ def _line(words: str, pair: Mapping[str, Any]) -> str:
     return f"- {words}: {said}."
 
 
-def _against_bar(metric: Mapping[str, float]) -> str:
-    met = "inside" if metric["value"] >= _BAR else "outside"
-    reaches = ", its interval on both sides of it" if metric["low"] < _BAR <= metric["high"] else ""
+def _against_bar(metric: Mapping[str, float], bar: float) -> str:
+    met = "inside" if metric["value"] >= bar else "outside"
+    reaches = ", its interval on both sides of it" if metric["low"] < bar <= metric["high"] else ""
     return f"{points(metric)} points ({met} the bar{reaches})"
 
 

@@ -9,11 +9,11 @@ CELLS are outputs of `benchmarks.gpu_study` (`cells.json`, `logits.npz`), SPLIT 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.markdown import interval, made_by, table
+from benchmarks.markdown import interval, made_by, points, table
 from benchmarks.provenance import provenance
 from benchmarks.schedules import judged, pairs_table, studied
 
@@ -29,13 +29,25 @@ WAYS = {
     "hints": "DIST and hints from one teacher",
     "kd3": "KD (T = 1, weight 2) from three teachers",
 }
-PAIRS = tuple(
-    (f"{student}_{way}_{seed}", f"{student}_{reference}_{seed}")
-    for student in STUDENTS
-    for seed in (0, 1)
+_QUESTIONS = tuple(
+    (reference, way)
     for reference, ways in (("alone", ("dist", "dkd", "hints", "kd3")), ("dist", ("dkd", "hints", "kd3")))
     for way in ways
 )
+SEEDS = (0, 1)
+PAIRS = tuple(
+    (f"{student}_{way}_{seed}", f"{student}_{reference}_{seed}")
+    for student in STUDENTS
+    for seed in SEEDS
+    for reference, way in _QUESTIONS
+)
+MEANS = {
+    (f"{student}_{way}, both seeds", f"{student}_{reference}, both seeds"): [
+        (f"{student}_{way}_{seed}", f"{student}_{reference}_{seed}") for seed in SEEDS
+    ]
+    for student in STUDENTS
+    for reference, way in _QUESTIONS
+}
 _METRICS = ("balanced_accuracy", "auroc", "auroc.mel")
 
 
@@ -48,7 +60,7 @@ def main() -> None:
         "command": "python -m benchmarks.teachers CELLS... SPLIT",
         "card": about["card"],
         "torch": about["torch"],
-        **judged(logits, split, cells, PAIRS),
+        **judged(logits, split, cells, PAIRS, MEANS),
     }
     RESULT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(render(result))
@@ -66,7 +78,7 @@ def render(result: Mapping[str, Any]) -> str:
         f"{student} {WAYS[way]} (seed {seed})"
         for student in STUDENTS
         for way in WAYS
-        for seed in (0, 1)
+        for seed in SEEDS
         if f"{student}_{way}_{seed}" not in cells
     ]
     return "\n".join(
@@ -78,10 +90,29 @@ def render(result: Mapping[str, Any]) -> str:
             f"epochs. Validation and test pooled ({both['images']:,} images of {both['groups']:,} lesions), none chosen by; "
             "intervals are over lesions and do not hold what another seed would change.\n",
             table(["student", "taught by", "epochs", "seed", "balanced accuracy", "AUROC", "melanoma AUROC"], rows),
+            _says(result["pairs"]),
             "\nPaired on the same images, candidate minus reference:\n",
             pairs_table(result["pairs"]),
             f"\nNot finished in the time: {'; '.join(missing)}.\n" if missing else "",
         ]
+    )
+
+
+def _says(pairs: Sequence[Mapping[str, Any]]) -> str:
+    """What both seeds together say, first on validation alone, which may choose, then on test."""
+    lines = []
+    for pair in pairs:
+        ours, _, seeds = pair["candidate"].partition(", ")
+        if seeds:
+            student, way = ours.split("_")
+            reference = pair["reference"].partition(", ")[0].split("_")[1]
+            said = (
+                f"{points(pair[pool]['mean'])} ({pair[pool]['mean']['verdict']})" for pool in ("val", "test", "both")
+            )
+            lines.append([STUDENTS[student], f"{WAYS[way]} - {WAYS[reference]}", *said])
+    head = ["student", "", "validation", "test", "both"]
+    return (
+        f"\nBoth seeds together, mean of balanced accuracy and AUROC, points:\n\n{table(head, lines)}" if lines else ""
     )
 
 

@@ -29,6 +29,11 @@ class Target(Strict):
     kind: Annotated[str, _KINDS] = _USUAL
     """Which kind of device."""
 
+    @property
+    def machine(self) -> str:
+        """Names the machine, as far as the file tells: targets of one machine are never measured at the same time."""
+        return "this machine" if table(_KINDS.where)[self.kind].here else f"{self.kind} {self.name}"
+
 
 def types() -> dict[str, type[Target]]:
     """Kind of device -> the type of its target files."""

@@ -67,10 +67,12 @@ def _weighted(logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float)
 
     Against shares of classes torch divides by the number of images instead, and rare classes would change the step size.
     """
-    if labels.ndim == 1:
-        return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
+    if labels.ndim == 1 and smoothing == 0:
+        return F.cross_entropy(logits, labels, weight=weights)
+    # With smoothing torch divides by the same, but picks the weights with `masked_select`, which waits for the device and
+    # cannot be recorded (2.13, aten/src/ATen/native/LossNLL.cpp).
     total = F.cross_entropy(logits, labels, weight=weights, reduction="sum", label_smoothing=smoothing)
-    return total / (labels @ weights).sum()
+    return total / (weights[labels] if labels.ndim == 1 else labels @ weights).sum()
 
 
 def validation_scores(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> dict[str, float]:

@@ -57,7 +57,7 @@ def _steps(device: str, settings: Training, taught: bool) -> DeviceSteps:
     network = tiny_network(norm=False).to(device)
     job = Job(network, _data(augmented=False), settings, _taught(taught), 0, "tiny")
     if job.distillation is not None:
-        job.distillation.teacher.to(device)
+        job.distillation.teacher.to(device).eval()
     average = WeightAverage(network, settings.ema) if settings.ema else None
     optimizer = adamw(network, settings, capturable=device == "cuda")
     state = State(network.train(), average, optimizer, None, SoFar(epoch=1), ThreadCount.now())

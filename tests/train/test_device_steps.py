@@ -14,7 +14,8 @@ import torch
 from tiny_training import SETTINGS, SIZE, same, tiny_data, tiny_network
 from torch import nn
 from torch.autograd.graph import get_gradient_edge
-from torch.overrides import TorchFunctionMode
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from edgetl.config.recipe import Training
 from edgetl.console.progress import Silent
@@ -190,25 +191,51 @@ def _steps(settings: Training, distillation: Distillation | None = None, augment
     return DeviceSteps(job, state, _CPU)
 
 
-class _Looks(TorchFunctionMode):
-    """Fails when a number of the device is looked at: in a recording that is an error, and outside one a wait."""
+class _Looks(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Fails when a number of the device is looked at, by us or inside an operator: in a recording that is an error, and
+    outside one a wait."""
 
-    _FORBIDDEN = ("item", "tolist", "numpy", "cpu", "__bool__", "__float__", "__int__", "__index__", "nonzero")
+    _FORBIDDEN = ("_local_scalar_dense", "masked_select", "nonzero", "is_nonzero", "unique", "equal", "bincount")
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = getattr(func, "__name__", "")
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__.removeprefix("_unique").rstrip("2") or "unique"
         assert name not in self._FORBIDDEN, f"{name} looks at the device"
-        assert name not in ("tensor", "from_numpy", "as_tensor"), f"{name} brings numbers from the host"
+        masks = [
+            index
+            for index in (args[1] if name.startswith("index") and isinstance(args[1], list) else ())
+            if index is not None
+        ]
+        assert all(index.dtype != torch.bool for index in masks), "a mask as an index looks at the device"
+        assert name != "lift_fresh", "a number comes from the host"
         return func(*args, **(kwargs or {}))
 
 
-def test_a_step_looks_at_no_number_of_the_device() -> None:
-    settings = SETTINGS.model_copy(update={"mixup": 0.3, "cutmix": 0.3, "progressive": 0.5, "imbalance": "weights"})
-    steps = _steps(settings, Distillation(tiny_network(7), dist, 1.0, 2.0))
-    list(zip(range(2), steps.epoch(1, 0, (24, 24), lambda _: 1e-3), strict=False))
-    with pytest.raises(AssertionError, match="looks at the device"), _Looks():
-        torch.ones(1).item()
-    with _Looks():
+_LOOKS: dict[str, Callable[[], object]] = {
+    "item": lambda: torch.ones(1).item(),
+    "a branch": lambda: bool(torch.ones(1) > 0),
+    "a mask": lambda: torch.ones(3)[torch.ones(3) > 0],
+    "a number from the host": lambda: torch.tensor(1.0),
+    "inside an operator": lambda: F.cross_entropy(
+        torch.rand(2, 3), torch.tensor([0, 1]), weight=torch.ones(3), label_smoothing=0.1
+    ),
+}
+
+
+@pytest.mark.parametrize("look", _LOOKS)
+def test_a_look_is_noticed(look: str) -> None:
+    with pytest.raises(AssertionError, match=r"looks at the device|from the host"), _Looks():  # type: ignore[no-untyped-call]
+        _LOOKS[look]()
+
+
+@pytest.mark.parametrize("taught", [False, True], ids=["alone", "taught"])
+@pytest.mark.parametrize("variant", [*_VARIANTS, "blended weights"])
+def test_a_step_looks_at_no_number_of_the_device(variant: str, taught: bool) -> None:
+    blended = {"mixup": 0.3, "cutmix": 0.3, "imbalance": "weights", "label_smoothing": 0.1}
+    settings = SETTINGS.model_copy(update=_VARIANTS.get(variant, blended))
+    steps = _steps(settings, Distillation(tiny_network(7), dist, 1.0, 2.0) if taught else None)
+    size = (24, 24) if settings.progressive else None
+    list(zip(range(2), steps.epoch(1, 0, size, lambda _: 1e-3), strict=False))
+    with _Looks():  # type: ignore[no-untyped-call]
         steps._compute()
 
 
@@ -220,10 +247,27 @@ class _Stream:
         pass
 
 
+class _Generator:
+    """Notes which of its states it is given back."""
+
+    def __init__(self) -> None:
+        self.cloned = object()
+        self.restored: list[object] = []
+
+    def clone_state(self) -> object:
+        return self.cloned
+
+    def graphsafe_set_state(self, state: object) -> None:
+        self.restored.append(state)
+
+
 @pytest.fixture
-def recording(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A device that records nothing: what surrounds a recording runs on the CPU."""
+def recording(monkeypatch: pytest.MonkeyPatch) -> _Generator:
+    """A device that records nothing, what surrounds a recording runs on the CPU; its generator."""
+    generator = _Generator()
     fakes = {
+        "default_generators": [generator],
+        "current_device": lambda: 0,
         "Stream": _Stream,
         "stream": lambda *_: contextlib.nullcontext(),
         "current_stream": lambda *_: None,
@@ -233,6 +277,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(torch.cuda, name, fake)
+    return generator
 
 
 def _metadata(parameter: torch.Tensor) -> dict[str, Any]:
@@ -274,10 +319,9 @@ def test_a_recording_changes_nothing_and_nothing_of_autograd_outlives_a_step(
     assert not any(tensor.any() for tensor in after[len(before) :]), "the optimizer has seen no step"
 
 
-@pytest.mark.usefixtures("recording")
 @pytest.mark.parametrize(("message", "ends"), [("operation not permitted", False), ("CUDA out of memory", True)])
 def test_a_step_that_cannot_be_recorded_is_computed_as_it_stands(
-    message: str, ends: bool, monkeypatch: pytest.MonkeyPatch
+    message: str, ends: bool, monkeypatch: pytest.MonkeyPatch, recording: _Generator
 ) -> None:
     @contextlib.contextmanager
     def graph(*_: object, **__: object) -> Iterator[None]:
@@ -293,6 +337,7 @@ def test_a_step_that_cannot_be_recorded_is_computed_as_it_stands(
         return
     steps._capture()
     assert steps._graph is None
+    assert recording.restored == [recording.cloned], "dropout would draw from a recording that is over"
     assert steps.note == "the step could not be recorded and is launched kernel by kernel: operation not permitted"
     assert all(torch.equal(a, b) for a, b in zip(before, steps._changing(), strict=False))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from edgetl.config.recipe import Training
 from edgetl.training.mixing import mixed
@@ -35,7 +34,8 @@ def blend(images: Tensor, labels: Tensor, classes: int, kept: Tensor, share: Ten
     Returns:
         images [B, 3, H, W]; labels as shares of the classes, float [B, C].
     """
-    hot = F.one_hot(labels, classes).to(images.dtype)
+    # Not F.one_hot, which looks at its labels on some devices.
+    hot = images.new_zeros((len(labels), classes)).scatter_(1, labels[:, None], 1.0)
     return (
         images * kept + images.roll(1, 0) * (1 - kept),
         hot * share + hot.roll(1, 0) * (1 - share),

@@ -57,6 +57,13 @@ def _recorder(device: torch.device) -> torch.cuda.Stream:
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
+def _generator(device: torch.device) -> torch.Generator:
+    """What dropout draws from."""
+    index = torch.cuda.current_device() if device.index is None else device.index
+    generator: torch.Generator = torch.cuda.default_generators[index]
+    return generator
+
+
 class _Inputs:
     """What a step reads, always from the same places: a recording knows nothing else.
 
@@ -209,6 +216,10 @@ class DeviceSteps:
                 self._compute()
         torch.cuda.synchronize(self._device)
         gc.collect()  # not while recording: it may free what belongs to the device
+        # A recording that ends badly leaves the device's generator in it for good, and every dropout after it would fail
+        # (torch 2.11: CUDAGraph::capture_end raises before the generators' epilogues).
+        generator = _generator(self._device)
+        clean = generator.clone_state()
         graph = torch.cuda.CUDAGraph()
         self._state.optimizer.zero_grad(set_to_none=True)
         try:
@@ -223,6 +234,7 @@ class DeviceSteps:
         except RuntimeError as exc:
             if out_of_memory(exc):
                 raise
+            generator.graphsafe_set_state(clean)
             self.note = f"the step could not be recorded and is launched kernel by kernel: {first_line(exc)}"
             self._state.optimizer.zero_grad(set_to_none=True)
         after = self._changing()
