@@ -3,8 +3,8 @@
     python tools/runtime_wheel.py [FOLDER]
 
 Needs Python's standard library alone and no network. All that is in the wheel is edgetl/runtime under another name: its
-imports are relative, so no code is rewritten. To stay below 60 kB, docstrings are left out of what nobody imports by name; the
-lines keep their numbers. The same checkout gives the same bytes (PEP 427; times and modes are fixed).
+imports are relative, so no code is rewritten. To stay below 60 kB, docstrings are left out of what nobody imports by name, and
+comments everywhere; the lines keep their numbers. The same checkout gives the same bytes (PEP 427; times and modes are fixed).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 import ast
 import base64
 import hashlib
+import io
 import sys
+import tokenize
 import tomllib
 import zipfile
 from pathlib import Path
@@ -60,7 +62,17 @@ def build(folder: Path) -> Path:
 
 def _module(path: Path) -> bytes:
     source = path.read_text(encoding="utf-8")
-    return (source if path.stem in _DOCUMENTED else without_docstrings(source)).encode()
+    return without_comments(source if path.stem in _DOCUMENTED else without_docstrings(source)).encode()
+
+
+def without_comments(source: str) -> str:
+    """The same code on the same lines."""
+    lines = source.splitlines(keepends=True)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip() + "\n"
+    return "".join(lines)
 
 
 def without_docstrings(source: str) -> str:

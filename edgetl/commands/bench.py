@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from edgetl.commands.arguments import BundleArgument, JsonOption, SetDataOption
 from edgetl.commands.completion import complete_target
 from edgetl.commands.pairs import ColumnsOption, columns_of
+from edgetl.errors import UsageError
 
 if TYPE_CHECKING:
     from edgetl.api.bench import BenchResult
@@ -30,12 +32,22 @@ def _bench(
     columns: ColumnsOption = None,
     set_: SetDataOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="About 100 runs each, not 1024 and 60 s.")] = False,
+    sustained: Annotated[
+        int | None, typer.Option("--sustained", metavar="MINUTES", help="Lasting load instead, minute by minute.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the minutes of --sustained: .svg or .png.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure latency on targets, all artefacts interleaved."""
-    from edgetl.api.bench import bench
+    from edgetl.api.bench import bench, picture_place
     from edgetl.console.progress import Console
 
+    if plot and not sustained:
+        raise UsageError("got --plot without --sustained, expected both: it draws those minutes", place="--plot")
+    if plot:
+        picture_place(plot)
     chosen = targets or ["local_cpu"]
     with Console() as console:
         result = bench(
@@ -45,8 +57,11 @@ def _bench(
             columns=columns_of(columns),
             overrides=set_ or (),
             quick=quick,
+            sustained=sustained,
             progress=console,
         )
+    if plot:
+        result.plot(plot)
     if as_json:
         print(json.dumps(result.to_json()))
     else:
@@ -55,6 +70,8 @@ def _bench(
 
 
 def _show(result: BenchResult) -> None:
+    from edgetl.runtime.text import of_sustained
+
     for name, rows in result.latency.items():
         for row in rows:
             noisy = f"  noisy: {row.noise}" if row.noisy else ""
@@ -67,6 +84,8 @@ def _show(result: BenchResult) -> None:
             accuracy = metrics["balanced_accuracy"]
             interval = f"{accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}]"
             print(f"{name:<14} {target}  balanced accuracy {interval}")
+    for target, lasted in result.sustained.items():
+        print(f"{target}\n{of_sustained(lasted)}")
     for each in result.unmeasured:
         how = "not measured" if each.foreign else f"x{each.threads}  FAILED"
         print(f"{each.name:<14} {each.target} {how}: {each.reason}")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from edgetl.config.target import Target
 from edgetl.devices import DEVICES, open_device
-from edgetl.errors import WorkerError
 from edgetl.results.latency import Unmeasured
+from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.subjects import Subject
 

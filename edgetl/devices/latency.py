@@ -5,17 +5,20 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from edgetl.config.target import Target
 from edgetl.devices import DEVICES, open_device
-from edgetl.errors import IntegrityError
 from edgetl.results.latency import Latency, Unmeasured
+from edgetl.runtime.errors import IntegrityError
 from edgetl.runtime.golden import known
 from edgetl.runtime.manifest import Artifact, Manifest
-from edgetl.runtime.measuring import Measurement, Mode, measure
+from edgetl.runtime.measurement import Measurement, Mode
+from edgetl.runtime.measuring import measure
 from edgetl.runtime.subjects import Failure
+from edgetl.runtime.sustained import Sustained, sustain
 from edgetl.runtime.workers import Worker
 
 Baseline = Callable[[str, int], Worker]
@@ -73,7 +76,7 @@ def latency(
                 names, measure(plan, mode, advance=advance, effort=effort, known=expected), strict=True
             ):
                 if isinstance(result, Failure):
-                    found.unmeasured.append(_unmeasured(name, target, result))
+                    found.unmeasured.append(unmeasured_on(target, result, name))
                 else:
                     found.rows.setdefault(name, []).append(_row(target, result))
     return found
@@ -90,32 +93,39 @@ def foreign(target: Target, artifacts: Sequence[Artifact]) -> list[Unmeasured]:
     ]
 
 
-def _unmeasured(name: str, target: Target, failure: Failure) -> Unmeasured:
+def sustained(
+    target: Target,
+    bundle: Path,
+    manifest: Manifest,
+    minutes: int,
+    advance: Callable[[str, int, int], None],
+) -> Sustained:
+    """Keep the artefacts of a bundle busy on a target for so many minutes, with the most threads that it has.
+
+    Raises:
+        DeviceError: the device is not there.
+    """
+    with closing(open_device(target)) as device:
+        there, threads = device.push(bundle), max(device.threads())
+        artifacts = [each for each in manifest.artifacts if DEVICES[target.kind].takes(each.backend)]
+        plan = [device.worker(there, artifact, threads) for artifact in artifacts]
+        expected = {
+            worker.name: known(bundle, manifest, artifact, there)
+            for worker, artifact in zip(plan, artifacts, strict=True)
+        }
+        names = [artifact.name for artifact in artifacts]
+        return sustain(plan, minutes, advance=advance, known=expected, names=names)
+
+
+def unmeasured_on(target: Target, failure: Failure, name: str) -> Unmeasured:
+    """A failure as results have it. name: of the artefact or the baseline."""
     disagrees = failure.exit_code == IntegrityError.exit_code
     return Unmeasured(name, target.name, failure.threads, failure.reason, disagrees)
 
 
 def _row(target: Target, measurement: Measurement) -> Latency:
-    described = measurement.described
-    return Latency(
-        target=target.name,
-        origin="measured",
-        mode=measurement.mode,
-        batch=measurement.batch,
-        threads=measurement.threads,
-        runs=measurement.runs,
-        noisy=measurement.noisy,
-        noise=measurement.noise,
-        p50_ms=measurement.p50_ms,
-        p90_ms=measurement.p90_ms,
-        p99_ms=measurement.p99_ms,
-        first_ms=measurement.first_ms,
-        load_ms=measurement.load_ms,
-        peak_rss_mb=measurement.peak_rss_mb,
-        round_ms=measurement.round_ms,
-        runtime=described["runtime"],
-        version=described["version"],
-        compute_precision=described["compute_precision"],
-        accelerator=described["accelerator"],
-        placement=described["placement"],
-    )
+    said = {"target": target.name, "origin": "measured", **measurement.described}
+    values: dict[str, Any] = {
+        each.name: said[each.name] if each.name in said else getattr(measurement, each.name) for each in fields(Latency)
+    }
+    return Latency(**values)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from edgetl.results.document import Amount, Count, Document, Factor, Positive
+from edgetl.results.document import Amount, Count, Document, Factor, Positive, Share
+from edgetl.runtime.surroundings import Surroundings
 
 __all__ = ["Latency", "LatencyTable", "Machine", "Unmeasured"]
 
@@ -28,10 +29,22 @@ class Latency:
 
     origin: measured on the target itself; emulated and estimated ones are no measurements.
     mode: quick takes about 100 runs, full 1024 and a minute.
-    noisy, noise: whether the runs varied too much to be compared, and how; "" when quiet.
+    noisy, noise: whether the runs varied too much to be compared, or others disturbed them, and how; "" when quiet.
     peak_rss_mb: of the process with its runtime; null where the system does not say.
     round_ms: median of each round; round i of all rows of one measurement ran within the same moments.
     runtime to placement: what really computed, as the runtime says.
+
+    The rest is missing in reports from before it was measured:
+    attempts: how often all was measured because it was noisy; the quietest time is what the rows say.
+    p50_low_ms to p99_high_ms: 95 % intervals; null where there are too few runs for one.
+    cold_ms: from the start of a process to its first answer, median of `spawns` processes.
+    preprocess_ms, postprocess_ms, whole_ms: medians of decoding and resizing one golden picture (`picture` says of what kind
+    and size), of what follows the model, and of the whole call.
+    warm_up_s, steady: untimed runs before, and whether they ended because two windows agreed within 2 %.
+    energy_mj: of one run, of the whole processor package, idle consumption not subtracted.
+    stolen, foreign: shares of the usable cores' time that a hypervisor and other processes took. ran_on: cores seen in use.
+    golden_difference: largest difference of a golden output on this target, looked at before timing.
+    before, after: the machine then.
     """
 
     target: str
@@ -54,6 +67,28 @@ class Latency:
     compute_precision: str
     accelerator: str
     placement: str
+    attempts: Positive = 1
+    p50_low_ms: Amount | None = None
+    p50_high_ms: Amount | None = None
+    p90_low_ms: Amount | None = None
+    p90_high_ms: Amount | None = None
+    p99_low_ms: Amount | None = None
+    p99_high_ms: Amount | None = None
+    cold_ms: Amount | None = None
+    spawns: Count = 0
+    picture: str | None = None
+    preprocess_ms: Amount | None = None
+    postprocess_ms: Amount | None = None
+    whole_ms: Amount | None = None
+    warm_up_s: Amount | None = None
+    steady: bool | None = None
+    energy_mj: Amount | None = None
+    stolen: Share | None = None
+    foreign: Share | None = None
+    ran_on: tuple[Count, ...] = ()
+    golden_difference: Share | None = None
+    before: Surroundings | None = None
+    after: Surroundings | None = None
 
 
 @dataclass(frozen=True)

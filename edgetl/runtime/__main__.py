@@ -24,6 +24,7 @@ from .manifest import Manifest
 from .measuring import measure
 from .serving import serve_artifact
 from .subjects import Failure
+from .sustained import sustain
 from .verifying import verify
 from .workers import local_worker
 
@@ -64,6 +65,10 @@ def _bench(parsed: argparse.Namespace) -> int:
         manifest.intact(parsed.bundle, artifact)
     plan = [local_worker(parsed.bundle, artifact, parsed.threads) for artifact in artifacts]
     expected = {artifact.name: known(parsed.bundle, manifest, artifact) for artifact in artifacts}
+    if parsed.sustained:
+        lasted = sustain(plan, parsed.sustained, parsed.seed, known=expected)
+        _print(lasted.to_json() if parsed.json else text.of_sustained(lasted))
+        return max((failure.exit_code for failure in lasted.failures), default=0)
     results = measure(plan, "full" if parsed.full else "quick", parsed.seed, known=expected)
     _print([result.to_json() for result in results] if parsed.json else text.of_measurements(results))
     return max((result.exit_code for result in results if isinstance(result, Failure)), default=0)
@@ -137,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     measuring.add_argument("bundle", type=Path)
     measuring.add_argument("--artifact", action="append", default=[], help="may be given again; all without it")
     measuring.add_argument("--full", action="store_true", help="at least 1024 runs and 60 s each, not about 100 runs")
+    measuring.add_argument("--sustained", type=_positive, metavar="MINUTES", help="under lasting load, by the minute")
     measuring.add_argument("--seed", type=int, default=0)
     measuring.set_defaults(command=_bench)
 

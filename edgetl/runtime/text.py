@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .measuring import Measurement
+from .measurement import Measurement
 from .predicting import Prediction
 from .subjects import Failure
+from .sustained import Sustained
 from .verifying import Check
 
 _WORDS = {True: "ok     ", False: "FAILED ", None: "skipped"}
@@ -37,6 +38,25 @@ def of_measurements(results: Sequence[Measurement | Failure]) -> str:
         noise = f"; NOISY: {result.noise}" if result.noisy else ""
         columns = [f"{result.name:<{wide}}", *(f"{time:>8.3f}" for time in times), f"{memory:>6}", about + noise]
         lines.append("  ".join(columns))
+    return "\n".join(lines)
+
+
+def of_sustained(lasted: Sustained) -> str:
+    """A line an artefact: the first minute, the last one, and one over the other; then the machine."""
+    names = [*(result.name for result in lasted.results), *(failure.name for failure in lasted.failures)]
+    wide = max(map(len, names), default=0)
+    head = f"{'artefact':<{wide}}  {'p50 ms':>8}  {'p90 ms':>8}  {'p50 ms':>8}  {'p90 ms':>8}  {'ratio':>6}"
+    lines = [f"{head}  minute 1, minute {lasted.minutes}"]
+    for result in lasted.results:
+        ends = (result.minutes[0], result.minutes[-1])
+        times = "  ".join(f"{time:>8.3f}" for minute in ends for time in (minute.p50_ms, minute.p90_ms))
+        lines.append(f"{result.name:<{wide}}  {times}  {result.ratio:>6.3f}")
+    lines += [f"{failure.name:<{wide}}  FAILED: {failure.reason}" for failure in lasted.failures]
+    lines += [f"{b} became quicker than {a}" for a, b in lasted.overtaken]
+    for name, unit in (("temperature_c", "C"), ("frequency_mhz", "MHz")):
+        said = [getattr(machine, name) for machine in (lasted.machine[0], lasted.machine[-1]) if machine]
+        if len(said) == 2 and None not in said:
+            lines.append(f"{said[0]:.0f} {unit} before, {said[1]:.0f} {unit} after")
     return "\n".join(lines)
 
 

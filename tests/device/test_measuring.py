@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import edgetl
-from edgetl.runtime.measuring import Effort, Measurement, measure
+from edgetl.runtime.measurement import Measurement
+from edgetl.runtime.measuring import Effort, measure
 from edgetl.runtime.subjects import Failure
 from edgetl.runtime.workers import Command
 

@@ -41,6 +41,7 @@ from edgetl.results.training import (
     TeacherTraining,
     Trial,
 )
+from edgetl.runtime.surroundings import Surroundings
 
 CLASSES = {"akiec": 271, "bcc": 432, "bkl": 916, "df": 98, "mel": 961, "nv": 5699, "vasc": 116}
 SIZES = {"onnx": 4.6e6, "openvino": 4.9e6, "tflite": 4.5e6}
@@ -280,6 +281,22 @@ def _latency(p50: float, threads: int) -> Latency:
         peak_rss_mb=71.5,
         round_ms=(p50, p50),
         **measured,
+        attempts=3 if noisy else 1,
+        p50_low_ms=0.98 * p50,
+        p50_high_ms=1.02 * p50,
+        cold_ms=300.0,
+        spawns=1,
+        picture="png, 256 x 256",
+        preprocess_ms=1.5,
+        postprocess_ms=0.05,
+        whole_ms=1.55 + p50,
+        warm_up_s=0.4,
+        steady=True,
+        stolen=0.0,
+        foreign=0.02,
+        ran_on=(0,),
+        golden_difference=0.0,
+        before=Surroundings("AMD EPYC", 2, "performance", 2600.0, 54.0, 0, 0.3),
     )
 
 

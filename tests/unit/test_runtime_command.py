@@ -20,7 +20,7 @@ from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
 from edgetl.runtime.golden import Known
-from edgetl.runtime.measuring import Measurement
+from edgetl.runtime.measurement import Measurement
 from edgetl.runtime.workers import Command
 
 
