@@ -79,6 +79,8 @@ def _show(result: BenchResult) -> None:
                 f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
                 f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{noisy}"
             )
+            for caution in row.cautions:
+                print(f"{'':<14} caution: {caution}")
     for target, found in result.metrics_on.items():
         for name, metrics in found.items():
             accuracy = metrics["balanced_accuracy"]

@@ -44,7 +44,7 @@ class Latency:
     energy_mj: of one run, of the whole processor package, idle consumption not subtracted.
     stolen, foreign: shares of the usable cores' time that a hypervisor and other processes took. ran_on: cores seen in use.
     golden_difference: largest difference of a golden output on this target, looked at before timing.
-    before, after: the machine then.
+    before, after: the machine then. cautions: what it says that disturbs, such as a phone's screen that is on.
     """
 
     target: str
@@ -89,6 +89,7 @@ class Latency:
     golden_difference: Share | None = None
     before: Surroundings | None = None
     after: Surroundings | None = None
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,11 @@ def test_a_row_of_a_phone_is_a_row_like_others(
     assert 5.1 <= row.p50_ms <= row.p90_ms <= row.p99_ms <= 5.3
     assert (row.threads, row.origin, row.runtime) == (4, "measured", "benchmark_model")
     assert row.peak_rss_mb == pytest.approx(26.7, abs=0.1)
+    assert row.cold_ms is None
+    assert row.before is not None
+    assert row.after is not None
+    assert (row.before.battery_c, row.after.battery_percent) == (25.1, 87)
+    assert "the screen is on: turn it off" in row.cautions
 
 
 def test_a_model_that_fails_is_named_with_its_last_error(opened: Callable[..., Adb], bundle: Path) -> None:
@@ -444,15 +449,20 @@ def test_its_state_and_what_disturbs(opened: Callable[..., Adb]) -> None:
     state = phones.state(opened()._link)
     assert (state["battery_percent"], state["battery_c"], state["charging"]) == (87, 25.1, True)
     assert (state["airplane_mode"], state["battery_saver"], state["screen_on"]) == (False, False, True)
-    assert phones.cautions(state, {**state, "battery_c": 29.0}) == [
+    assert [words.partition(":")[0].partition(",")[0] for words in phones.cautions(state)] == [
         "airplane mode is off",
         "the screen is on",
         "it is charging",
-        "its battery became 4 degrees warmer",
     ]
-    quiet = {"airplane_mode": True, "screen_on": False, "battery_saver": False, "charging": False}
-    assert phones.cautions(quiet, quiet) == []
-    assert phones.cautions({}, {"battery_percent": 12.0, "throttling": 2}) == [
+    quiet = {
+        "airplane_mode": True,
+        "screen_on": False,
+        "battery_saver": False,
+        "charging": False,
+        "battery_percent": 20,
+    }
+    assert phones.cautions(quiet) == phones.cautions({}) == []
+    assert [words.partition(":")[0] for words in phones.cautions({"battery_percent": 12, "throttling": 2})] == [
         "Android says that it is throttled",
-        "the battery is at 12 %",
+        "the battery is under 20 %",
     ]

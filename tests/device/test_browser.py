@@ -33,8 +33,9 @@ SHORT = Effort(rounds=2, runs=12, seconds=0.0, limit_s=2.0, warm_up_s=0.0)
 
 
 @pytest.fixture
-def opened() -> Iterator[Callable[..., Browser]]:
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Browser]]:
     """Opens the device with a target's fields; no address of a test is left listening."""
+    monkeypatch.setattr("edgetl.devices.browser.session._LEAVE_S", 0.05)
 
     def open_(**fields: Any) -> Browser:
         return Browser(BrowserTarget.model_validate({"name": "browser", "kind": "browser", "wait_s": 20, **fields}))
@@ -78,6 +79,7 @@ def test_a_page_gives_a_row_like_others(
     assert row.placement.endswith("; the page's clock has steps of 0.005 ms")
     assert 0 < row.p50_ms <= row.p90_ms <= row.p99_ms
     assert row.peak_rss_mb is None
+    assert row.cold_ms is None
     assert [command["do"] for command in page.done][:2] == ["load", "run"]
     assert page.done[-1]["do"] == "quit"
     assert device.info().processor == "Scripted 1.0"
@@ -105,7 +107,10 @@ def test_one_page_serves_all_measurements_of_a_target(opened: Callable[..., Brow
     assert len(browsers._SITES) == 1
 
 
-def test_at_the_end_the_page_is_told(opened: Callable[..., Browser], tmp_path: Path) -> None:
+def test_at_the_end_the_page_is_told(
+    opened: Callable[..., Browser], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgetl.devices.browser.session._LEAVE_S", 10)
     device = opened()
     page = Page(device.site.url, tmp_path).start()
     device.info()

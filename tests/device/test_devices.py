@@ -13,9 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from fakes.page import HELLO, Page
 
 from edgetl.config.target import types
-from edgetl.devices import DEVICES, Device, open_device
+from edgetl.devices import DEVICES, Device, browser, open_device
+from edgetl.devices.browser import Browser
 from edgetl.devices.local import Local, LocalTarget
 from edgetl.runtime.manifest import Artifact
 
@@ -26,7 +28,12 @@ ARTIFACT = Artifact("onnx-int8", "student", "onnx", "int8", "models/onnx-int8.on
 def device(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Device]:
     fields = {"name": "here", "kind": request.param, "threads": (1, "all", 1), **_further(request, tmp_path)}
     with closing(open_device(types()[request.param].model_validate(fields))) as device:
+        if isinstance(device, Browser):
+            Page(device.site.url, tmp_path, {**HELLO, "cores": len(os.sched_getaffinity(0))}).start()
         yield device
+    for site in browser._SITES.values():
+        site.close()
+    browser._SITES.clear()
 
 
 def _further(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:

@@ -91,8 +91,8 @@ class Page:
                 return command
 
     def _run(self) -> None:
-        self.claim()
         with contextlib.suppress(OSError):  # nobody listens any more
+            self.claim()
             while (command := self.next())["do"] != "bye":
                 answer = self.wrong.get(command["do"]) or self._do(command)
                 self.done.append(command)

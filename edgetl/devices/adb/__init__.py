@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,13 +20,14 @@ from edgetl.devices.adb.storage import Storage
 from edgetl.errors import IntegrityError, RecipeError
 from edgetl.results.latency import Machine
 from edgetl.runtime.manifest import Artifact
-from edgetl.runtime.measuring import Effort, Mode
+from edgetl.runtime.measurement import Mode
+from edgetl.runtime.measuring import Effort
 
 __all__ = ["EFFORTS", "Adb", "AdbTarget"]
 
 EFFORTS: dict[Mode, Effort] = {
-    "quick": Effort(rounds=6, runs=100, seconds=0.0, limit_s=8.0, warm_up_s=0.0),
-    "full": Effort(rounds=32, runs=1024, seconds=0.0, limit_s=float("inf"), warm_up_s=0.0),
+    "quick": Effort(rounds=6, runs=100, seconds=0.0, limit_s=8.0, warm_up_s=0.0, attempts=2),
+    "full": Effort(rounds=32, runs=1024, seconds=0.0, limit_s=float("inf"), warm_up_s=0.0, attempts=2),
 }
 """A start costs far more than the three runs that it tells: time under load, not of the runs alone, is what is long enough."""
 
@@ -50,14 +50,14 @@ class AdbTarget(Target):
     """What computes. gpu keeps float32."""
     allow_fallback: bool = False
     """Whether the CPU may compute what the accelerator does not take."""
-    flags: Mapping[str, str] = {}
+    flags: dict[str, str] = Field(default={})
     """Further flags of benchmark_model without their dashes, such as `use_xnnpack: "false"`."""
     folder: Annotated[str, Field(pattern=r"^/[^\x00-\x1f\x7f]{0,200}$")] = "/data/local/tmp/edgetl"
     """On the device: where files lie and run."""
 
     @field_validator("flags")
     @classmethod
-    def _others(cls, flags: Mapping[str, str]) -> Mapping[str, str]:
+    def _others(cls, flags: dict[str, str]) -> dict[str, str]:
         for name, value in flags.items():
             if not _FLAG.fullmatch(name) or not value.isprintable():
                 raise ValueError("expected flags as benchmark_model names them, with printable values")
@@ -117,6 +117,7 @@ class Adb:
         content = _program(target)
         return Phone(
             link=self._link,
+            machine=self.info(),
             storage=self._storage,
             program=self._storage.keep(content, executable=True),
             version=hashlib.sha256(content).hexdigest()[:12],

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from edgetl.devices.adb.link import Link
 from edgetl.results.latency import Machine
 
-__all__ = ["cautions", "cores", "machine", "state"]
+__all__ = ["cautions", "cores", "machine", "state", "surroundings"]
 
+_LOW_PERCENT = 20
+_DISTURBING = {
+    "airplane_mode": (False, "airplane mode is off: notifications and radios take time"),
+    "screen_on": (True, "the screen is on: turn it off"),
+    "battery_saver": (True, "the battery saver is on: it slows the processor"),
+    "charging": (True, "it is charging, which warms it: adb over Wi-Fi needs no cable"),
+}
 _PLUGGED = re.compile(r"^\s*(AC|USB|Wireless|Dock) powered: true", re.MULTILINE)
 _STATE = """
 dumpsys battery
@@ -81,21 +89,25 @@ def state(link: Link) -> dict[str, Any]:
     return found
 
 
-def cautions(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What may have disturbed what was measured between two states, each in a few words."""
-    said = []
-    for key, disturbing, words in (
-        ("airplane_mode", False, "airplane mode is off"),
-        ("screen_on", True, "the screen is on"),
-        ("battery_saver", True, "the battery saver is on"),
-        ("charging", True, "it is charging"),
-    ):
-        if disturbing in (before.get(key), after.get(key)):
-            said.append(words)
-    if after.get("throttling", 0) or before.get("throttling", 0):
-        said.append("Android says that it is throttled")
-    if (level := after.get("battery_percent", 100)) < 20:
-        said.append(f"the battery is at {level:.0f} %")
-    if (warmer := after.get("battery_c", 0.0) - before.get("battery_c", 0.0)) >= 3:
-        said.append(f"its battery became {warmer:.0f} degrees warmer")
+def surroundings(state: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
+    """A state in the words of `edgetl.runtime.surroundings`; what it does not tell is None there."""
+    clocks = state.get("frequency_mhz")
+    return {
+        "processor": machine.processor,
+        "cores": machine.cores,
+        "governor": state.get("governor"),
+        "frequency_mhz": round(sum(clocks) / len(clocks), 1) if clocks else None,
+        "temperature_c": state.get("temperature_c"),
+        "battery_percent": state.get("battery_percent"),
+        "battery_c": state.get("battery_c"),
+    }
+
+
+def cautions(state: Mapping[str, Any]) -> list[str]:
+    """What may disturb a measurement, each in a few words with what to do."""
+    said = [words for key, (disturbing, words) in _DISTURBING.items() if state.get(key) is disturbing]
+    if state.get("throttling", 0):
+        said.append("Android says that it is throttled: let it cool")
+    if state.get("battery_percent", 100) < _LOW_PERCENT:
+        said.append(f"the battery is under {_LOW_PERCENT} %")
     return said

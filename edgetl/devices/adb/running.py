@@ -16,6 +16,7 @@ from edgetl.devices.adb.benchmark_model import RUNS_AT_ONCE, Invocation, argumen
 from edgetl.devices.adb.link import Link
 from edgetl.devices.adb.storage import Storage
 from edgetl.errors import DeviceError, IntegrityError
+from edgetl.results.latency import Machine
 from edgetl.runtime.arrays import array
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.manifest import Artifact
@@ -52,6 +53,7 @@ class Phone:
     """
 
     link: Link
+    machine: Machine
     storage: Storage
     program: str
     version: str
@@ -110,6 +112,7 @@ class Running:
             "ready": True,
             "load_ms": first.load_ms,
             "first_ms": first.first_ms,
+            "remote": True,
             "runtime": "benchmark_model",
             "version": f"sha256 {self._phone.version}",
             "compute_precision": f"not told ({self._worker.artifact.precision} file)",
@@ -147,8 +150,11 @@ class Running:
 
     def ask(self, word: str, *values: object) -> dict[str, Any]:
         """`state`, of the phone; it knows nothing else."""
+        if word != "state":
+            return {}
         with _worker(self._worker.name):
-            return phone.state(self._phone.link) if word == "state" else {}
+            state = phone.state(self._phone.link)
+        return {"surroundings": phone.surroundings(state, self._phone.machine), "cautions": phone.cautions(state)}
 
     def quit(self) -> float | None:
         """One more start, which is watched for its memory: it ends each time by itself."""

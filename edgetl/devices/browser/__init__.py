@@ -206,7 +206,12 @@ class OnPage:
         found = self._ask("load", answers.loaded, file=session.offer(content), threads=self._worker.threads, **about)
         said = asdict(found)
         clock = said.pop("timer_ms")
-        return {"ready": True, **said, "placement": f"{found.placement}; the page's clock has steps of {clock:g} ms"}
+        return {
+            "ready": True,
+            "remote": True,
+            **said,
+            "placement": f"{found.placement}; the page's clock has steps of {clock:g} ms",
+        }
 
     def run(self, count: int) -> list[float]:
         """Milliseconds of each, by the page's clock."""
