@@ -124,7 +124,8 @@ class Link:
     @contextmanager
     def _service(self, service: str, seconds: float) -> Iterator[AdbConnection]:
         """A service of the device. adbutils' `open_transport` forgets its socket where the device is gone."""
-        with _translated("the device"), closing(self._client.make_connection(timeout=seconds)) as connection:
+        hidden = _translated("the device", self._serial)
+        with hidden, closing(self._client.make_connection(timeout=seconds)) as connection:
             _request(connection, f"host:tport:serial:{self._serial}")
             connection.read_exact(8)  # the transport's number
             _request(connection, service)
@@ -201,8 +202,8 @@ def _answered(connection: AdbConnection, deadline: float) -> tuple[int, str]:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Turn what adbutils and the socket raise into one line with its fix."""
+def _translated(what: str, serial: str = "") -> Iterator[None]:
+    """Turn what adbutils and the socket raise into one line with its fix; what is said of a measurement names no serial."""
     from adbutils.errors import AdbConnectionError, AdbError, AdbTimeout
 
     lost = "plug it in again and repeat the command: what was measured until now is no result"
@@ -213,7 +214,8 @@ def _translated(what: str) -> Iterator[None]:
     except (AdbTimeout, TimeoutError, subprocess.TimeoutExpired) as exc:
         raise DeviceError(f"{what} did not answer in time", hint=lost) from exc
     except (AdbError, EOFError, ConnectionError, struct.error) as exc:
-        said = _last(str(exc))
+        said = _last(str(exc)) if isinstance(exc, AdbError) else ""
+        said = said.replace(serial, "...") if serial else said
         if "adb exe" in said:
             hint = "install Android's platform-tools, or pip install adbutils again: its wheel has adb"
             raise DeviceError("there is no adb to start", hint=hint) from exc
