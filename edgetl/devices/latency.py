@@ -11,6 +11,7 @@ from typing import Any
 
 from edgetl.config.target import Target
 from edgetl.devices import DEVICES, open_device
+from edgetl.errors import DeviceError
 from edgetl.results.latency import Latency, Unmeasured
 from edgetl.runtime.errors import IntegrityError
 from edgetl.runtime.golden import known
@@ -63,6 +64,11 @@ def latency(
         pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
         found.unmeasured.extend(foreign(target, [artifact for _, artifact in artifacts]))
         artifacts = [(folder, artifact) for folder, artifact in artifacts if kind.takes(artifact.backend)]
+        if not artifacts and not baselines:
+            formats = " or ".join(kind.backends)
+            raise DeviceError(
+                f"got no {formats} file, expected one: {kind.about} runs no others", place=f"target {target.name}"
+            )
         for threads in device.threads():
             plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
             expected = {

@@ -143,6 +143,15 @@ def test_a_model_that_fails_is_named_with_its_last_error(opened: Callable[..., A
         running.ready()
 
 
+def test_a_bundle_without_tflite_files_is_said(
+    opened: Callable[..., Adb], bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = opened()
+    monkeypatch.setattr(latency, "open_device", lambda target: device)
+    with pytest.raises(DeviceError, match="got no tflite file, expected one"):
+        latency.latency(device._target, [(bundle, artifact("onnx-int8", "onnx"))], {}, "quick", lambda *_: None)
+
+
 @pytest.mark.parametrize(("took", "works"), [("completely", True), ("partially", False), ("none", False)])
 @pytest.mark.parametrize("allowed", [False, True])
 def test_an_accelerator_that_falls_back_is_an_error_unless_allowed(
@@ -365,6 +374,7 @@ def test_a_device_that_is_lost_ends_it_and_leaves_nothing_running(
     device.close()
     assert caught.value.exit_code == 4
     assert "unplugged" in caught.value.message or "no Android device" in caught.value.message
+    assert SERIAL not in str(caught.value)
     assert gone(tmp_path)
 
 
