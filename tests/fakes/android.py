@@ -66,14 +66,15 @@ esac
 class FakePhone:
     """One device, or what is wrong with it.
 
-    root: where its programs lie; files go wherever they are sent. states: serial -> state, as `adb devices` prints. full: SEND
-    fails. calls: the services that were asked for. unplug_at: the number of the service during which it goes.
+    root: where its programs lie; files go wherever they are sent. states: serial -> state, as `adb devices` prints.
+    full: SEND fails. spoils: it writes something else. calls: the services that were asked for.
+    unplug_at: the number of the service during which it goes.
     """
 
     def __init__(self, server: ModuleType, root: Path) -> None:
         self.root = root
         self.states = {SERIAL: "device"}
-        self.full = False
+        self.full = self.spoils = False
         self.calls: list[str] = []
         self.unplug_at: int | None = None
         self.unplug_after_s = 0.0
@@ -227,7 +228,7 @@ class FakePhone:
                 await self._refused(context, NO_SPACE)
                 return
         try:
-            Path(path).write_bytes(content)
+            Path(path).write_bytes(content[:-1] + b"?" if self.spoils else content)
             Path(path).chmod(stat.S_IMODE(int(mode)))
         except OSError as exc:
             await self._refused(context, f"couldn't create file: {exc.strerror}")

@@ -5,7 +5,8 @@ Formats: OnBenchmarkEnd and Run of tflite/tools/benchmark/benchmark_model.cc, In
 01d971c), OutputToStream of tensorflow/core/util/stats_calculator.h.
 
 A graph that is no .tflite file is text: `times 5100 5200 5300`, the microseconds of its runs in turn; `fail WORDS`, an error;
-`hang SECONDS`; `old`, the lines of older builds; `gpu completely|partially|none`, what a delegate took.
+`hang SECONDS`; `talk SECONDS`, lines all the while; `old`, the lines of older builds; `gpu completely|partially|none`, what
+a delegate took.
 """
 
 import os
@@ -26,6 +27,9 @@ def main() -> int:
     say(f"Graph: [{flags['graph']}]")
     if "hang" in told:
         time.sleep(float(told["hang"][0]))
+    for _ in range(5 * int(told.get("talk", ["0"])[0])):
+        say("and on")
+        time.sleep(0.2)
     if "fail" in told:
         print("ERROR: " + " ".join(told["fail"]), file=sys.stderr)
         print("ERROR: Benchmarking failed.", file=sys.stderr)
