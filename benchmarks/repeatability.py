@@ -96,7 +96,8 @@ def render(result: dict[str, Any]) -> str:
         for artifact in cells[0] if cells else ():
             rows = [cell[artifact] for cell in cells]
             quiet = [row for row in rows if not row["noisy"]]
-            off = deviation(quiet, "p90_ms") if quiet else 0.0
+            within = bool(quiet) and deviation(quiet, "p90_ms") <= bar
+            verdict = "all noisy" if not quiet else "yes" if within else "**no**"
             lines.append(
                 [
                     artifact,
@@ -106,7 +107,7 @@ def render(result: dict[str, Any]) -> str:
                     str(sum(row["attempts"] for row in rows)),
                     *(f"{deviation(rows, field):.1%}" for field in ("p50_ms", "p90_ms")),
                     *(f"{deviation(quiet, field):.1%}" if quiet else "-" for field in ("p50_ms", "p90_ms")),
-                    f"{'yes' if off <= bar else '**no**'} ({bar:.0%})",
+                    f"{verdict} ({bar:.0%})",
                 ]
             )
     text = (

@@ -124,7 +124,7 @@ def _measure() -> dict[str, list[Latency]]:
     size = report.shown_recipe.data.image_size
     stages = {stage.name: stage.key for stage in report.stages}
     baselines = {
-        name: functools.partial(eager.worker, network=store / stages[stage] / "network", size=size)
+        name: [functools.partial(eager.worker, network=store / stages[stage] / "network", size=size)]
         for name, stage in (("unpruned pytorch", "distil"), ("pruned pytorch", "prune"))
     }
     with Console() as console:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgetl.api.bundle import Bundle, open_bundle
     from edgetl.api.check import CheckResult, check
     from edgetl.api.evaluate import evaluate
+    from edgetl.api.history import compare, measurements
     from edgetl.api.init import InitResult, init
     from edgetl.api.plan import StageResult
     from edgetl.api.predict import PredictResult, predict
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from edgetl.console.progress import Progress
     from edgetl.errors import EdgetlError
     from edgetl.evidence.intervals import Interval
+    from edgetl.history.comparing import Comparison
+    from edgetl.history.record import Record
     from edgetl.results.latency import Latency
     from edgetl.results.report import Report
     from edgetl.runtime.predicting import Prediction
@@ -40,6 +43,7 @@ __all__ = [
     "BuildResult",
     "Bundle",
     "CheckResult",
+    "Comparison",
     "EdgetlError",
     "Event",
     "InitResult",
@@ -49,6 +53,7 @@ __all__ = [
     "PredictResult",
     "Prediction",
     "Progress",
+    "Record",
     "Recorded",
     "Report",
     "Said",
@@ -62,9 +67,11 @@ __all__ = [
     "bench",
     "build",
     "check",
+    "compare",
     "evaluate",
     "init",
     "load_recipe",
+    "measurements",
     "open_bundle",
     "predict",
     "verify",
@@ -79,6 +86,7 @@ _HOMES = {
     "edgetl.api.bundle": ("Bundle", "open_bundle"),
     "edgetl.api.check": ("CheckResult", "check"),
     "edgetl.api.evaluate": ("evaluate",),
+    "edgetl.api.history": ("compare", "measurements"),
     "edgetl.api.init": ("InitResult", "init"),
     "edgetl.api.plan": ("StageResult",),
     "edgetl.api.predict": ("PredictResult", "predict"),
@@ -88,6 +96,8 @@ _HOMES = {
     "edgetl.console.progress": ("Progress",),
     "edgetl.errors": ("EdgetlError",),
     "edgetl.evidence.intervals": ("Interval",),
+    "edgetl.history.comparing": ("Comparison",),
+    "edgetl.history.record": ("Record",),
     "edgetl.results.latency": ("Latency",),
     "edgetl.results.report": ("Report",),
     "edgetl.runtime.predicting": ("Prediction",),

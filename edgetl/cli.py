@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from edgetl import __version__
-from edgetl.commands import backbones, bench, build, bundle, cache, check, doctor, explain, init, schema
+from edgetl.commands import backbones, bench, build, bundle, cache, check, doctor, explain, history, init, schema
 from edgetl.console.exits import drop_output, reader_is_gone, translated
 from edgetl.console.streams import open_closed, tell
 
@@ -54,7 +54,7 @@ def _options(
     pass
 
 
-for group in (init, check, build, bundle, bench, backbones, cache, explain, schema, doctor):
+for group in (init, check, build, bundle, bench, history, backbones, cache, explain, schema, doctor):
     group.register(app)
 
 

@@ -39,7 +39,7 @@ from edgetl.stages import (
 from edgetl.stages.common import environment, files, forecast, preflight, sources
 from edgetl.stages.common.stage import SOURCE, UNLABELLED, Context, Stage, Step
 from edgetl.stages.rehearsal import remembered
-from edgetl.stages.report import report
+from edgetl.stages.report import recorded, report
 from edgetl.store import DamagedEntry, Dependencies, Entry, Store, writing
 from edgetl.training import distributed
 
@@ -89,16 +89,23 @@ def build(
         EnvironmentFault: the disk is full or cannot be written; finished stages are kept.
     """
     stages = _active(loaded, until)
-    if fresh or not all(step.cached for step in plan(loaded, store, until)):
+    steps = plan(loaded, store, until)
+    if fresh or not all(step.cached for step in steps):
         preflight.check(loaded, progress.say)
+        if any(step.stage.name == benchmark.NAME and (fresh or not step.cached) for step in steps):
+            preflight.require_targets(loaded)
         with writing(store.root):
             files.fetch_weights(loaded, store.root)
     with writing(store.root), store.building():
         with_report = until in (None, report.NAME)
         steps = _computed(loaded, store, run, progress, stages, fresh, with_report=with_report)
         failed = report.failures(run) if with_report else []
+        if with_report:
+            recorded.record(loaded, steps, run, store.root, progress)
         for sentence in report.left_out(run) if with_report else []:
             progress.warn(f"INCOMPLETE: {sentence}")
+        for sentence in report.slow(run) if with_report else []:
+            progress.warn(f"SLOW INT8: {sentence}")
     if failed:
         evidence = f"no bundle was written; the evidence: {run / report.PAGE}"
         raise GateFailed("; ".join(failed), place="gate", hint=evidence + report.advice(loaded, run))
@@ -111,6 +118,12 @@ def rehearsal_of(loaded: Loaded, store: Store, steps: Sequence[Step]) -> bool | 
         return None
     entry = steps[0].entry
     return entry is not None and remembered.known(loaded.recipe, entry.folder, store) is not None
+
+
+def _known_rehearsal(loaded: Loaded, store: Store, steps: Sequence[Step]) -> Rehearsal | None:
+    """What was rehearsed before the trainings of these steps, if anything was."""
+    entry = steps[0].entry
+    return remembered.known(loaded.recipe, entry.folder, store) if entry else None
 
 
 def rehearse(loaded: Loaded, store: Store, progress: Progress) -> Rehearsal:
@@ -170,7 +183,7 @@ def _computed(
                     if step.entry:
                         store.verify(step.entry)
                 with progress.stage(report.NAME, len(stages) + 1, len(stages) + 1), writing(run):
-                    report.write(loaded, steps, run)
+                    report.write(loaded, steps, run, _known_rehearsal(loaded, store, steps))
             return [replace(step, cached=step.cached and step.key not in done) for step in steps]
         except DamagedEntry as damage:
             if damage.key in replaced:  # again: the disk or the memory is not to be trusted

@@ -9,24 +9,25 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgetl.api.batches import twins
 from edgetl.api.boundary import boundary
 from edgetl.api.data_section import data_section
-from edgetl.api.labelled import Labelled, labelled
+from edgetl.api.device_accuracy import accuracy
+from edgetl.api.history import Keeping, data_digest
 from edgetl.api.paths import AnyPath, bundle_folder
 from edgetl.api.several_targets import Advance, on_each
 from edgetl.config.overrides import Overrides
-from edgetl.console.capture import captured
 from edgetl.console.events import Listener, reporting_to
 from edgetl.errors import IntegrityError, UsageError, WorkerError
 from edgetl.errors.wording import indented
+from edgetl.history import Comparison
 
 if TYPE_CHECKING:
-    from edgetl.config.recipe import Data
     from edgetl.config.target import Target
-    from edgetl.console.progress import Progress
     from edgetl.devices.latency import Measured
     from edgetl.evidence.intervals import Interval
-    from edgetl.results.latency import Latency, Unmeasured
+    from edgetl.results.latency import Latency, Machine, Unmeasured
+    from edgetl.results.twins import Twins
     from edgetl.runtime.manifest import Artifact, Manifest
     from edgetl.runtime.measurement import Mode
     from edgetl.runtime.sustained import Sustained
@@ -43,6 +44,8 @@ class BenchResult:
     metrics_on: the same by target.
     unmeasured: the artefacts that have no row, or no metrics, on a target, and why.
     sustained: by target, the minutes under lasting load; empty where nobody asked.
+    slow_int8: int8 files that are slower than their float32 twins, and where.
+    comparison: with what was measured before; None where none was asked for, or nothing was.
     """
 
     latency: Mapping[str, Sequence[Latency]]
@@ -50,6 +53,8 @@ class BenchResult:
     metrics_on: Mapping[str, Mapping[str, Mapping[str, Interval]]] = field(default_factory=dict)
     unmeasured: Sequence[Unmeasured] = ()
     sustained: Mapping[str, Sustained] = field(default_factory=dict)
+    slow_int8: Sequence[Twins] = ()
+    comparison: Comparison | None = None
 
     def raise_on_problems(self) -> None:
         """Say what could not be measured.
@@ -76,14 +81,26 @@ class BenchResult:
 
     def to_json(self) -> dict[str, Any]:
         """As `edgetl bench --json` prints it."""
-        content: dict[str, Any] = {"latency": {name: list(map(asdict, rows)) for name, rows in self.latency.items()}}
+        content: dict[str, Any] = {"latency": {name: list(map(_row, rows)) for name, rows in self.latency.items()}}
+        content["slow_int8"] = [asdict(pair) for pair in self.slow_int8]
         if self.metrics is not None:
             content["metrics"] = _metrics(self.metrics)
             content["metrics_on"] = {target: _metrics(metrics) for target, metrics in self.metrics_on.items()}
         content["unmeasured"] = [asdict(each) for each in self.unmeasured]
         if self.sustained:
             content["sustained"] = {target: lasted.to_json() for target, lasted in self.sustained.items()}
+        if self.comparison is not None:
+            content["comparison"] = self.comparison.to_json()
         return content
+
+
+def _row(row: Latency) -> dict[str, Any]:
+    return {**asdict(row), "images_per_second": images_per_second(row)}
+
+
+def images_per_second(row: Latency) -> float:
+    """At the median."""
+    return 1e3 * row.batch / row.p50_ms
 
 
 def picture_place(file: AnyPath) -> Path:
@@ -113,10 +130,15 @@ def bench(
     columns: Mapping[str, str] | None = None,
     overrides: Overrides = (),
     quick: bool = False,
+    batches: Sequence[int] = (),
     sustained: int | None = None,
+    compare: str | None = None,
+    label: str = "",
+    history: AnyPath | None = None,
+    no_history: bool = False,
     progress: Listener = None,
 ) -> BenchResult:
-    """Measure latency on targets, all artefacts interleaved.
+    """Measure latency on targets, all artefacts interleaved, and append it to the history of measurements.
 
     Args:
         bundle: a bundle's folder.
@@ -125,7 +147,13 @@ def bench(
         columns: of a CSV table in `data`, as role -> column.
         overrides: other fields of its data section.
         quick: some 100 runs each instead of at least 1024 and 60 s.
+        batches: images of one call, beside one: a file that takes one is written again for them, and held against it.
         sustained: minutes of lasting load instead, on each target, all artefacts in turns with the most threads of the target.
+        compare: hold the result against earlier measurements: "last" for the bundle of this name before this one, a label, a
+            bundle's name, or the beginning of its sha256.
+        label: a word under which these measurements are found again.
+        history: the file that measurements are appended to and compared with; the project's without it.
+        no_history: append nothing.
         progress: what is told how far it is; nobody without it.
 
     Accuracy is that of the device: pictures are decoded and resized here, from the original files, and every artefact runs on
@@ -136,35 +164,51 @@ def bench(
         are not what the build computed is not timed.
 
     Raises:
-        UsageError: there is no bundle.
-        IntegrityError: it is damaged.
+        UsageError: there is no bundle, a batch is not at least 1, or nothing that was measured is called `compare`.
+        IntegrityError: it is damaged, or the history is.
+        EnvironmentFault: a newer edgetl wrote the history.
         RecipeError: there is no such target.
         DataError: the labelled set does not fit the bundle, or has files that cannot be read.
-        DeviceError: a device is not there.
+        MissingAccelerator: a target is not on this machine; none of the others is measured then.
+        DeviceError: a device is not there, or none of the files can be measured on it.
     """
     from edgetl.config import target
+    from edgetl.devices import require
     from edgetl.devices.latency import unmeasured_on
+    from edgetl.results.twins import slow_int8
     from edgetl.runtime.manifest import Manifest
 
-    if sustained is not None and (quick or sustained < 1):
+    if any(batch < 1 for batch in batches):
+        raise UsageError(f"got a batch of {min(batches)}, expected at least 1", place="batch")
+    if sustained is not None and (quick or batches or sustained < 1):
         raise UsageError(
-            f"got {sustained} minutes{' and quick' * quick}, expected at least 1, without quick", place="sustained"
+            f"got {sustained} minutes{' and quick' * quick}{' and batches' * bool(batches)}, expected at least 1, alone",
+            place="sustained",
+        )
+    if sustained is not None and compare is not None:
+        raise UsageError(
+            "got compare too, expected it alone: lasting load is not kept in the history", place="sustained"
         )
     section = data_section(data, columns, overrides) if data is not None else None
     folder = bundle_folder(bundle)
     manifest = Manifest.load(folder)
     for artifact in manifest.artifacts:
         manifest.intact(folder, artifact)
-    artifacts = [(folder, artifact) for artifact in manifest.artifacts]
+    keeping = Keeping(
+        folder, manifest, history, compare=compare, label=label, keeps=not no_history and sustained is None
+    )
     chosen = [target.load(name, Path.cwd()) for name in targets]
+    for each in chosen:  # all of them, before the first is measured for minutes
+        require(each)
     mode: Mode = "quick" if quick else "full"
     rows: dict[str, list[Latency]] = {}
     unmeasured: list[Unmeasured] = []
     lasted: dict[str, Sustained] = {}
-    metrics = None
-    with reporting_to(progress) as reporter:
+    machines: dict[str, Machine] = {}
+    metrics: dict[str, dict[str, dict[str, Interval]]] = {}
+    with reporting_to(progress) as reporter, tempfile.TemporaryDirectory() as scratch:
         if section is not None:  # first: pictures that cannot be read must not cost the minutes that times take
-            metrics, failed = _accuracy(folder, manifest, *section, chosen, reporter)
+            metrics, failed = accuracy(folder, manifest, *section, chosen, reporter)
             unmeasured += failed
         if sustained is not None:
             minutes = partial(_lasting, bundle=folder, manifest=manifest, minutes=sustained)
@@ -172,12 +216,23 @@ def bench(
                 lasted[each.name] = run
                 unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
         else:
+            further = twins(folder, manifest, sorted(set(batches) - {1}), Path(scratch))
+            for (name, batch), reason in further.refused.items():
+                reporter.warn(f"{name} is not measured with {batch} images at a time: {reason}")
+            names = {twin.artifact.name: twin.of for twin in further.made}
+            artifacts = [(folder, artifact) for artifact in manifest.artifacts]
+            artifacts += [(twin.folder, twin.artifact) for twin in further.made]
             table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest})
-            for found in on_each(chosen, table, reporter):
+            for each, found in zip(chosen, on_each(chosen, table, reporter), strict=True):
+                machines[each.name] = found.machine
                 for subject, measured in found.rows.items():
-                    rows.setdefault(subject, []).extend(measured)
+                    rows.setdefault(names.get(subject, subject), []).extend(measured)
                 unmeasured += found.unmeasured
-    return BenchResult(rows, next(iter(metrics.values())) if metrics else None, metrics or {}, unmeasured, lasted)
+        digest = "" if data is None else data_digest(data, columns, overrides)
+        comparison = keeping.end(rows, machines, metrics, digest, reporter)
+    first = next(iter(metrics.values()), None)
+    slow = slow_int8(manifest.artifacts, rows)
+    return BenchResult(rows, first, metrics, unmeasured, lasted, slow, comparison)
 
 
 def _table(
@@ -196,46 +251,3 @@ def _lasting(target: Target, advance: Advance, bundle: Path, manifest: Manifest,
     from edgetl.devices.latency import sustained
 
     return sustained(target, bundle, manifest, minutes, advance)
-
-
-def _accuracy(
-    folder: Path, manifest: Manifest, data: Data, root: Path, targets: Sequence[Target], progress: Progress
-) -> tuple[dict[str, dict[str, dict[str, Interval]]], list[Unmeasured]]:
-    """Metrics by target, artefact and name, and the artefacts that failed."""
-    from edgetl.devices.answers import answers
-
-    metrics: dict[str, dict[str, dict[str, Interval]]] = {}
-    failed: list[Unmeasured] = []
-    with (
-        captured(),
-        tempfile.TemporaryDirectory() as scratch,
-        labelled(manifest, data, root, {}, progress) as pictures,
-    ):
-        _decode(pictures, Path(scratch), progress)
-        said = on_each(
-            targets if pictures.readable else (),
-            lambda target, advance: answers(
-                target, folder, manifest.artifacts, Path(scratch), len(pictures.records), advance
-            ),
-            progress,
-        )
-        for target, (found, without) in zip(targets, said, strict=False):
-            metrics[target.name] = {name: pictures.metrics(name, values) for name, values in found.items()}
-            failed += without
-    return metrics, failed
-
-
-def _decode(pictures: Labelled, folder: Path, progress: Progress) -> None:
-    """Write the tensors of all pictures into a file of a folder."""
-    import numpy as np
-
-    from edgetl.data.decode import batches
-    from edgetl.devices.answers import TENSORS
-
-    count, preprocessing = len(pictures.records), pictures.manifest.preprocessing
-    shape = (count, *pictures.manifest.inputs[0].shape[1:])
-    tensors = np.lib.format.open_memmap(folder / TENSORS, "w+", np.uint8, shape)
-    for start, images in batches(pictures.root, pictures.records, preprocessing):
-        tensors[start : start + len(images)] = images
-        progress.advance("decode", start + len(images), count)
-    tensors.flush()

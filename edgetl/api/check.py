@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,13 @@ from edgetl.data.source import Source
 from edgetl.data.splits import split
 from edgetl.data.survey import Survey, survey
 from edgetl.errors import DataError, Interrupted, UsageError
+from edgetl.lint.linting import Linted, kind_of, lint
+from edgetl.lint.predicting import Finding, Prediction
 from edgetl.results.rehearsal import Rehearsal
 from edgetl.stages.common import preflight, sources
 from edgetl.stages.common.settings import split_seed
 
-__all__ = ["CheckResult", "Proposal", "Rehearsal", "Survey", "check"]
+__all__ = ["CheckResult", "Finding", "Linted", "Prediction", "Proposal", "Rehearsal", "Survey", "check"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class CheckResult:
     proposal: how names seem to say which images show one patient, where nothing else does.
     rehearsal: what came of the recipe's whole path with untrained networks, where it was asked for.
     unlabelled: pictures in the recipe's data.unlabelled; which of them show one that is held out, the split decides.
+    lint: what each target that was asked about is expected to make of the recipe's files.
     """
 
     survey: Survey
@@ -54,6 +57,7 @@ class CheckResult:
     proposal: Proposal | None = None
     rehearsal: Rehearsal | None = None
     unlabelled: int = 0
+    lint: tuple[Linted, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The survey's, the problems and the proposal."""
@@ -64,6 +68,7 @@ class CheckResult:
             "unlabelled": self.unlabelled,
             "proposal": self.proposal.to_json() if self.proposal else None,
             "rehearsal": json.loads(self.rehearsal.to_json()) if self.rehearsal else None,
+            "lint": [asdict(linted) for linted in self.lint],
         }
 
     def raise_on_problems(self) -> None:
@@ -81,6 +86,7 @@ def check(
     data: str | None = None,
     columns: Mapping[str, str] | None = None,
     rehearse: bool = False,
+    targets: Sequence[str] = (),
     progress: Listener = None,
 ) -> CheckResult:
     """Look at every picture of a recipe's data, or of data alone, without training.
@@ -91,27 +97,35 @@ def check(
         data: KIND:ROOT.
         columns: of a CSV table in `data`, as role -> column; the others are found by their name.
         rehearse: go the recipe's whole path too, with untrained networks: some minutes for one that is new.
+        targets: say what these are expected to make of the recipe's files, which a rehearsal makes: targets, or kinds of
+            devices that `edgetl/lint/rules` knows.
         progress: what is told how far it is; nobody without it.
 
     Raises:
         UsageError: both or none of the two, an unknown kind, columns of one that has none, or a path that cannot be gone.
         DataError: the root is not of its kind.
+        RecipeError: there is no such target.
         EdgetlError: what else a build would raise before it looks at the first picture.
     """
     if (recipe is None) == (data is None):
         raise UsageError("check: expected a recipe, or --data KIND:ROOT", hint="edgetl check --help")
-    if data is not None and rehearse:
-        raise UsageError("--rehearse is for a recipe", hint="edgetl check RECIPE --rehearse")
+    for asked, option in ((rehearse, "--rehearse"), (bool(targets), "--target")):
+        if data is not None and asked:
+            raise UsageError(f"{option} is for a recipe", hint=f"edgetl check RECIPE {option}")
     if data is None and columns:
         raise UsageError("--columns is for --data", hint="--set data.columns.label=... changes those of a recipe")
     try:
         with reporting_to(progress) as reporter, captured():  # what libtiff prints is nobody's, and helps nobody
             if recipe is not None:
                 loaded = load_recipe(recipe, overrides)
+                kinds = [kind_of(name, loaded.project) for name in dict.fromkeys(targets)]
                 found = _of_recipe(loaded, reporter)
-                return (
-                    replace(found, rehearsal=_rehearsal(loaded, reporter)) if rehearse and not found.problems else found
-                )
+                if found.problems or not (rehearse or kinds):
+                    return found
+                rehearsal = _rehearsal(loaded, reporter)
+                graphs = {file.name: file.operators for file in rehearsal.files if file.name in loaded.recipe.artifacts}
+                linted = tuple(lint(name, kind, graphs) for name, kind in kinds)
+                return replace(found, rehearsal=rehearsal if rehearse else None, lint=linted)
             return _of_data(*data_section(data or "", columns, overrides), reporter)
     except KeyboardInterrupt as exc:
         raise Interrupted("interrupted; a check changes nothing") from exc
@@ -122,6 +136,7 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
         progress.warn(stand_in_warning(loaded))
     recipe, store = loaded.recipe, store_of(loaded)
     preflight.check(loaded)
+    preflight.require_targets(loaded)
     root = sources.root(loaded, store, progress)
     source = sources.records(recipe.data, root, loaded.project)
     surveyed = survey(source, store.root / sources.INDEX, progress, recipe.data.bits)

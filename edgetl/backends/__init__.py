@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
+    from edgetl.lint.graph import Graph
+
 __all__ = ["Converter", "converter"]
 
 
@@ -56,6 +58,23 @@ class Converter(Protocol):
         Raises:
             ValueError: it is not.
             EdgetlError: the file holds no temperature.
+        """
+
+    def with_batch(self, path: Path, batch: int, folder: Path) -> Path:
+        """Write a finished artefact, which takes one image, once more for `batch` at a time: uint8 [batch, H, W, 3] in.
+
+        The same name in another folder, for measuring throughput; its main file. Whether it computes the same is for the
+        caller to see.
+
+        Raises:
+            EdgetlError: it cannot be had; names backend and reason.
+        """
+
+    def operators(self, path: Path) -> Graph | None:
+        """The operators of a finished artefact, without running it; None where that cannot be told.
+
+        Raises:
+            EdgetlError: the file cannot be read.
         """
 
 

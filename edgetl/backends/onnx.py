@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["export", "quantize", "set_temperature"]
+    from edgetl.lint.graph import Graph
+
+__all__ = ["export", "operators", "quantize", "set_temperature", "with_batch"]
 
 _NAME = "onnx"
 
@@ -110,3 +112,22 @@ def set_temperature(path: Path, temperature: float) -> None:
         model = onnx.load(path)
         onnx_graph.write_temperature(model, value)
         write_whole(path, onnx_graph.packed(model), sync=True)
+
+
+def with_batch(path: Path, batch: int, folder: Path) -> Path:
+    """Write the finished artefact again for `batch` images at a time."""
+    with converting(_NAME, f"write it for a batch of {batch}"):
+        import onnx
+
+        model = onnx.load(path)
+        onnx_graph.write_batch(model, batch)
+        write_whole(folder / path.name, onnx_graph.packed(model))
+    return folder / path.name
+
+
+def operators(path: Path) -> Graph:
+    """The operators of an artefact."""
+    with converting(_NAME, "read the operators"):
+        from edgetl.backends import onnx_operators
+
+        return onnx_operators.operators(path)

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgetl.backends.contract import DIVISOR, INPUT, OFFSET, OUTPUT, TEMPERATURE
 
-__all__ = ["LOGITS", "NORMALIZED", "affine", "attach_ends", "packed", "write_temperature"]
+__all__ = ["LOGITS", "NORMALIZED", "affine", "attach_ends", "packed", "write_batch", "write_temperature"]
 
 NORMALIZED = "normalized"  # where the body begins: float32 [1, 3, H, W]
 LOGITS = "logits"  # where it ends: float32 [1, classes]
@@ -73,6 +73,42 @@ def write_temperature(model: Any, temperature: float) -> None:
             f"got {len(divisors)} initializers named {TEMPERATURE!r}, expected 1: not an artefact of this kit"
         )
     divisors[0].CopyFrom(numpy_helper.from_array(np.array(temperature, np.float32), TEMPERATURE))
+
+
+def write_batch(model: Any, batch: int) -> None:
+    """Let a finished model for one image take `batch` at a time, in place.
+
+    Only the ends and the shapes that the file states need another number: Reshape's target and Resize's sizes, which
+    begin with the batch. All other shapes follow.
+    """
+    graph = model.graph
+    for end in (*graph.input, *graph.output):
+        end.type.tensor_type.shape.dim[0].dim_value = batch
+    del graph.value_info[:]
+    for node in graph.node:
+        place = {"Reshape": 1, "Resize": 3}.get(node.op_type)
+        if place is not None and len(node.input) > place and node.input[place]:
+            node.input[place] = _shape_for(graph, node.input[place], batch)
+
+
+def _shape_for(graph: Any, name: str, batch: int) -> str:
+    """Name of a constant shape that begins with the batch instead of 1; `name` itself where there is nothing to change.
+
+    A new one each time: others may read the old one.
+    """
+    from onnx import numpy_helper
+
+    (constant,) = [tensor for tensor in graph.initializer if tensor.name == name] or [None]
+    if constant is None:
+        return name  # computed from other shapes, which follow
+    shape = numpy_helper.to_array(constant).copy()
+    if len(shape) == 0 or shape[0] != 1:
+        return name
+    shape[0] = batch
+    new = f"{name}.batch{batch}"
+    if not any(tensor.name == new for tensor in graph.initializer):
+        graph.initializer.append(numpy_helper.from_array(shape, new))
+    return new
 
 
 def packed(model: Any) -> bytes:

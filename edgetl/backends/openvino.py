@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
-__all__ = ["export", "quantize", "set_temperature"]
+    from edgetl.lint.graph import Graph
+
+__all__ = ["export", "operators", "quantize", "set_temperature", "with_batch"]
 
 _NAME = "openvino"
 
@@ -72,6 +74,25 @@ def set_temperature(path: Path, temperature: float) -> None:
             )
         _replace(divisors[0], value)
         _save(model, path)
+
+
+def with_batch(path: Path, batch: int, folder: Path) -> Path:
+    """Write the finished artefact again for `batch` images at a time."""
+    with converting(_NAME, f"write it for a batch of {batch}"):
+        import openvino
+
+        model = openvino.Core().read_model(path)
+        shape = [batch, *list(model.input(0).get_partial_shape())[1:]]
+        model.reshape(openvino.PartialShape(shape))
+        return _save(model, folder / path.name)
+
+
+def operators(path: Path) -> Graph:
+    """The operators of an artefact."""
+    with converting(_NAME, "read the operators"):
+        from edgetl.backends import openvino_operators
+
+        return openvino_operators.operators(path)
 
 
 def _body(network: nn.Module, image_size: int) -> Any:

@@ -6,6 +6,7 @@ beta is 1, and a constant that never went through the converter or the quantizer
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "load",
     "packed",
     "shorten_names",
+    "write_batch",
     "write_temperature",
 ]
 
@@ -133,6 +135,58 @@ def write_temperature(model: Any, temperature: float) -> None:
     if len(divisors) != 1:
         raise ValueError(f"got {len(divisors)} tensors named {TEMPERATURE!r}, expected 1: not an artefact of this kit")
     model.buffers[divisors[0].buffer].data = _bytes(np.array([temperature], np.float32))
+
+
+def write_batch(model: Any, batch: int) -> None:
+    """Let a finished model for one image take `batch` at a time, in place.
+
+    Every tensor that is computed and begins with 1 begins with the batch, and so do the shapes that operators are told:
+    RESHAPE's target, SLICE's size, the target of BROADCAST_TO. Interpreters infer all shapes again when they allocate, and
+    refuse what does not fit.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    graph, codes = model.subgraphs[0], schema.BuiltinOperator
+    told = {codes.RESHAPE: 1, codes.SLICE: 2, codes.BROADCAST_TO: 1}
+    computed = {int(tensor) for operator in graph.operators for tensor in operator.outputs} | set(
+        map(int, graph.inputs)
+    )
+    for number in computed:
+        tensor = graph.tensors[number]
+        for shape in (tensor.shape, tensor.shapeSignature):
+            if shape is not None and len(shape) and shape[0] == 1:
+                shape[0] = batch
+    for operator in graph.operators:
+        entry = model.operatorCodes[operator.opcodeIndex]
+        place = told.get(max(entry.builtinCode, entry.deprecatedBuiltinCode))
+        if place is not None and len(operator.inputs) > place:
+            operator.inputs[place] = _shape_for(model, int(operator.inputs[place]), batch)
+        if isinstance(operator.builtinOptions, schema.ReshapeOptionsT) and operator.builtinOptions.newShape is not None:
+            operator.builtinOptions.newShape = _batched(operator.builtinOptions.newShape, batch)
+
+
+def _shape_for(model: Any, number: int, batch: int) -> int:
+    """A constant that begins with the batch instead of 1, as a new tensor: others may read the old one."""
+    graph = model.subgraphs[0]
+    content = model.buffers[graph.tensors[number].buffer].data if number >= 0 else None
+    if content is None or not len(content):
+        return number
+    old = np.frombuffer(bytes(content), "<i4")
+    if old[0] != 1:
+        return number
+    tensor, buffer = copy.copy(graph.tensors[number]), copy.copy(model.buffers[graph.tensors[number].buffer])
+    buffer.data = np.frombuffer(_batched(old, batch).astype("<i4").tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    tensor.buffer = len(model.buffers) - 1
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
+
+
+def _batched(shape: npt.NDArray[np.int32], batch: int) -> npt.NDArray[np.int32]:
+    new = np.array(shape, np.int32)
+    if len(new) and new[0] == 1:
+        new[0] = batch
+    return new
 
 
 def _sign(model: Any, input_name: str, image: int, output_name: str, output: int) -> None:

@@ -9,7 +9,15 @@ import typer
 
 from edgetl.commands.completion import complete_recipe
 
-__all__ = ["ArtifactOption", "BundleArgument", "JsonOption", "RecipeArgument", "SetDataOption", "SetOption"]
+__all__ = [
+    "ArtifactOption",
+    "BundleArgument",
+    "HistoryOption",
+    "JsonOption",
+    "RecipeArgument",
+    "SetDataOption",
+    "SetOption",
+]
 
 RecipeArgument = Annotated[
     Path, typer.Argument(help="Recipe file (YAML).", show_default=False, autocompletion=complete_recipe)
@@ -21,4 +29,13 @@ SetDataOption = Annotated[
     typer.Option("--set", metavar="data.B=C", help="With --data: override another field of its section."),
 ]
 ArtifactOption = Annotated[str | None, typer.Option("--artifact", metavar="NAME", help="Only this artefact.")]
+HistoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--history",
+        metavar="FILE",
+        help="File of measurements; default history.sqlite in EDGETL_STORE or .edgetl.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

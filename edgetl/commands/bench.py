@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from edgetl.commands.arguments import BundleArgument, JsonOption, SetDataOption
-from edgetl.commands.completion import complete_target
+from edgetl.commands.arguments import BundleArgument, HistoryOption, JsonOption, SetDataOption
+from edgetl.commands.completion import complete_compared, complete_target
+from edgetl.commands.history import judge, tell
 from edgetl.commands.pairs import ColumnsOption, columns_of
 from edgetl.errors import UsageError
 
@@ -17,9 +19,24 @@ if TYPE_CHECKING:
     from edgetl.api.bench import BenchResult
 
 
+_COMPARE = "--compare"
+
+
+class _Command(TyperCommand):
+    """`--compare` may stand without its value, which typer's options cannot."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """With `last` behind a `--compare` that has nothing behind it."""
+        if _COMPARE in args:
+            after = args.index(_COMPARE) + 1
+            if after == len(args) or args[after].startswith("-"):
+                args = [*args[:after], "last", *args[after:]]
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     """Add this file's command."""
-    app.command("bench")(_bench)
+    app.command("bench", cls=_Command)(_bench)
 
 
 def _bench(
@@ -32,15 +49,33 @@ def _bench(
     columns: ColumnsOption = None,
     set_: SetDataOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="About 100 runs each, not 1024 and 60 s.")] = False,
+    batches: Annotated[
+        list[int] | None,
+        typer.Option("--batch", metavar="N", min=1, help="Also N images at a time; may be given again."),
+    ] = None,
     sustained: Annotated[
         int | None, typer.Option("--sustained", metavar="MINUTES", help="Lasting load instead, minute by minute.")
     ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", metavar="FILE", help="Draw the minutes of --sustained: .svg or .png.")
     ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            _COMPARE,
+            metavar="[B]",
+            help="Against what was measured before: last (the bundle before this one; also without B), a label, name or "
+            "sha256. Exit code 1 when something got worse.",
+            show_default=False,
+            autocompletion=complete_compared,
+        ),
+    ] = None,
+    label: Annotated[str, typer.Option("--label", metavar="WORD", help="A word to compare with later.")] = "",
+    history: HistoryOption = None,
+    no_history: Annotated[bool, typer.Option("--no-history", help="Do not keep the measurements.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure latency on targets, all artefacts interleaved."""
+    """Measure latency on targets, all artefacts interleaved, and keep the measurements."""
     from edgetl.api.bench import bench, picture_place
     from edgetl.console.progress import Console
 
@@ -57,7 +92,12 @@ def _bench(
             columns=columns_of(columns),
             overrides=set_ or (),
             quick=quick,
+            batches=batches or (),
             sustained=sustained,
+            compare=compare,
+            label=label,
+            history=history,
+            no_history=no_history,
             progress=console,
         )
     if plot:
@@ -67,20 +107,26 @@ def _bench(
     else:
         _show(result)
     result.raise_on_problems()
+    if result.comparison is not None:
+        judge(result.comparison)
 
 
 def _show(result: BenchResult) -> None:
+    from edgetl.api.bench import images_per_second
     from edgetl.runtime.text import of_sustained
 
     for name, rows in result.latency.items():
         for row in rows:
             noisy = f"  noisy: {row.noise}" if row.noisy else ""
+            many = f"  {images_per_second(row):.0f} images/s in batches of {row.batch}" if row.batch > 1 else ""
             print(
                 f"{name:<14} {row.target} x{row.threads}  p50 {row.p50_ms:.2f}  p90 {row.p90_ms:.2f}  "
-                f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{noisy}"
+                f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{many}{noisy}"
             )
             for caution in row.cautions:
                 print(f"{'':<14} caution: {caution}")
+    for pair in result.slow_int8:
+        print(f"SLOW INT8: {pair.sentence()}")
     for target, found in result.metrics_on.items():
         for name, metrics in found.items():
             accuracy = metrics["balanced_accuracy"]
@@ -91,3 +137,5 @@ def _show(result: BenchResult) -> None:
     for each in result.unmeasured:
         how = "not measured" if each.foreign else f"x{each.threads}  FAILED"
         print(f"{each.name:<14} {each.target} {how}: {each.reason}")
+    if result.comparison is not None:
+        tell(result.comparison)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgetl.commands.arguments import JsonOption, SetOption
-from edgetl.commands.completion import complete_recipe
+from edgetl.commands.completion import complete_recipe, complete_target
+from edgetl.commands.linted import lines as lint_lines
 from edgetl.commands.pairs import ColumnsOption, columns_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ def _check(
     rehearse: Annotated[
         bool, typer.Option("--rehearse", help="Go the whole path too, with untrained networks.")
     ] = False,
+    targets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target", metavar="T", help="Predict what it makes of the files.", autocompletion=complete_target
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Look at a recipe and every picture of its data, without training. Exit code 2 when a build would stop."""
@@ -42,7 +49,13 @@ def _check(
 
     with Console() as console:
         result = check(
-            recipe, overrides=set_ or (), data=data, columns=columns_of(columns), rehearse=rehearse, progress=console
+            recipe,
+            overrides=set_ or (),
+            data=data,
+            columns=columns_of(columns),
+            rehearse=rehearse,
+            targets=targets or (),
+            progress=console,
         )
     print(json.dumps(result.to_json()) if as_json else "\n".join(_lines(result)))
     result.raise_on_problems()
@@ -79,6 +92,8 @@ def _lines(result: CheckResult) -> Iterator[str]:
         yield _proposed(result.proposal)
     if result.rehearsal:
         yield from _rehearsed(result.rehearsal)
+    for linted in result.lint:
+        yield from lint_lines(linted)
 
 
 def _proposed(proposal: Proposal) -> str:

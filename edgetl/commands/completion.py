@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["complete_recipe", "complete_stage", "complete_target"]
+__all__ = ["complete_compared", "complete_recipe", "complete_stage", "complete_target"]
 
 _STAGES = (
     "data",
@@ -52,6 +52,19 @@ def complete_stage(incomplete: str) -> list[str]:
 
 def complete_target(incomplete: str) -> list[str]:
     """Names of the targets that are found from here."""
-    folders = [Path("targets"), Path(__file__).parents[1] / "_targets", Path(__file__).parents[2] / "targets"]
-    names = {path.stem for folder in folders for path in folder.glob("*.yaml")}
+    from edgetl.config.places import target_folders
+
+    names = {path.stem for folder in target_folders(Path()) for path in folder.glob("*.yaml")}
     return sorted(name for name in names if name.startswith(incomplete))
+
+
+def complete_compared(incomplete: str) -> list[str]:
+    """What measurements can be compared with: `last`, and the labels and names in the project's history."""
+    from edgetl.api.history import measurements
+    from edgetl.errors import EdgetlError
+
+    try:
+        words = {word for record in measurements() for word in (record.label, record.bundle) if word}
+    except EdgetlError:
+        words = set()
+    return [word for word in ["last", *sorted(words)] if word.startswith(incomplete)]

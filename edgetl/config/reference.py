@@ -37,7 +37,9 @@ null, scalars follow YAML 1.2 (`1e-3` is a number, `no` is text), and `${NAME}` 
 _TARGET = """\
 ## A target file
 
-`targets/NAME.yaml`, beside the recipe or among those that come with edgetl: where latency is measured.
+`targets/NAME.yaml`, beside the recipe or among those that come with edgetl: where latency is measured. `edgetl doctor` lists
+the latter, whether they can be measured on this machine, and why not; a target that is not there ends `edgetl bench`, and a
+build before its first training, with exit code 4. [Accelerators](device-runtime.md#accelerators) says what each needs.
 """
 _TRAINING = "`teacher`, `distil` and `prune` have these fields too; what their own tables say goes before. "
 _INHERITS = "It is a [training](#training) with all its fields, and:"

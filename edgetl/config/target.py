@@ -10,6 +10,7 @@ from pydantic import Field
 
 from edgetl.config import yaml_document
 from edgetl.config.names import DEVICES, OneOf, table
+from edgetl.config.places import target_folders
 from edgetl.config.recipe import Strict
 from edgetl.config.validation import validate
 from edgetl.errors import RecipeError
@@ -55,7 +56,7 @@ def find(name: str, project: Path) -> Path:
 
     Raises RecipeError when there is none, naming those that there are.
     """
-    folders = [project / "targets", Path(__file__).parents[1] / "_targets", Path(__file__).parents[2] / "targets"]
+    folders = target_folders(project)
     is_path = name.endswith((".yaml", ".yml"))
     candidates = [Path(name), project / name] if is_path else [folder / f"{name}.yaml" for folder in folders]
     for path in candidates:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+
+from edgetl.errors import MissingAccelerator
 
 if TYPE_CHECKING:
     from edgetl.config.target import Target
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     from edgetl.runtime.manifest import Artifact
     from edgetl.runtime.workers import Worker
 
-__all__ = ["DEVICES", "Device", "Kind", "open_device"]
+__all__ = ["DEVICES", "Baseline", "Device", "Kind", "Presence", "baselines", "open_device", "presence", "require"]
+
+Baseline: TypeAlias = "Callable[[str, int], Worker]"
+"""(name to measure under, threads) -> worker, for what is no artefact, such as PyTorch eager."""
 
 
 class Device(Protocol):
@@ -37,6 +42,22 @@ class Device(Protocol):
 
 
 @dataclass(frozen=True)
+class Presence:
+    """Whether what a target names is there, asked before anything is measured or trained.
+
+    said: what it is, in a few words.
+    absent: why nothing can be measured there, as "got ..., expected ..."; None where something can.
+    hint: what to do about that.
+    without: backend -> why its files cannot be measured there.
+    """
+
+    said: str = ""
+    absent: str | None = None
+    hint: str | None = None
+    without: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Kind:
     """A kind of device by its name in target files.
 
@@ -45,7 +66,8 @@ class Kind:
     load: MODULE:CLASS of its `Device`, which is made from such a target.
     here: whether it is the machine that edgetl runs on; only there PyTorch's networks are measured beside the artefacts.
     efforts: MODULE:NAME of how long it measures in each mode.
-    backends: the formats that it runs; all of them where empty.
+    presence: MODULE:FUNCTION that gives the `Presence` of a target in a second or so; "" where only measuring shows it.
+    networks: MODULE:FUNCTION of target, network's folder and image size: how PyTorch runs it there, a row each.
     """
 
     name: str
@@ -54,11 +76,8 @@ class Kind:
     load: str
     here: bool = False
     efforts: str = "edgetl.runtime.measuring:EFFORTS"
-    backends: tuple[str, ...] = ()
-
-    def takes(self, backend: str) -> bool:
-        """Whether it runs artefacts of a format."""
-        return not self.backends or backend in self.backends
+    presence: str = ""
+    networks: str = f"{__name__}.local:networks"
 
 
 _ENTRIES = (
@@ -66,11 +85,27 @@ _ENTRIES = (
     Kind(
         *("adb", "an Android phone behind adb", f"{__name__}.adb:AdbTarget", f"{__name__}.adb:Adb"),
         efforts=f"{__name__}.adb:EFFORTS",
-        backends=("tflite",),
+        presence=f"{__name__}.adb:presence",
     ),
     Kind(
         *("browser", "a page in a browser", f"{__name__}.browser:BrowserTarget", f"{__name__}.browser:Browser"),
-        backends=("onnx", "tflite"),
+        presence=f"{__name__}.browser:presence",
+    ),
+    Kind(
+        "cuda_host",
+        "a CUDA GPU of this machine",
+        f"{__name__}.cuda_host:CudaHostTarget",
+        f"{__name__}.cuda_host:CudaHost",
+        here=True,
+        presence=f"{__name__}.cuda_host:presence",
+        networks=f"{__name__}.cuda_host:networks",
+    ),
+    Kind(
+        "openvino",
+        "an accelerator of this machine that OpenVINO drives",
+        f"{__name__}.openvino:OpenVinoTarget",
+        f"{__name__}.openvino:OpenVino",
+        presence=f"{__name__}.openvino:presence",
     ),
 )
 
@@ -82,3 +117,33 @@ def open_device(target: Target) -> Device:
     """The device that a target describes."""
     make = cast("Callable[[Target], Device]", pkgutil.resolve_name(DEVICES[target.kind].load))
     return make(target)
+
+
+def presence(target: Target) -> Presence:
+    """Whether what a target names is there. Of a device that is reached over a wire nothing is known until it is used."""
+    ask = DEVICES[target.kind].presence
+    if not ask:
+        return Presence()
+    return cast("Callable[[Target], Presence]", pkgutil.resolve_name(ask))(target)
+
+
+def require(target: Target) -> Presence:
+    """Its presence.
+
+    Raises:
+        MissingAccelerator: nothing can be measured there.
+    """
+    found = presence(target)
+    if found.absent is not None:
+        raise MissingAccelerator(found.absent, place=f"target {target.name}", hint=found.hint)
+    return found
+
+
+def baselines(target: Target, network: Path, size: int) -> Sequence[Baseline]:
+    """The ways in which PyTorch runs a network there, a row each; none on a machine that is not this one."""
+    kind = DEVICES[target.kind]
+    if not kind.here:
+        return ()
+    return cast("Callable[[Target, Path, int], Sequence[Baseline]]", pkgutil.resolve_name(kind.networks))(
+        target, network, size
+    )

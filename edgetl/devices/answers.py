@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.config.target import Target
-from edgetl.devices import DEVICES, open_device
+from edgetl.devices import open_device
+from edgetl.devices.latency import able
 from edgetl.results.latency import Unmeasured
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.manifest import Artifact
@@ -41,7 +42,7 @@ def answers(
     Raises:
         DeviceError: the device is not there.
     """
-    artifacts = [artifact for artifact in artifacts if DEVICES[target.kind].takes(artifact.backend)]
+    artifacts = [artifact for _, artifact in able(target, [(bundle, each) for each in artifacts])]
     found: dict[str, npt.NDArray[np.float32]] = {}
     failed: list[Unmeasured] = []
     with closing(open_device(target)) as device:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.config.target import Target
-from edgetl.devices import DEVICES, open_device
+from edgetl.devices import DEVICES, Baseline, open_device, require
 from edgetl.errors import DeviceError
-from edgetl.results.latency import Latency, Unmeasured
+from edgetl.results.latency import Latency, Machine, Unmeasured
 from edgetl.runtime.errors import IntegrityError
 from edgetl.runtime.golden import known
 from edgetl.runtime.manifest import Artifact, Manifest
@@ -20,16 +20,13 @@ from edgetl.runtime.measurement import Measurement, Mode
 from edgetl.runtime.measuring import measure
 from edgetl.runtime.subjects import Failure
 from edgetl.runtime.sustained import Sustained, sustain
-from edgetl.runtime.workers import Worker
-
-Baseline = Callable[[str, int], Worker]
-"""(name to measure under, threads) -> worker, for what is no artefact, such as PyTorch eager."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Rows by the artefact's or the baseline's name, and what has none on this target or with some thread count."""
+    """What the target is, rows by the artefact's or the baseline's name, and what has none on it or with some thread count."""
 
+    machine: Machine
     rows: dict[str, list[Latency]] = field(default_factory=dict)
     unmeasured: list[Unmeasured] = field(default_factory=list)
 
@@ -37,7 +34,7 @@ class Measured:
 def latency(
     target: Target,
     artifacts: Sequence[tuple[Path, Artifact]],
-    baselines: Mapping[str, Baseline],
+    baselines: Mapping[str, Sequence[Baseline]],
     mode: Mode,
     advance: Callable[[str, int, int], None],
     manifests: Mapping[Path, Manifest] | None = None,
@@ -49,26 +46,20 @@ def latency(
 
     Args:
         artifacts: each with the folder that its path starts from.
-        baselines: by name; they run on this machine, and are measured only where the target is this machine.
+        baselines: by name, in every way in which they are measured (`edgetl.devices.baselines`).
         manifests: of the folders that are bundles: their artefacts' golden outputs are looked at before they are timed.
 
     Raises:
-        DeviceError: the device is not there.
+        MissingAccelerator: the target is not there.
+        DeviceError: the device is not there, or nothing of this can be measured on it.
     """
-    kind = DEVICES[target.kind]
-    if not kind.here:
-        baselines = {}
-    effort = pkgutil.resolve_name(kind.efforts)[mode]
-    found = Measured()
+    effort = pkgutil.resolve_name(DEVICES[target.kind].efforts)[mode]
+    everything = artifacts
+    artifacts = able(target, artifacts, beside=any(baselines.values()))
     with closing(open_device(target)) as device:
+        found = Measured(device.info())
         pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
-        found.unmeasured.extend(foreign(target, [artifact for _, artifact in artifacts]))
-        artifacts = [(folder, artifact) for folder, artifact in artifacts if kind.takes(artifact.backend)]
-        if not artifacts and not baselines:
-            formats = " or ".join(kind.backends)
-            raise DeviceError(
-                f"got no {formats} file, expected one: {kind.about} runs no others", place=f"target {target.name}"
-            )
+        found.unmeasured.extend(foreign(target, [artifact for _, artifact in everything]))
         for threads in device.threads():
             plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
             expected = {
@@ -76,8 +67,9 @@ def latency(
                 for worker, (folder, artifact) in zip(plan, artifacts, strict=True)
                 if manifests and folder in manifests
             }
-            plan += [start(f"{name}@{threads}", threads) for name, start in baselines.items()]
-            names = [*(artifact.name for _, artifact in artifacts), *baselines]
+            beside = [(name, start) for name, starts in baselines.items() for start in starts]
+            plan += [start(f"{name}@{threads}", threads) for name, start in beside]
+            names = [*(artifact.name for _, artifact in artifacts), *(name for name, _ in beside)]
             for name, result in zip(
                 names, measure(plan, mode, advance=advance, effort=effort, known=expected), strict=True
             ):
@@ -89,14 +81,33 @@ def latency(
 
 
 def foreign(target: Target, artifacts: Sequence[Artifact]) -> list[Unmeasured]:
-    """Those of a format that the target's kind of device does not run, said so."""
-    kind = DEVICES[target.kind]
-    why = f"{kind.about} runs {' and '.join(kind.backends)} files only"
+    """Those of a format that cannot be measured on a target, and why."""
+    without = require(target).without
     return [
-        Unmeasured(artifact.name, target.name, 1, why, disagrees=False, foreign=True)
+        Unmeasured(artifact.name, target.name, 1, without[artifact.backend], disagrees=False, foreign=True)
         for artifact in artifacts
-        if not kind.takes(artifact.backend)
+        if artifact.backend in without
     ]
+
+
+def able(
+    target: Target, artifacts: Sequence[tuple[Path, Artifact]], *, beside: bool = False
+) -> list[tuple[Path, Artifact]]:
+    """Those that can be measured on a target. beside: whether it is enough that something else can.
+
+    Raises:
+        MissingAccelerator: the target is not there.
+        DeviceError: none can.
+    """
+    without = require(target).without
+    able = [(folder, artifact) for folder, artifact in artifacts if artifact.backend not in without]
+    if not able and not beside:
+        raise DeviceError(
+            "got no file that can be measured there, expected one at least",
+            place=f"target {target.name}",
+            hint="; ".join(f"{backend}: {reason}" for backend, reason in without.items()) or None,
+        )
+    return able
 
 
 def sustained(
@@ -111,9 +122,9 @@ def sustained(
     Raises:
         DeviceError: the device is not there.
     """
+    artifacts = [artifact for _, artifact in able(target, [(bundle, each) for each in manifest.artifacts])]
     with closing(open_device(target)) as device:
         there, threads = device.push(bundle), max(device.threads())
-        artifacts = [each for each in manifest.artifacts if DEVICES[target.kind].takes(each.backend)]
         plan = [device.worker(there, artifact, threads) for artifact in artifacts]
         expected = {
             worker.name: known(bundle, manifest, artifact, there)

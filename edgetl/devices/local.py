@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import platform
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgetl.config.target import Target
+from edgetl.devices import Baseline, eager
 from edgetl.results.latency import Machine
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Artifact
@@ -53,6 +56,11 @@ class Local:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def networks(target: Target, network: Path, size: int) -> Sequence[Baseline]:
+    """PyTorch eager on the CPU."""
+    return (functools.partial(eager.worker, network=network, size=size),)
 
 
 @cache

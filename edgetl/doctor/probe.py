@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.doctor.finding import State
-from edgetl.doctor.probing import MARK
+from edgetl.doctor.probing import MARK, TARGET
 from edgetl.files import sha256_of
 from edgetl.runtime import telemetry
 
@@ -30,7 +30,10 @@ def main() -> None:
     """Try what the command line names and print the answer; an exception is the answer too, for who started this."""
     name = sys.argv[1]
     telemetry.forbid()
-    state, detail, fix = PROBES[name]() if name in PROBES else _imported(name)
+    if name.startswith(TARGET):
+        state, detail, fix = _target(name.removeprefix(TARGET))
+    else:
+        state, detail, fix = PROBES[name]() if name in PROBES else _imported(name)
     print(f"\n{MARK}{json.dumps({'state': state, 'detail': detail, 'fix': fix})}", flush=True)
     os._exit(0)  # what a package does at exit is not its import
 
@@ -38,6 +41,22 @@ def main() -> None:
 def _imported(name: str) -> _Answer:
     importlib.import_module(_MODULES.get(name, name.replace("-", "_")))
     return "ok", "imports", None
+
+
+def _target(file: str) -> _Answer:
+    """Whether it can be measured here, and which files cannot."""
+    from edgetl import devices
+    from edgetl.config import target
+
+    described = target.load(file, Path())
+    found = devices.presence(described)
+    kind = devices.DEVICES[described.kind]
+    if not (kind.here or kind.presence):
+        return "absent", f"{kind.about}: not asked, it shows itself when it is measured", None
+    if found.absent is not None:
+        return "absent", f"cannot be measured here: {found.absent}", found.hint
+    without = "".join(f"; no {backend} files: {reason}" for backend, reason in found.without.items())
+    return "ok", f"can be measured here: {found.said or kind.about}{without}", None
 
 
 def _torchvision() -> _Answer:

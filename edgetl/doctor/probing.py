@@ -20,6 +20,8 @@ __all__ = ["Probe", "findings", "run"]
 SECONDS = 180.0
 _AT_ONCE = 2
 MARK = "edgetl-probe "
+TARGET = "target:"
+"""Begins what is asked of a target file."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,14 @@ class Probe:
     """A package to be tried.
 
     distribution: as pip knows it; None for what is no package. needed: whether the main recipe stops without it.
+    asks: what its process is told, where that is not the name.
     """
 
     group: str
     name: str
     distribution: str | None
     needed: bool = True
+    asks: str = ""
 
 
 _TRAINING = (
@@ -79,7 +83,7 @@ def run(probe: Probe, requirement: str | None, seconds: float = SECONDS) -> Find
     state: State = "broken" if probe.needed else "warning"
     package = Path(__file__).parents[1]
     # -P: a file torch.py in the folder that the user stands in is not taken for the package.
-    words = [sys.executable, "-P", "-m", f"{package.name}.doctor.probe", probe.name]
+    words = [sys.executable, "-P", "-m", f"{package.name}.doctor.probe", probe.asks or probe.name]
     path = os.pathsep.join([str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         done = subprocess.run(

@@ -99,7 +99,8 @@ def with_intervals(
     for name, value in values.items():
         if name.startswith("auroc"):
             count = groups_of.get(name.removeprefix("auroc."), smallest)
-            intervals[name] = _area_interval(value, spread[name].deviation, min(count, total - count))
+            apart = max(1, min(count, total - count))  # 0 where every group has images of the class and others
+            intervals[name] = _area_interval(value, spread[name].deviation, apart)
         elif name not in intervals:
             intervals[name] = _error_interval(value, spread[name], total)
     return {name: intervals[name] for name in values}

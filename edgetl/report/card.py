@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from edgetl.data.readers import READERS
 from edgetl.evidence.gates import Gate
 from edgetl.report import story, view, words
+from edgetl.report.recommending import recommended, slower_int8
 from edgetl.results.report import Report, ReportedModel
 
 __all__ = ["model_card"]
@@ -227,12 +228,15 @@ def _latency(report: Report) -> list[str]:
         return ["## Latency", "", "Not measured. `edgetl bench` measures it on your target."]
     targets = sorted({row.target for artifact in report.artifacts for row in artifact.latency})
     machines = [f"{target} is {machine}" for target in targets if (machine := view.machine(report, target))]
+    chosen = recommended(report)
     return [
         "## Latency",
         "",
         _text(". ".join(["One image at a time", *machines, "Your device differs: measure there."])),
         "",
         *_table(["", "target", "how", "threads", "median", "90th percentile", "load"], rows),
+        *([f"\nRecommended where nobody says another: `{chosen.name}`."] if chosen else []),
+        *(f"\n- **Slow int8**: {_text(pair.sentence())}." for pair in slower_int8(report)),
     ]
 
 

@@ -6,6 +6,7 @@ takes out what inline SVG must not have here: namespace addresses, metadata, and
 
 from __future__ import annotations
 
+import html
 import io
 import os
 import re
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from edgetl.evidence.calibration import Bin
-from edgetl.report.view import Point
+from edgetl.report.places import Place, Point
 from edgetl.results.training import Epoch
 from edgetl.runtime.backends import BACKENDS
 
@@ -109,10 +110,15 @@ def styles(points: Sequence[Point]) -> dict[str, Style]:
     }
 
 
-def accuracy_latency(points: Sequence[Point]) -> str:
-    """Balanced accuracy with its interval against the median time of one image with one thread, time on a log axis."""
+def accuracy_latency(place: Place, number: int) -> str:
+    """Balanced accuracy with its interval against the median time of one image on one target, time on a log axis.
+
+    Args:
+        number: of the plot on its page, where each has ids of its own.
+    """
     from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 
+    points = place.points
     figure, axes = _figure(4.8, 3.5)
     axes.set_xscale("log")
     style_of = styles(points)
@@ -131,7 +137,9 @@ def accuracy_latency(points: Sequence[Point]) -> str:
             markerfacecolor=colour if small else "none",
             linestyle="none",
         )
-    axes.set_xlabel("milliseconds per image, one thread (log)")
+    axes.set_xlabel(
+        f"milliseconds per image, {'one thread' if place.threads == 1 else f'{place.threads} threads'} (log)"
+    )
     axes.set_title("Balanced accuracy on test", loc="left")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 5, 10]))  # no 2.5: labels are whole percents
@@ -139,7 +147,7 @@ def accuracy_latency(points: Sequence[Point]) -> str:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.12, y=0.08)
-    return _inline(figure, "tradeoff", "Balanced accuracy against latency")
+    return _inline(figure, f"tradeoff{number}", f"Balanced accuracy against latency on {html.escape(place.target)}")
 
 
 def reliability_diagram(bins: Sequence[Bin]) -> str:

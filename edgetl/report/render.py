@@ -10,6 +10,8 @@ from typing import Any
 import jinja2
 
 from edgetl.report import plots, story, view, words
+from edgetl.report.places import Place, places
+from edgetl.report.recommending import slower_int8
 from edgetl.results.extras import Extras, Predicted, Shown
 from edgetl.results.report import Report, ReportedArtifact
 
@@ -51,13 +53,10 @@ def render(report: Report, extras: Extras) -> str:
             sensitivities=view.sensitivities(report, artifact) if artifact else [],
             confusion=_confusion(report, artifact) if artifact else [],
             histories=plots.series_colours(list(extras.histories)),
-            latencies=[
-                *((artifact.name, row) for artifact in report.artifacts for row in artifact.latency),
-                *((f"{model.name} (PyTorch)", row) for model in report.models for row in model.latency),
-            ],
             samples=_by_label(report, extras.samples),
             predictions=list(map(_prediction, extras.predictions)),
             limits=story.limits(report),
+            slow_int8=[pair.sentence() for pair in slower_int8(report)],
             trainings=story.trainings(report),
             total_time=view.total_time(report),
             **_plots(report, extras, artifact),
@@ -79,16 +78,28 @@ def _environment() -> jinja2.Environment:
 
 
 def _plots(report: Report, extras: Extras, artifact: ReportedArtifact | None) -> Mapping[str, Any]:
-    points = view.tradeoff_points(report)
+    found = places(report)
     bins = artifact.reliability if artifact else ()
     with plots.session():
         return {
             "curves": plots.training_curves(extras.histories),
-            "tradeoff": plots.accuracy_latency(points) if points else None,
-            "tradeoff_points": points,
-            "tradeoff_styles": plots.styles(points),
+            "places": [_Speed(place, *_tradeoff(place, number)) for number, place in enumerate(found)],
             "reliability": plots.reliability_diagram(bins) if bins else None,
         }
+
+
+@dataclass(frozen=True)
+class _Speed:
+    """A target with its plot, None without a point, and the styles of its backends."""
+
+    place: Place
+    plot: str | None
+    styles: Mapping[str, plots.Style]
+
+
+def _tradeoff(place: Place, number: int) -> tuple[str | None, Mapping[str, plots.Style]]:
+    plot = plots.accuracy_latency(place, number) if place.points else None
+    return plot, plots.styles(place.points)
 
 
 @dataclass(frozen=True)

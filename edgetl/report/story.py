@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from edgetl.report.recommending import first_target, recommended, slower_int8
 from edgetl.report.view import headline, one_image_latency
 from edgetl.report.words import listed, percent, size, title
 from edgetl.results.report import Report, Untrained
@@ -107,11 +108,11 @@ def headline_reason(report: Report) -> str:
     artifact = headline(report)
     if artifact is None:
         return ""
+    if recommended(report):
+        return f"the recommended one, the quickest on {first_target(report)} of the files that pass every gate"
     if artifact.name in {gate.subject for gate in report.not_passed("fail")}:
         return "the quickest file; all of them failed a gate"
-    if artifact.precision == "int8":
-        return "the quickest int8 file without a failed gate"
-    return "the quickest file without a failed gate, for want of such an int8 file"
+    return "the quickest file without a failed gate; none passes them all with its latency measured"
 
 
 def trainings(report: Report) -> list[str]:
@@ -186,6 +187,8 @@ def _latency_limits(report: Report) -> Iterator[str]:
     if not rows:
         yield "Latency was not measured."
         return
+    for pair in slower_int8(report):
+        yield f"Slow int8: {pair.sentence()}."
     if any(row.mode == "quick" for row in rows):
         yield "Latency was measured in quick mode (about a hundred runs each); edgetl bench repeats it at length."
     if other := sorted({row.origin for row in rows} - {"measured"}):

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgetl.evidence.intervals import Interval
+from edgetl.report.recommending import recommended, slow_files
 from edgetl.report.words import duration
 from edgetl.results.latency import Latency
 from edgetl.results.report import Report, ReportedArtifact, ReportedModel
 
 __all__ = [
     "ClassRow",
-    "Point",
+    "Entry",
     "Step",
     "best_latency",
     "funnel",
     "headline",
     "machine",
+    "octets",
     "one_image_latency",
     "sensitivities",
     "total_time",
-    "tradeoff_points",
 ]
 
 Entry = ReportedModel | ReportedArtifact
@@ -38,13 +39,18 @@ def one_image_latency(artifact: ReportedArtifact) -> Latency | None:
 
 
 def headline(report: Report) -> ReportedArtifact | None:
-    """The artefact that the page leads with: the quickest int8 file that no failed gate names, else the quickest."""
-    failed = {gate.subject for gate in report.not_passed("fail")}
+    """The artefact that the page leads with: the recommended one, else the quickest that no failed gate names.
+
+    It is no int8 file that is slower than its float32 twin, which there is whenever there is such a file.
+    """
+    if chosen := recommended(report):
+        return chosen
+    failed, slow = {gate.subject for gate in report.not_passed("fail")}, slow_files(report)
 
     def rank(artifact: ReportedArtifact) -> tuple[bool, bool, float, int]:
         latency = one_image_latency(artifact)
         time = latency.p50_ms if latency else float("inf")
-        return artifact.name in failed, artifact.precision != "int8", time, artifact.bytes
+        return artifact.name in slow, artifact.name in failed, time, artifact.bytes
 
     return min(report.artifacts, key=rank, default=None)
 
@@ -77,7 +83,7 @@ def funnel(report: Report) -> list[Step]:
     """Teacher, student and pruned, as far as there are such, and each artefact: size, work, balanced accuracy."""
     models = {model.name: model for model in report.models}
     most = max((model.macs for model in report.models), default=1)
-    heaviest = max(map(_octets, report.entries), default=1)
+    heaviest = max(map(octets, report.entries), default=1)
 
     def step(entry: Entry) -> Step:
         model = models.get(entry.name if isinstance(entry, ReportedModel) else entry.model)
@@ -86,46 +92,18 @@ def funnel(report: Report) -> list[Step]:
             is_model=isinstance(entry, ReportedModel),
             parameters=model.parameters if model else None,
             macs=model.macs if model else None,
-            bytes=_octets(entry),
+            bytes=octets(entry),
             accuracy=entry.metrics["balanced_accuracy"],
             work=model.macs / most if model else 0.0,
-            weight=_octets(entry) / heaviest,
+            weight=octets(entry) / heaviest,
         )
 
     return list(map(step, report.entries))
 
 
-def _octets(entry: Entry) -> int:
+def octets(entry: Entry) -> int:
     """Size; a network that is no file yet is counted with four bytes a parameter."""
     return 4 * entry.parameters if isinstance(entry, ReportedModel) else entry.bytes
-
-
-@dataclass(frozen=True)
-class Point:
-    """Of the accuracy against latency plot; backend is pytorch for a network that is no file."""
-
-    name: str
-    backend: str
-    precision: str
-    p50_ms: float
-    p90_ms: float
-    accuracy: Interval
-
-
-def tradeoff_points(report: Report) -> list[Point]:
-    """All that was measured with one thread."""
-    return [
-        Point(
-            name=entry.name,
-            backend="pytorch" if isinstance(entry, ReportedModel) else entry.backend,
-            precision="fp32" if isinstance(entry, ReportedModel) else entry.precision,
-            p50_ms=latency.p50_ms,
-            p90_ms=latency.p90_ms,
-            accuracy=entry.metrics["balanced_accuracy"],
-        )
-        for entry in report.entries
-        if (latency := best_latency(entry))
-    ]
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Latency:
     runtime to placement: what really computed, as the runtime says.
 
     The rest is missing in reports from before it was measured:
+    delegated: share of the operators on the accelerator (of TFLite in the delegate); null where the runtime does not tell.
     attempts: how often all was measured because it was noisy; the quietest time is what the rows say.
     p50_low_ms to p99_high_ms: 95 % intervals; null where there are too few runs for one.
     cold_ms: from the start of a process to its first answer, median of `spawns` processes.
@@ -67,6 +68,7 @@ class Latency:
     compute_precision: str
     accelerator: str
     placement: str
+    delegated: Share | None = None
     attempts: Positive = 1
     p50_low_ms: Amount | None = None
     p50_high_ms: Amount | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from edgetl.lint.graph import Graph
 from edgetl.results.document import Amount, Count, Document, Factor, Positive, Share
 
 __all__ = ["Rehearsal", "RehearsedFile", "RehearsedPruning", "RehearsedTraining"]
@@ -50,6 +51,7 @@ class RehearsedFile:
 
     difference: largest one between its probabilities and PyTorch's; None of int8, whose accuracy is not judged here.
     problem: why there is none; None where it was made, loaded and ran.
+    operators: what it is made of; None where there is no file, or its backend cannot tell.
     """
 
     name: str
@@ -57,6 +59,7 @@ class RehearsedFile:
     bytes: Count
     difference: Amount | None
     problem: str | None
+    operators: Graph | None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from edgetl.results.artifacts import Missing
 from edgetl.results.data import DataSummary
 from edgetl.results.document import Amount, Digest, Document, Factor, Positive, validated
 from edgetl.results.evaluation import Comparison, Measures, Model
+from edgetl.results.foreseen import Foreseen
 from edgetl.results.latency import Latency, Machine, Unmeasured
 from edgetl.results.recipe import ShownRecipe
 from edgetl.results.training import PrunedTraining, StudentTraining, TeacherTraining, Trial
@@ -99,7 +100,8 @@ class Report(Document):
     forbade it. missing: files that were to ship and do not, or that those were held against; reports from before there was
     such a thing have no such field, and none is missing in them. unlabelled: pictures of which the student learned what the
     teacher says; null where there are none, and left out in reports from before there were any. unmeasured: models and
-    artefacts that have no latency on a target, as their process failed there; none in reports from before that.
+    artefacts that have no latency on a target, as their process failed there; none in reports from before that. foreseen: what
+    the rehearsal's files said of each target, and what was measured; empty without a rehearsal.
     """
 
     FILE: ClassVar[str] = "report.json"
@@ -120,6 +122,7 @@ class Report(Document):
     missing: tuple[Missing, ...] = ()
     unlabelled: Unlabelled | None = None
     unmeasured: tuple[Unmeasured, ...] = ()
+    foreseen: tuple[Foreseen, ...] = ()
 
     def __post_init__(self) -> None:
         for entry in self.entries:

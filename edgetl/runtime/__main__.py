@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import text
+from .accelerators import Accelerator
 from .arrays import pixels_of
 from .backends import BACKENDS
 from .cores import usable_cores
@@ -45,7 +46,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _predict(parsed: argparse.Namespace) -> int:
     """A broken picture costs its own result, and the exit code."""
     code = 0
-    with load(parsed.bundle, parsed.artifact, threads=parsed.threads, accelerator=parsed.accelerator) as model:
+    with load(
+        parsed.bundle,
+        parsed.artifact,
+        threads=parsed.threads,
+        accelerator=parsed.accelerator,
+        accelerator_options=parsed.accelerator_options,
+        allow_fallback=parsed.allow_fallback,
+    ) as model:
         for file in parsed.files:
             try:
                 prediction = model.predict(pixels_of(file))
@@ -63,7 +71,7 @@ def _bench(parsed: argparse.Namespace) -> int:
     artifacts = [manifest.artifact(name) for name in parsed.artifact] or manifest.artifacts
     for artifact in artifacts:
         manifest.intact(parsed.bundle, artifact)
-    plan = [local_worker(parsed.bundle, artifact, parsed.threads) for artifact in artifacts]
+    plan = [local_worker(parsed.bundle, artifact, parsed.threads, _accelerator(parsed)) for artifact in artifacts]
     expected = {artifact.name: known(parsed.bundle, manifest, artifact) for artifact in artifacts}
     if parsed.sustained:
         lasted = sustain(plan, parsed.sustained, parsed.seed, known=expected)
@@ -102,8 +110,12 @@ def _info(parsed: argparse.Namespace) -> int:
 
 
 def _worker(parsed: argparse.Namespace) -> int:
-    serve_artifact(parsed.path, parsed.backend, parsed.threads, parsed.options)
+    serve_artifact(parsed.path, parsed.backend, parsed.threads, parsed.options, _accelerator(parsed))
     return 0
+
+
+def _accelerator(parsed: argparse.Namespace) -> Accelerator:
+    return Accelerator(parsed.accelerator, parsed.accelerator_options, parsed.allow_fallback)
 
 
 def _print(content: Any) -> None:
@@ -135,7 +147,6 @@ def _parser() -> argparse.ArgumentParser:
     predicting.add_argument("bundle", type=Path, help="a bundle's folder, or one model file of it")
     predicting.add_argument("files", type=Path, nargs="+", help="pictures; or .npy files with uint8 [height, width, 3]")
     predicting.add_argument("--artifact", help="the first whose runtime is installed without it")
-    predicting.add_argument("--accelerator", default="cpu")
     predicting.set_defaults(command=_predict)
 
     measuring = commands.add_parser("bench", help="latency of a bundle's artefacts, interleaved")
@@ -162,6 +173,10 @@ def _parser() -> argparse.ArgumentParser:
     worker.set_defaults(command=_worker)
     for command in (worker, predicting, measuring, testing):
         command.add_argument("--threads", type=_positive, default=1)
+    for command in (worker, predicting, measuring):
+        command.add_argument("--accelerator", default="cpu", help="cuda, tensorrt, gpu, npu: what `info` lists")
+        command.add_argument("--accelerator-options", type=_options, default={}, help="JSON object of its options")
+        command.add_argument("--allow-fallback", action="store_true", help="let the CPU compute what it does not")
     return parser
 
 

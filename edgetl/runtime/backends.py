@@ -7,10 +7,13 @@ read this table. An entry is light: its modules are loaded when a file is opened
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .accelerators import CPU, Accelerator
+from .records import dataclass
 
 if TYPE_CHECKING:
     from .sessions import Session
@@ -25,10 +28,10 @@ class Backend:
     name: as recipes and manifests write it. title: as a report does. about: what it is, in a few words.
     suffix: of the file that the runtime opens; what belongs to it lies beside it under the same name.
     distribution: what pip installs to run it.
-    session: module with `open_session` and `version`, relative to this package or absolute.
+    session: module with `open_session`, `accelerators` and `version`, relative to this package or absolute.
     converter: module that writes such files (`edgetl.backends.Converter`); a device has none.
     tools: distributions whose versions decide the bytes that are written.
-    accelerators: what its sessions can run on; the first is taken where nobody asks.
+    accelerators: what its sessions can run on, on a machine that has it.
     runtime_options: for a precision, what a session must be given so that it computes what the file says.
     """
 
@@ -43,15 +46,29 @@ class Backend:
     accelerators: tuple[str, ...] = ("cpu",)
     runtime_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def open_session(self, path: Path, threads: int, options: Mapping[str, str]) -> Session:
+    def open_session(
+        self, path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
+    ) -> Session:
         """Load one file; `options` are the runtime's own, by name.
 
         Raises:
             MissingRuntime: the runtime is not installed.
+            MissingAccelerator: the accelerator is not there or does not compute everything, and no fallback is allowed.
             IntegrityError: the file does not load, or has other ends than the contract.
         """
-        session: Session = self._module().open_session(path, threads, options)
+        if accelerator.name not in self.accelerators:
+            raise accelerator.missing(self.accelerators, self.name)
+        session: Session = self._module().open_session(path, threads, options, accelerator)
         return session
+
+    def there(self) -> tuple[str, ...]:
+        """Those of `accelerators` that this machine and the installed runtime have.
+
+        Raises:
+            MissingRuntime: it is not installed.
+        """
+        there: tuple[str, ...] = self._module().accelerators()
+        return there
 
     def version(self) -> str:
         """Version of the installed runtime.
@@ -75,6 +92,7 @@ _ENTRIES = (
         session=".sessions.onnx",
         converter="edgetl.backends.onnx",
         tools=("onnx", "onnxruntime", "onnxscript", "torch"),
+        accelerators=("cpu", "cuda", "tensorrt"),
     ),
     Backend(
         name="openvino",
@@ -85,6 +103,7 @@ _ENTRIES = (
         session=".sessions.openvino",
         converter="edgetl.backends.openvino",
         tools=("openvino", "nncf", "torch"),
+        accelerators=("cpu", "gpu", "npu"),
         runtime_options={
             # OpenVINO computes bf16 by default on CPUs that have it, and nothing in the file can pin it.
             "fp32": {"INFERENCE_PRECISION_HINT": "f32"},

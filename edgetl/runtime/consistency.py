@@ -28,6 +28,8 @@ def check(manifest: Manifest) -> None:
     _ends(manifest)
     _files(manifest)
     _distinct("artifacts", [artifact.name for artifact in manifest.artifacts])
+    if manifest.recommended is not None:
+        _among("recommended", manifest.recommended, {artifact.name for artifact in manifest.artifacts})
     for artifact in manifest.artifacts:
         _artifact(f"artifacts[{artifact.name!r}]", artifact, manifest)
     _operating_points(manifest)

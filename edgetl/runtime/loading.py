@@ -8,13 +8,14 @@ ends that the loaded model itself has can be compared afterwards.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from .accelerators import Accelerator
 from .backends import BACKENDS
 from .bundle_files import digest, plain_file
-from .errors import IntegrityError, MissingAccelerator, MissingRuntime, UsageError
+from .errors import IntegrityError, MissingRuntime, UsageError
 from .manifest import NAME, Artifact, Manifest
 from .predicting import Model
 from .sessions import open_file
@@ -30,6 +31,8 @@ def load(
     *,
     threads: int = 1,
     accelerator: str = "cpu",
+    accelerator_options: Mapping[str, str] | None = None,
+    allow_fallback: bool = False,
     manifest: Place | None = None,
 ) -> Model:
     """Load one artefact.
@@ -37,19 +40,22 @@ def load(
     Args:
         source: a bundle's folder, or one model file. Labels, preprocessing, thresholds and the sha256 of a file are those
             of the bundle.json that knows it: the one beside it, the one in the folder above, or `manifest`.
-        artifact: its name in the bundle. None takes the first of the bundle whose runtime is installed and has the
-            accelerator; of a file it need not be said.
+        artifact: its name in the bundle. None takes the recommended one, or else the first of the bundle, whose runtime
+            is installed and has the accelerator; of a file it need not be said.
         threads: for the runtime.
-        accelerator: what computes. Never replaced by another one.
+        accelerator: what computes: cpu; cuda or tensorrt with ONNX Runtime; gpu or npu with OpenVINO.
+        accelerator_options: the runtime's own for it: of ONNX Runtime's provider, or properties of OpenVINO's device.
+        allow_fallback: let the CPU compute what the accelerator does not, all of it where it is not there;
+            `Model.describe` then says what computes.
         manifest: for a file, the bundle that it is from, or a copy of its bundle.json.
 
     Raises:
         IntegrityError: the bundle is damaged or has no such artefact, or the file is none that the bundle.json knows.
         MissingRuntime: the artefact's runtime, or every one, is not installed.
-        MissingAccelerator: the runtime has no such accelerator; the hint lists those it has.
+        MissingAccelerator: the runtime has no such accelerator here, or it does not compute the whole model.
         UsageError: the arguments contradict each other.
     """
-    place = Path(source)
+    place, asked = Path(source), Accelerator(accelerator, accelerator_options or {}, allow_fallback)
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise UsageError(f"got {threads!r} threads, expected a whole number of at least 1", place=str(place))
     if place.name == NAME:
@@ -60,13 +66,12 @@ def load(
                 f"got manifest {str(manifest)!r} for what is no file, expected none", place=str(place), hint=_SOURCE
             )
         known = Manifest.load(place)
-        chosen = _named(known, artifact, accelerator) if artifact else _first_installed(known, accelerator)
+        chosen = known.artifact(artifact) if artifact else _first_installed(known, asked)
         path = known.intact(place, chosen)
     else:
         known, chosen = _known_file(place, artifact, manifest)
-        _require(accelerator, chosen)
         path = known.intact(place.parent, chosen)
-    return Model(known, chosen, open_file(path, known, chosen, threads))
+    return Model(known, chosen, open_file(path, known, chosen, threads, asked))
 
 
 _SOURCE = f"load a bundle's folder, or a model file with manifest= a bundle or its {NAME}"
@@ -78,45 +83,34 @@ def runtimes_of(manifest: Manifest) -> list[str]:
     return [BACKENDS[backend].distribution for backend in backends]
 
 
-def _named(manifest: Manifest, name: str, accelerator: str) -> Artifact:
-    artifact = manifest.artifact(name)
-    _require(accelerator, artifact)
-    return artifact
-
-
-def _first_installed(manifest: Manifest, accelerator: str) -> Artifact:
-    installed = [artifact for artifact in manifest.artifacts if _is_installed(artifact)]
+def _first_installed(manifest: Manifest, asked: Accelerator) -> Artifact:
+    """Of the bundle's artefacts; where none has the accelerator, and the CPU may do, the first that is installed."""
+    there: dict[str, tuple[str, ...] | None] = {}
+    for artifact in manifest.preferred:
+        if artifact.backend not in there:
+            there[artifact.backend] = _there(artifact.backend, asked)
+        if asked.name in (there[artifact.backend] or ()):
+            return artifact
+    installed = [artifact for artifact in manifest.preferred if there[artifact.backend] is not None]
     if not installed:
         raise MissingRuntime(
             "none of the bundle's runtimes is installed",
             hint=f"pip install one of {', '.join(runtimes_of(manifest))}",
         )
-    for artifact in installed:
-        if accelerator in BACKENDS[artifact.backend].accelerators:
-            return artifact
-    raise _missing(accelerator, installed, manifest.name)
+    if asked.allow_fallback:
+        return next((each for each in installed if asked.name in BACKENDS[each.backend].accelerators), installed[0])
+    raise asked.missing(list(dict.fromkeys(name for names in there.values() for name in names or ())), manifest.name)
 
 
-def _is_installed(artifact: Artifact) -> bool:
+def _there(backend: str, asked: Accelerator) -> tuple[str, ...] | None:
+    """What a runtime has here; None when it is not installed. The CPU is asked of none: that would load it for nothing."""
     try:
-        BACKENDS[artifact.backend].version()
+        if asked.name != "cpu":
+            return BACKENDS[backend].there()
+        BACKENDS[backend].version()
     except MissingRuntime:
-        return False
-    return True
-
-
-def _require(accelerator: str, artifact: Artifact) -> None:
-    if accelerator not in BACKENDS[artifact.backend].accelerators:
-        raise _missing(accelerator, [artifact], artifact.name)
-
-
-def _missing(accelerator: str, artifacts: Sequence[Artifact], place: str) -> MissingAccelerator:
-    there = dict.fromkeys(name for artifact in artifacts for name in BACKENDS[artifact.backend].accelerators)
-    return MissingAccelerator(
-        f"got accelerator {accelerator!r}, expected one that is there: {', '.join(there)}",
-        place=place,
-        hint="nothing is taken in its place: ask for one of these",
-    )
+        return None
+    return ("cpu",)
 
 
 def _known_file(file: Path, name: str | None, manifest: Place | None) -> tuple[Manifest, Artifact]:

@@ -11,7 +11,7 @@ import glob
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from .bundle_files import digest, plain_file
 from .consistency import NAME, check
 from .errors import IntegrityError
 from .preprocessing import Preprocessing
+from .records import dataclass
 from .strict import from_json, to_json
 
 __all__ = ["NAME", "Artifact", "Golden", "Manifest", "OperatingPoint", "TensorSpec"]
@@ -108,6 +109,7 @@ class Manifest:
 
     edgetl: version that wrote it. stand_in: name of the data set that stood in for the real one, or None.
     files: sha256 of every other file of the bundle by its path. provenance: JSON, for people.
+    recommended: name of the artefact to take where nobody says another; None where none is, as in older bundles.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Manifest:
     edgetl: str
     task: Literal["classify"] = "classify"
     schema: Literal[1] = 1
+    recommended: str | None = None
 
     @classmethod
     def load(cls, bundle: Path) -> Manifest:
@@ -193,6 +196,11 @@ class Manifest:
         raise IntegrityError(
             f"the bundle has no artefact {name!r}", hint=f"it has: {', '.join(a.name for a in self.artifacts)}"
         )
+
+    @property
+    def preferred(self) -> list[Artifact]:
+        """The artefacts in their order, the recommended one first."""
+        return sorted(self.artifacts, key=lambda artifact: artifact.name != self.recommended)
 
     @property
     def label_files(self) -> tuple[str, ...]:

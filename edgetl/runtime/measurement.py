@@ -42,6 +42,7 @@ class Measurement:
     cautions: what the device says that disturbs, such as a screen that is on.
     round_ms: median of each round; round i of all workers of one `measure` ran within the same moments.
     described: runtime, version, compute_precision, accelerator, placement, as the worker says.
+    delegated: share of the operators on the accelerator; None where nobody tells.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Measurement:
     before: Surroundings | None = None
     after: Surroundings | None = None
     cautions: tuple[str, ...] = ()
+    delegated: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One flat object, `described` unpacked into it."""
@@ -136,11 +138,11 @@ def summary(worker: Worker, mode: Mode, ready: Mapping[str, Any], taken: Taken, 
         low, high = interval(taken.rounds, percent) or (None, None)
         ends |= {f"p{percent}_low_ms": low, f"p{percent}_high_ms": high}
     noise, _ = taken.noise()
-    own = ("ready", "load_ms", "first_ms", "cold_ms", "remote")
+    own = ("ready", "load_ms", "first_ms", "cold_ms", "remote", "batch", "delegated")
     return Measurement(
         name=worker.name,
         mode=mode,
-        batch=worker.batch,
+        batch=int(ready.get("batch", worker.batch)),
         threads=worker.threads,
         runs=len(times),
         p50_ms=p50,
@@ -154,6 +156,7 @@ def summary(worker: Worker, mode: Mode, ready: Mapping[str, Any], taken: Taken, 
         described={key: str(value) for key, value in ready.items() if key not in own},
         warm_up_s=taken.warm_up_s,
         steady=taken.steady,
+        delegated=ready.get("delegated"),
         **ends,
         **taken.around,
         **more,

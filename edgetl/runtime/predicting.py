@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
@@ -13,6 +13,7 @@ import numpy as np
 from .errors import UsageError
 from .manifest import Artifact, Manifest
 from .preprocessing import preprocess
+from .records import dataclass
 from .sessions import Session
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ class Model:
         """[H, W, 3] of the pixels that need no resizing."""
         return self._shape
 
-    def describe(self) -> dict[str, str]:
-        """runtime, version, compute_precision, accelerator, placement: what really computes."""
+    def describe(self) -> dict[str, str | float | None]:
+        """runtime, version, compute_precision, accelerator, placement, delegated: what really computes."""
         return self._session.describe()
 
     def predict(self, picture: Picture) -> Prediction:

@@ -6,7 +6,6 @@ What is left to do, `(x - offset) / divisor`, happens inside the graph, so nothi
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from .depth import MOST_BITS
 from .errors import UnreadableImage
+from .records import dataclass
 from .resizing import Resize, resize
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from . import surroundings
+from .accelerators import CPU, Accelerator
 from .arrays import array
 from .backends import BACKENDS
 from .errors import EdgetlError
@@ -115,7 +116,9 @@ def time_runs(run: Callable[[], object], count: int) -> list[float]:
     return times
 
 
-def serve_artifact(path: Path, backend: str, threads: int, options: Mapping[str, str]) -> None:
+def serve_artifact(
+    path: Path, backend: str, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
+) -> None:
     """Load one model file and serve it on one fixed random image.
 
     `load_ms` does not count the import of the runtime, which an app does not have.
@@ -123,11 +126,11 @@ def serve_artifact(path: Path, backend: str, threads: int, options: Mapping[str,
     runtime = BACKENDS[backend]
     runtime.version()
     start = time.perf_counter_ns()
-    session = runtime.open_session(path, threads, options)
+    session = runtime.open_session(path, threads, options, accelerator)
     load_ms = (time.perf_counter_ns() - start) / 1e6
     image = np.random.default_rng(_SEED).integers(0, 256, session.input_shape, np.uint8)
     (first_ms,) = time_runs(lambda: session.run(image), 1)
-    ready = {"load_ms": load_ms, "first_ms": first_ms, **session.describe()}
+    ready = {"load_ms": load_ms, "first_ms": first_ms, "batch": len(image), **session.describe()}
     knows: dict[str, Callable[..., object]] = {"outputs": partial(outputs, session), "whole": partial(whole, session)}
     serve(lambda: session.run(image), ready, knows)
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TextIO
 
+from .accelerators import CPU, Accelerator
 from .errors import WorkerError
 from .manifest import Artifact
 
@@ -90,13 +91,16 @@ class Command:
         return Process(self)
 
 
-def local_worker(bundle: Path, artifact: Artifact, threads: int = 1) -> Command:
+def local_worker(bundle: Path, artifact: Artifact, threads: int = 1, accelerator: Accelerator = CPU) -> Command:
     """A worker on this machine, under this Python, for one artefact of a bundle."""
     package = __package__ or "edgetl_runtime"
     root = Path(__file__).resolve().parents[package.count(".") + 1]
     search = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
     model = ("--path", str(bundle / artifact.path), "--backend", artifact.backend)
-    settings = ("--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options)))
+    settings = ["--threads", str(threads), "--options", json.dumps(dict(artifact.runtime_options))]
+    if accelerator != CPU:
+        settings += ["--accelerator", accelerator.name, "--accelerator-options", json.dumps(dict(accelerator.options))]
+        settings += ["--allow-fallback"] * accelerator.allow_fallback
     return Command(
         name=artifact.name,
         argv=(sys.executable, "-m", package, "worker", *model, *settings),

@@ -5,9 +5,7 @@ Writes `latency.json`.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +17,8 @@ from edgetl.stages.common.networks import SHIPPED, TEACHER_NETWORKS, networks
 from edgetl.stages.common.one_by_one import refusal
 from edgetl.stages.common.stage import Context, Stage
 
+NAME = "benchmark"
+
 
 def _settings(recipe: Recipe) -> Any:
     # Latencies hold for one machine: another one measures again.
@@ -28,7 +28,7 @@ def _settings(recipe: Recipe) -> Any:
 
 def _run(context: Context) -> None:
     from edgetl.config import target as target_files
-    from edgetl.devices import DEVICES, eager, open_device
+    from edgetl.devices import baselines
     from edgetl.devices.latency import latency
     from edgetl.results.artifacts import Calibration
     from edgetl.results.latency import Latency, LatencyTable, Machine, Unmeasured
@@ -45,19 +45,17 @@ def _run(context: Context) -> None:
     if not artifacts:
         raise refusal(context.recipe, [each for _, calibration in calibrations for each in calibration.missing])
     size = context.recipe.data.image_size
-    baselines = {
-        name: functools.partial(eager.worker, network=folder, size=size) for name, folder in networks(context).items()
-    }
+    known = networks(context)
     machines: dict[str, Machine] = {}
     rows: dict[str, tuple[Latency, ...]] = {}
     unmeasured: list[Unmeasured] = []
     for name in context.recipe.targets:
         target = target_files.load(name, context.project)
-        beside = f" and {len(baselines)} PyTorch networks" if DEVICES[target.kind].here else ""
-        context.progress.say(f"  {target.name}: {len(artifacts)} artefacts{beside}")
-        with closing(open_device(target)) as device:
-            machines[target.name] = device.info()
-        found = latency(target, artifacts, baselines, "quick", context.progress.advance)
+        beside = {subject: baselines(target, folder, size) for subject, folder in known.items()}
+        said = f" and {len(beside)} PyTorch networks" if any(beside.values()) else ""
+        context.progress.say(f"  {target.name}: {len(artifacts)} artefacts{said}")
+        found = latency(target, artifacts, beside, "quick", context.progress.advance)
+        machines[target.name] = found.machine
         for subject, measured in found.rows.items():
             rows[subject] = (*rows.get(subject, ()), *measured)
         for each in found.unmeasured:
@@ -70,4 +68,4 @@ def stage(backends: Sequence[str]) -> Stage:
     """The benchmark of all artefacts of these backends."""
     needs = (*TEACHER_NETWORKS, *SHIPPED, *(f"calibrate.{backend}" for backend in backends))
     tools = ("numpy", "torch", "timm", *dict.fromkeys(BACKENDS[backend].distribution for backend in backends))
-    return Stage("benchmark", 4, needs, _settings, tools, _run, files=targets)
+    return Stage(NAME, 4, needs, _settings, tools, _run, files=targets)

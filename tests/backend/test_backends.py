@@ -20,6 +20,7 @@ from torch import nn
 
 from edgetl.backends import Converter, converter, onnx, openvino, tflite
 from edgetl.errors import EdgetlError
+from edgetl.lint.linting import lint
 from edgetl.models import torchvision_shim
 from edgetl.runtime import telemetry
 from edgetl.runtime.backends import BACKENDS
@@ -197,6 +198,21 @@ def test_temperature_is_baked_and_replaced(made: Made, network: nn.Module, preci
             assert np.abs(got - softened(logits_of(network, images), temperature)).max() <= 1e-4
     assert sorted(tmp_path.iterdir()) == sorted(tmp_path.glob(f"{original.stem}.*")), "something was left beside it"
     assert np.array_equal(made.probabilities(precision, images, path), at_one)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_file_for_a_batch_gives_each_image_what_it_gets_alone(made: Made, precision: str, tmp_path: Path) -> None:
+    images, options = pictures(12, 6), BACKENDS[made.name].runtime_options.get(precision, {})
+    original: Path = getattr(made, precision)
+    before, alone = original.read_bytes(), made.probabilities(precision, images)
+    assert np.abs(alone - alone[::-1]).max() > 0.1, "the pictures must differ"
+    path = made.converter.with_batch(original, 4, tmp_path)
+    assert (path.parent, path.name) == (tmp_path, original.name)
+    session = BACKENDS[made.name].open_session(path, 1, options)
+    assert (session.input_shape, session.output_shape) == ((4, SIZE, SIZE, 3), (4, CLASSES))
+    got = np.concatenate([session.run(images[start : start + 4]).copy() for start in range(0, 12, 4)])
+    assert np.abs(got - alone).max() <= (1e-5 if precision == "fp32" else 0.02)
+    assert original.read_bytes() == before
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
@@ -414,3 +430,108 @@ def _foreign_tflite(folder: Path) -> Path:
     model.subgraphs[0].tensors = []
     (folder / "foreign.tflite").write_bytes(tflite_graph.packed(model))
     return folder / "foreign.tflite"
+
+
+class TestOperators:
+    """What a file is made of, and what is predicted from it, against what its runtime says of the same file."""
+
+    @pytest.mark.parametrize("precision", ["fp32", "int8"])
+    def test_they_do_the_networks_work(self, made: Made, network: nn.Module, precision: str) -> None:
+        graph = made.converter.operators(getattr(made, precision))
+        assert graph is not None
+        layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+        assert len(graph.weighted()) == len(layers) > 40
+        assert sum(node.macs for node in graph.nodes) == _macs(network)
+        kinds = [graph.kind(node) for node in graph.nodes]
+        if precision == "fp32":
+            assert {kind.takes for kind in kinds if kind.weighted} == {"float32"}
+        assert sum(kind.name.lower().replace("_", "") in ("hardswish", "hswish") for kind in kinds) == 19
+
+    @pytest.mark.parametrize("precision", ["fp32", "int8"])
+    def test_a_runtime_does_with_it_what_is_predicted(self, made: Made, precision: str) -> None:
+        path = getattr(made, precision)
+        artifact, graph = f"{made.name}-{precision}", made.converter.operators(path)
+        (prediction,) = lint("here", "local", {artifact: graph}).artifacts
+        assert [finding for finding in prediction.findings if finding.verdict == "unknown"] == []
+        if made.name == "onnx":
+            assert _integer_kernels(path) == (prediction.native_layers if precision == "int8" else 0)
+            return
+        options = BACKENDS[made.name].runtime_options.get(precision, {})
+        said = BACKENDS[made.name].open_session(path, 1, options).describe()
+        if made.name == "tflite":
+            assert str(said["placement"]).startswith(f"XNNPACK, {prediction.pieces} partition")
+        if precision == "int8":
+            left = prediction.layers - prediction.native_layers
+            assert said["compute_precision"] == (f"int8 {prediction.native_layers}, float32 {left}" if left else "int8")
+
+    def test_onnxruntime_leaves_in_float_what_is_predicted_to_fall_back(self, made: Made) -> None:
+        if made.name != "onnx":
+            return
+        (prediction,) = lint("here", "local", {"onnx-int8": made.converter.operators(made.int8)}).artifacts
+        fallen = {finding.operator for finding in prediction.findings}
+        assert fallen == {"HardSwish", "HardSigmoid", "ReduceMean"}
+        kept = _optimized(made.int8)
+        assert {"QLinearConv", "QLinearMul", "QLinearAdd", "HardSigmoid", "ReduceMean"} <= set(kept)
+        assert kept.count("QLinearAdd") + kept.count("QLinearMul") == _native(made, ("Add", "Mul"))
+
+    def test_an_int8_hard_swish_cuts_the_graph_into_as_many_pieces_as_predicted(
+        self, made: Made, network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if made.name != "tflite":
+            return
+        monkeypatch.setattr(tflite, "LEFT_FLOAT", ())
+        path = tflite.quantize(network, made.fp32, pictures(4, 1), tmp_path, "whole-int8")
+        (prediction,) = lint("here", "local", {"tflite-int8": tflite.operators(path)}).artifacts
+        said = BACKENDS["tflite"].open_session(path, 1, {}).describe()
+        assert str(said["placement"]).startswith(f"XNNPACK, {prediction.pieces} partition")
+        assert prediction.pieces is not None
+        assert prediction.pieces > 10
+        assert prediction.int8 == "slower"
+
+    def test_a_file_that_is_none_is_an_error_of_ours(self, made: Made, tmp_path: Path) -> None:
+        path = tmp_path / f"no{made.fp32.suffix}"
+        path.write_bytes(b"no model")
+        with pytest.raises(EdgetlError, match=made.name):
+            made.converter.operators(path)
+
+
+def _macs(network: nn.Module) -> int:
+    """Multiply-accumulates of one picture, counted by PyTorch while it runs."""
+    counted = []
+
+    def count(module: nn.Module, _: object, output: torch.Tensor) -> None:
+        assert isinstance(module, nn.Conv2d | nn.Linear)
+        counted.append(output.numel() * module.weight[0].numel())
+
+    layers = [module for module in network.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(count) for layer in layers]
+    logits_of(network, pictures(1, 1))
+    for hook in hooks:
+        hook.remove()
+    return sum(counted)
+
+
+def _native(made: Made, names: tuple[str, ...]) -> int:
+    graph = made.converter.operators(made.int8)
+    assert graph is not None
+    kinds = [graph.kind(node) for node in graph.nodes]
+    return sum(kind.name in names and (kind.takes, kind.gives) == ("int8", "int8") for kind in kinds)
+
+
+def _optimized(path: Path) -> list[str]:
+    """The operators that onnxruntime runs."""
+    import onnx as onnx_format
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(path.with_name("optimized.onnx"))
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    try:
+        return [node.op_type for node in onnx_format.load(options.optimized_model_filepath).graph.node]
+    finally:
+        Path(options.optimized_model_filepath).unlink()
+
+
+def _integer_kernels(path: Path) -> int:
+    return sum(name in ("QLinearConv", "QGemm", "QLinearMatMul") for name in _optimized(path))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,13 @@ class TestEverySession:
 
     def test_says_what_computes(self, models: Path, backend: str) -> None:
         described = open_tiny(models, backend).describe()
-        assert set(described) == {"runtime", "version", "compute_precision", "accelerator", "placement"}
+        assert set(described) == {"runtime", "version", "compute_precision", "accelerator", "placement", "delegated"}
         assert described["compute_precision"] == "float32"
         assert described["accelerator"] == "cpu"
         assert described["version"] == BACKENDS[backend].version()
         assert all(described.values())
+        # XNNPACK leaves the CAST of the tiny model, the first of six, to the reference kernels.
+        assert described["delegated"] == (5 / 6 if backend == "tflite" else 1.0)
 
     @pytest.mark.parametrize(
         "wrong",
@@ -144,13 +147,18 @@ def test_onnx_says_that_a_file_is_quantized(tmp_path: Path, models: Path) -> Non
 
 
 class FakeInterpreter:
-    """What LiteRT tells of a graph: a quantized convolution, one with float inputs and int8 weights, and delegates."""
+    """What LiteRT tells of a graph: a quantized convolution, one with float inputs and int8 weights, and delegates.
 
-    def __init__(self, delegates: int) -> None:
-        names = ["CONV_2D", "CONV_2D", "SOFTMAX", *["DELEGATE"] * delegates]
-        types = [(np.int8, np.int8, np.int32), (np.float32, np.int8), (np.float32,), *[(np.float32,)] * delegates]
+    Tensors 0 -> 2 -> 3 -> 1; weights are 4 and 5. delegates: the tensors that each takes in and gives out.
+    """
+
+    def __init__(self, delegates: Sequence[tuple[list[int], int]]) -> None:
+        names = ["CONV_2D", "CONV_2D", "SOFTMAX", *["DELEGATE"] * len(delegates)]
+        types = [(np.int8, np.int8, np.int32), (np.float32, np.int8), (np.float32,), *[(np.float32,)] * len(delegates)]
+        ends = [([0, 4, -1], 2), ([2, 5], 3), ([3], 1), *delegates]
         self._operators = [
-            {"op_name": name, "operand_types": list(kinds)} for name, kinds in zip(names, types, strict=True)
+            {"index": index, "op_name": name, "operand_types": list(kinds), "inputs": taken, "outputs": [given]}
+            for index, (name, kinds, (taken, given)) in enumerate(zip(names, types, ends, strict=True))
         ]
 
     def get_input_details(self) -> list[dict[str, Any]]:
@@ -164,11 +172,22 @@ class FakeInterpreter:
 
 
 @pytest.mark.parametrize(
-    ("delegates", "placement"), [(0, "reference kernels"), (1, "XNNPACK, 1 partition"), (2, "XNNPACK, 2 partitions")]
+    ("delegates", "placement", "share"),
+    [
+        ([], "reference kernels", 0.0),
+        ([([0, 4, 5], 1)], "XNNPACK, 1 partition", 1.0),
+        ([([0, 4, 5], 3)], "XNNPACK, 1 partition", 2 / 3),
+        ([([2, 5], 1)], "XNNPACK, 1 partition", 2 / 3),
+        ([([0, 4], 2), ([3], 1)], "XNNPACK, 2 partitions", 2 / 3),
+        ([([2, 5], 3)], "XNNPACK, 1 partition", 1 / 3),
+    ],
 )
-def test_tflite_says_what_its_inputs_are_computed_in_and_how_often_it_is_cut(delegates: int, placement: str) -> None:
+def test_tflite_says_what_its_inputs_are_computed_in_how_often_it_is_cut_and_what_the_delegate_took(
+    delegates: list[tuple[list[int], int]], placement: str, share: float
+) -> None:
     described = tflite.TfliteSession(Path("m.tflite"), FakeInterpreter(delegates), "litert").describe()
     assert (described["compute_precision"], described["placement"]) == ("float32 1, int8 1", placement)
+    assert described["delegated"] == pytest.approx(share)
 
 
 def test_openvino_computes_in_one_stream(models: Path) -> None:
@@ -213,7 +232,7 @@ def test_other_edges_are_named(tmp_path: Path) -> None:
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 3])],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), tmp_path / "m.onnx")
-    with pytest.raises(IntegrityError, match=r"takes float32 \[batch, 3\].*expected one uint8 \[1, H, W, 3\]"):
+    with pytest.raises(IntegrityError, match=r"takes float32 \[batch, 3\].*expected one uint8 \[N, H, W, 3\]"):
         BACKENDS["onnx"].open_session(tmp_path / "m.onnx", 1, {})
 
 

@@ -121,7 +121,7 @@ def test_a_row_of_a_phone_is_a_row_like_others(
     (row,) = found.rows["tflite-int8"]
     (other,) = found.unmeasured
     assert (other.name, other.foreign, other.disagrees) == ("onnx-int8", True, False)
-    assert other.reason == "an Android phone behind adb runs tflite files only"
+    assert other.reason == "benchmark_model runs TFLite files only"
     assert 5.1 <= row.p50_ms <= row.p90_ms <= row.p99_ms <= 5.3
     assert (row.threads, row.origin, row.runtime) == (4, "measured", "benchmark_model")
     assert row.peak_rss_mb == pytest.approx(26.7, abs=0.1)
@@ -147,7 +147,7 @@ def test_a_bundle_without_tflite_files_is_said(
 ) -> None:
     device = opened()
     monkeypatch.setattr(latency, "open_device", lambda target: device)
-    with pytest.raises(DeviceError, match="got no tflite file, expected one"):
+    with pytest.raises(DeviceError, match="got no file that can be measured there, expected one"):
         latency.latency(device._target, [(bundle, artifact("onnx-int8", "onnx"))], {}, "quick", lambda *_: None)
 
 

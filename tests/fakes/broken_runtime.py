@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgetl.runtime.accelerators import CPU, Accelerator
 from edgetl.runtime.errors import IntegrityError, MissingRuntime
 
 SUFFIX = ".broken"
@@ -36,7 +37,12 @@ def version() -> str:
     return "1"
 
 
-def open_session(path: Path, threads: int, options: Mapping[str, str]) -> _Session:
+def accelerators() -> tuple[str, ...]:
+    """None but the CPU."""
+    return ("cpu",)
+
+
+def open_session(path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> _Session:
     """Break as the file says, or open it."""
     word = path.read_text()
     if word == "damaged":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.config.target import Target
+from edgetl.devices import Baseline, Presence
 from edgetl.results.latency import Machine
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.workers import Running
@@ -22,8 +23,21 @@ DESCRIBED = {
 }
 
 
+PRESENT = Presence("a fake")
+
+
 class FakeTarget(Target):
     """Nothing but a name."""
+
+
+def presence(target: FakeTarget) -> Presence:
+    """What a test says."""
+    return PRESENT
+
+
+def networks(target: FakeTarget, network: Path, size: int) -> list[Baseline]:
+    """Two ways to run a network."""
+    return [FakeWorker, lambda name, threads: FakeWorker(f"{name} recorded", threads)]
 
 
 class FakeDevice:

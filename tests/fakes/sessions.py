@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgetl.runtime.accelerators import CPU, Accelerator, Placement
 from edgetl.runtime.backends import BACKENDS, Backend
 
 SIZE = 4
@@ -21,7 +22,7 @@ class FakeSession:
     Probabilities are the softmax of the picture's mean red, green and blue plus the biases.
     """
 
-    def __init__(self, path: Path, threads: int, options: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, threads: int, options: Mapping[str, str], asked: Accelerator = CPU) -> None:
         content = json.loads(path.read_text())
         companion = path.with_suffix(".bin")
         self._bias = np.array(json.loads(companion.read_text()) if companion.is_file() else content["bias"], np.float32)
@@ -34,25 +35,26 @@ class FakeSession:
         scores = np.exp(image.mean(axis=(1, 2)) / np.float32(64) + self._bias)
         return np.asarray(scores / scores.sum(), np.float32)
 
-    def describe(self) -> dict[str, str]:
-        return {
-            "runtime": "fake",
-            "version": "1",
-            "compute_precision": "float32",
-            "accelerator": "cpu",
-            "placement": "x",
-        }
+    def describe(self) -> dict[str, str | float | None]:
+        place = Placement("cpu", 1.0, "x").to_json()
+        return {"runtime": "fake", "version": "1", "compute_precision": "float32", **place}
 
 
 @dataclass(frozen=True)
 class Stub(Backend):
-    """A backend of the table whose runtime is two functions."""
+    """A backend of the table whose runtime is two functions, on a machine without accelerators."""
 
     opens: Callable[[Path, int, Mapping[str, str]], Any] = FakeSession
     says: Callable[[], str] = lambda: "1"
 
-    def open_session(self, path: Path, threads: int, options: Mapping[str, str]) -> Any:
+    def open_session(self, path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> Any:
+        if accelerator.name != "cpu" and accelerator.name not in self.there() and not accelerator.allow_fallback:
+            raise accelerator.missing(self.there(), path.name)
         return self.opens(path, threads, options)
+
+    def there(self) -> tuple[str, ...]:
+        self.says()
+        return ("cpu",)
 
     def version(self) -> str:
         return self.says()

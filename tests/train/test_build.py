@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from edgetl.config.loading import load
 from edgetl.console.progress import Silent
 from edgetl.errors import GateFailed
 from edgetl.evidence import gates, parity
+from edgetl.history import History, Record
 from edgetl.results.report import Report
 from edgetl.runtime.manifest import Manifest
 from edgetl.store import Store, locked
@@ -306,6 +308,43 @@ def test_bench_measures_every_artefact_and_says_which(project: Project) -> None:
     latency = json.loads(done.stdout)["latency"]
     assert set(latency) == {artifact.name for artifact in Manifest.load(project.bundle).artifacts}
     assert {row["compute_precision"] for row in latency["openvino-fp32"]} == {"float32"}
+
+
+def test_the_benchmark_of_a_build_is_in_the_history_once_and_bench_is_held_against_it(project: Project) -> None:
+    def kept() -> list[Record]:
+        return History(project.folder / ".edgetl" / "history.sqlite").read()
+
+    built = [record for record in kept() if record.source == "build"]
+    report = Report.read(project.run_folder)
+    rows = [(artifact.name, row) for artifact in report.artifacts for row in artifact.latency]
+    assert [(record.artifact, record.row["p50_ms"]) for record in built] == [(name, row.p50_ms) for name, row in rows]
+    manifest = project.bundle / "bundle.json"
+    assert {record.bundle_sha256 for record in built} == {hashlib.sha256(manifest.read_bytes()).hexdigest()}
+    assert {record.bundle for record in built} == {Manifest.load(project.bundle).name}
+    assert all(
+        record.metrics == dict(report.artifacts[0].metrics) for record in built if record.artifact == built[0].artifact
+    )
+    assert project.edgetl("build", project.recipe).returncode == 0
+    assert [record for record in kept() if record.source == "build"] == built
+    done = project.edgetl("bench", project.bundle, "--quick", "--compare", "--json")
+    assert done.returncode in (0, 1), done.stderr  # a machine may be slower the second time
+    rows = json.loads(done.stdout)["comparison"]["rows"]
+    assert all(row["same_file"] for row in rows)
+    contents = {(record.artifact, record.content) for record in kept()}
+    assert len(contents) == len(report.artifacts), "build and bench know a file by one digest"
+    (gone,) = [record for record in kept() if record.source == "bench"][:1]
+    assert str(project.folder) not in str(gone.to_json())
+
+
+def test_a_history_that_is_damaged_costs_no_build(project: Project, tmp_path: Path) -> None:
+    shutil.copytree(project.folder, tmp_path / "copy")
+    copy = Project(tmp_path / "copy")
+    history = copy.folder / ".edgetl" / "history.sqlite"
+    history.write_bytes(b"no database" * 1000)
+    done = copy.edgetl("build", copy.recipe)
+    assert done.returncode == 0, done.stderr
+    assert "the benchmark was not added to the history of measurements" in done.stderr
+    assert history.read_bytes() == b"no database" * 1000
 
 
 def test_python_does_the_same_and_prints_nothing(

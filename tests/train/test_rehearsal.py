@@ -160,8 +160,8 @@ class TestRefused:
         self, project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         files = (
-            RehearsedFile("onnx-fp32", 1.0, 9, 0.0, None),
-            RehearsedFile("onnx-int8", 1.0, 0, None, "onnx-int8: no"),
+            RehearsedFile("onnx-fp32", 1.0, 9, 0.0, None, None),
+            RehearsedFile("onnx-int8", 1.0, 0, None, "onnx-int8: no", None),
         )
         monkeypatch.setattr(child, "run", lambda *_: Rehearsal((), None, files, 1.0, None))
         changes, heard = {"teacher": None, "distil": {"batch_size": 6}}, Heard()

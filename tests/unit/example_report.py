@@ -263,6 +263,7 @@ def _latency(p50: float, threads: int) -> Latency:
         "compute_precision": "fp32",
         "accelerator": "cpu",
         "placement": "all on cpu",
+        "delegated": 1.0,
     }
     return Latency(
         target="local_cpu",

@@ -25,7 +25,7 @@ from edgetl.console.events import Event
 from edgetl.errors import Bug, DataError, EdgetlError, EnvironmentFault, Interrupted, RecipeError, UsageError
 
 API = Path(str(edgetl.__file__)).parent / "api"
-RENAMED = {"set": "overrides", "map": "mapping", "target": "targets"}
+RENAMED = {"set": "overrides", "map": "mapping", "target": "targets", "batch": "batches"}
 """Options whose keyword is another word: builtins, and one that may be given again."""
 
 

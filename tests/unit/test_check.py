@@ -13,6 +13,8 @@ from malformed_data import picture
 from PIL import Image
 
 from edgetl.cli import main
+from edgetl.lint.graph import Kind, graph_of
+from edgetl.results.rehearsal import Rehearsal, RehearsedFile
 from edgetl.runtime import decoding
 from edgetl.stages.common import preflight
 
@@ -180,3 +182,76 @@ def test_images_without_a_group_among_others_are_counted(tmp_path: Path, capsys:
     assert out.startswith("12 images, 6 groups, 2 classes\n")
     assert "warning: 4 images have no group and count as one each" in out
     assert "nothing says which" not in out
+
+
+def test_targets_are_told_what_becomes_of_the_rehearsals_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgetl import pipeline
+
+    monkeypatch.setattr(preflight, "check", lambda loaded, say=None: None)
+    swish, conv = Kind("HARD_SWISH", "int8", "int8", False, ""), Kind("CONV_2D", "int8", "int8", True, "")
+    graph = graph_of([(conv, [], 100, 10**6), (swish, [0], 100, 0), (conv, [1], 100, 10**6)])
+    files = [
+        ("tflite-int8", None, graph),
+        ("onnx-int8", "onnx-int8: no", None),
+        ("tflite-fp32", None, graph),
+        ("onnx-fp32", None, graph),
+    ]
+    rehearsed = Rehearsal((), None, tuple(RehearsedFile(n, 1.0, 1, None, p, g) for n, p, g in files), 1.0, None)
+    monkeypatch.setattr(pipeline, "rehearse", lambda *_: rehearsed)
+    for number in range(24):
+        _put(tmp_path / "data" / "xy"[number % 2] / f"{number}.png", picture(number))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "name: x\ndata: {kind: folder, root: data, image_size: 32}\nexport: [tflite-fp32, tflite-int8, onnx-int8]\n"
+    )
+    code, found, _ = _check(monkeypatch, capsys, recipe, "--target", "local_cpu", "--target", "ethos_u")
+    assert code == 0
+    assert found["rehearsal"] is None
+    here, npu = found["lint"]
+    assert [here["target"], here["kind"], npu["target"], npu["kind"]] == ["local_cpu", "local", "ethos_u", "ethos_u"]
+    predicted = {each["artifact"]: each for each in here["artifacts"]}
+    assert set(predicted) == {"tflite-int8", "tflite-fp32", "onnx-int8"}
+    int8 = predicted["tflite-int8"]
+    assert (int8["rules"], int8["pieces"], int8["integer_only"]) == ("xnnpack", 2, "no")
+    assert [(each["operator"], each["verdict"], each["count"]) for each in int8["findings"]] == [
+        ("HARD_SWISH", "falls_back", 1)
+    ]
+    assert predicted["onnx-int8"]["operators"] == 0
+    monkeypatch.setattr(
+        sys, "argv", ["edgetl", "check", str(recipe), "--target", "local_cpu", "--target", "openvino_npu"]
+    )
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().out
+    assert (
+        "tflite-int8    2 of 2 layers in int8; 2 partitions; integer only: no; int8 expected to be FASTER than float32"
+        in said
+    )
+    assert "falls back     1 x HARD_SWISH, int8 to int8: the delegate takes it in float32 only" in said
+    assert "seen with ai-edge-litert 2.3.0; measured here by `python -m benchmarks.lint_probe`" in said
+    assert "onnx-int8      unknown: its operators cannot be read" in said
+    assert "tflite-int8    unknown: no rules for this backend there (3 operators)" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--data", "folder:x", "--target", "local_cpu"), "--target is for a recipe"),
+        (("RECIPE", "--target", "local_cpo"), "no target"),
+    ],
+)
+def test_a_target_that_there_is_not_is_told_before_anything_is_looked_at(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "recipe.yaml").write_text("name: x\ndata: {kind: skin_phantom}\n")
+    given = [str(tmp_path / "recipe.yaml") if word == "RECIPE" else word for word in words]
+    code, _, err = _check(monkeypatch, capsys, *given)
+    assert code == 2
+    assert said in err
+    assert not (tmp_path / ".edgetl").exists()

@@ -16,6 +16,7 @@ import pytest
 from edgetl import cli, pipeline
 from edgetl.commands import completion
 from edgetl.config import loading
+from edgetl.config.places import shipped_targets
 from edgetl.console.progress import Console
 
 Run = Callable[..., tuple[int, str, str]]
@@ -171,6 +172,9 @@ def test_a_malformed_recipe_on_the_command_line(run: Run, tmp_path: Path, name: 
     assert err.count("error: ") == 1
 
 
+SHIPPED = [path.stem for path in shipped_targets()]
+
+
 def test_the_shell_is_offered_recipes_stages_and_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("recipes/skin.yaml", "other.yaml", "notes.txt", "targets/phone.yaml"):
@@ -179,7 +183,7 @@ def test_the_shell_is_offered_recipes_stages_and_targets(tmp_path: Path, monkeyp
     assert completion.complete_recipe("") == ["recipes/skin.yaml", "other.yaml", "recipes/", "targets/"]
     assert completion.complete_recipe("recipes/s") == ["recipes/skin.yaml"]
     assert completion.complete_recipe("nowhere/") == []
-    assert completion.complete_target("") == ["local_cpu", "phone"]
+    assert completion.complete_target("") == sorted([*SHIPPED, "phone"])
     assert completion.complete_stage("calibrate") == ["calibrate.onnx", "calibrate.openvino", "calibrate.tflite"]
 
 

@@ -29,6 +29,8 @@ def test_all_is_sorted_and_has_what_notebooks_call() -> None:
         "verify",
         "predict",
         "bench",
+        "compare",
+        "measurements",
         "open_bundle",
         "load_recipe",
     }

@@ -331,3 +331,11 @@ def test_wilson_stays_inside(hits: int, misses: int) -> None:
     interval = wilson(hits / images, images)
     assert 0.0 <= interval.low <= interval.value <= interval.high <= 1.0
     assert interval.high > interval.low
+
+
+def test_groups_that_hold_every_class_have_an_interval_too() -> None:
+    """Two patients with an image of each class, or one file under two labels: no group is without the class."""
+    probabilities = softmax(np.random.default_rng(0).normal(size=(4, 3)))
+    found = with_intervals(probabilities, [0, 1, 0, 1], ["x", "x", "y", "y"], CLASSES)
+    for name in ("auroc", "auroc.a", "auroc.b"):
+        assert 0 <= found[name].low <= found[name].value <= found[name].high <= 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgetl.config import loading, target
+from edgetl.devices import DEVICES
 from edgetl.devices.local import LocalTarget
 from edgetl.errors import DataError, EdgetlError, RecipeError, UsageError
 
@@ -146,11 +147,19 @@ def test_files_of_weights_are_found_where_the_command_runs_or_at_the_project(
     assert found("student.weights=~nobody123/w.pth") == "~nobody123/w.pth"
 
 
+KINDS = ", ".join(DEVICES)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name: a\nkind: lokal\n", "a.yaml:2:1: kind: got \"lokal\", expected local; did you mean 'local'?"),
-        ("name: a\nkind: 3\n", "a.yaml:2:1: kind: got 3, expected local"),
+        ("name: a\nkind: lokal\n", f"a.yaml:2:1: kind: got \"lokal\", expected one of {KINDS}; did you mean 'local'?"),
+        ("name: a\nkind: 3\n", f"a.yaml:2:1: kind: got 3, expected one of {KINDS}"),
+        (
+            "name: a\nkind: openvino\naccelerator: tpu\n",
+            "a.yaml:3:1: accelerator: got \"tpu\", expected one of gpu, npu; did you mean 'npu'?",
+        ),
+        ("name: a\nkind: openvino\n", "a.yaml:1:1: accelerator: is missing"),
         ("name: a\ntreads: [1]\n", "a.yaml:2:1: treads: unknown field; did you mean 'threads'?"),
         ("name: a\nthreads: [0]\n", "a.yaml:2:11: threads.0: got 0, expected at least 1 or all"),
         ("- a\n", 'a.yaml:1:1: the document: got ["a"], expected a mapping of fields'),

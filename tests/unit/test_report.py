@@ -14,12 +14,13 @@ from edgetl.evidence.gates import Gate
 from edgetl.evidence.intervals import Interval
 from edgetl.report import words
 from edgetl.report.card import model_card
+from edgetl.report.places import places
 from edgetl.report.plots import session, training_curves
 from edgetl.report.render import render
 from edgetl.report.story import trainings
 from edgetl.results.artifacts import Missing
 from edgetl.results.extras import Extras
-from edgetl.results.report import Report
+from edgetl.results.report import Report, ReportedArtifact
 from edgetl.results.training import Epoch
 from edgetl.results.unlabelled import Unlabelled
 
@@ -167,6 +168,69 @@ def test_the_card_holds_what_an_app_developer_needs(report: Report) -> None:
     assert "local_cpu is AMD EPYC 9R14" in card
     table = [line for line in card.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in table)
+
+
+class TestPlaces:
+    """Each target has a part: its machine, a plot, a table."""
+
+    def two(self, report: Report) -> Report:
+        def also(artifact: ReportedArtifact) -> ReportedArtifact:
+            rows = [
+                replace(row, target="a&b", origin="emulated", p50_ms=7 * row.p50_ms, threads=4)
+                for row in artifact.latency
+                if row.threads == 2
+            ]
+            return replace(artifact, latency=(*artifact.latency, *rows))
+
+        targets = dict(report.environment.targets)
+        machine = replace(targets["local_cpu"], processor="Cortex", cores=4)
+        return replace(
+            report,
+            artifacts=tuple(map(also, report.artifacts)),
+            environment=replace(report.environment, targets={**targets, "a&b": machine}),
+        )
+
+    def test_a_part_for_each(self, report: Report) -> None:
+        page = render(self.two(report), NOTHING)
+        text = _text(page)
+        assert "local_cpu: AMD EPYC 9R14, 2 cores measured" in text
+        assert "a&b: Cortex, 4 cores emulated" in text
+        root = ElementTree.fromstring(page.partition("<!DOCTYPE html>")[2])
+        ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+        assert len(ids) == len(set(ids))
+        assert page.count('aria-label="Balanced accuracy against latency on') == 2
+        assert "milliseconds per image, one thread (log)" in page
+        assert "milliseconds per image, 4 threads (log)" in page
+        first, second = places(self.two(report))
+        assert [each.threads for each in (first, second)] == [1, 4]
+        assert len(first.points) == len(report.entries)
+        assert len(second.points) == len(report.artifacts)
+        assert {timed.row.target for timed in second.rows} == {"a&b"}
+        assert [timed.is_model for timed in first.rows] == sorted(timed.is_model for timed in first.rows)
+
+    def test_a_row_says_all_of_a_file(self, report: Report) -> None:
+        artifact = report.artifacts[0]
+        row = replace(artifact.latency[0], p50_ms=3.111, p90_ms=4.222, p99_ms=5.333, first_ms=6.444, load_ms=7.555)
+        row = replace(row, p50_low_ms=3.001, p50_high_ms=3.251)
+        shown = replace(report, models=(), artifacts=(replace(artifact, latency=(replace(row, noisy=True),)),))
+        accuracy = artifact.metrics["balanced_accuracy"]
+        said = (
+            f"{artifact.name} noisy13.11 ms [3.00, 3.25]4.22 ms5.33 ms6.44 ms7.55 ms72 MB{words.size(artifact.bytes)}"
+        )
+        assert f"{said}{words.with_bounds(accuracy)}" in _text(render(shown, NOTHING))
+
+    def test_batches_are_no_points(self, report: Report) -> None:
+        artifact = report.artifacts[0]
+        rows = (artifact.latency[0], replace(artifact.latency[0], batch=8, p50_ms=0.001))
+        (place,) = places(replace(report, models=(), artifacts=(replace(artifact, latency=rows),)))
+        assert [point.p50_ms for point in place.points] == [rows[0].p50_ms]
+        assert len(place.rows) == 2
+
+    def test_nothing_measured_is_no_part(self, report: Report) -> None:
+        bare = tuple(replace(artifact, latency=()) for artifact in report.artifacts)
+        page = render(replace(report, models=(), artifacts=bare), NOTHING)
+        assert 'id="speed"' not in page
+        assert "#speed" not in page
 
 
 class TestTrial:

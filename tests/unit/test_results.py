@@ -20,6 +20,7 @@ from example_report import make_extras, make_report
 
 from edgetl.errors import Bug, IntegrityError
 from edgetl.evidence.intervals import Interval
+from edgetl.lint.graph import Kind, graph_of
 from edgetl.results import schema
 from edgetl.results.artifacts import (
     CalibratedArtifact,
@@ -31,7 +32,9 @@ from edgetl.results.artifacts import (
 )
 from edgetl.results.document import Document
 from edgetl.results.evaluation import Evaluation, Model
+from edgetl.results.foreseen import Foreseen
 from edgetl.results.latency import Latency, LatencyTable, Unmeasured
+from edgetl.results.rehearsal import Rehearsal, RehearsedFile, RehearsedPruning
 from edgetl.results.report import Report, Untrained
 from edgetl.results.training import (
     Choice,
@@ -70,9 +73,15 @@ def _small_report() -> Report:
         missing=(MISSING,),
         unlabelled=Unlabelled(5, ("a.png",)),
         unmeasured=(Unmeasured("tflite-fp32", "local_cpu", 1, "died", disagrees=False),),
+        foreseen=(FORESEEN,),
     )
 
 
+FORESEEN = Foreseen(
+    *("tflite-int8", "local_cpu", "xnnpack", 34, 0, 0, 41, 41, 41, 52, 52, "no", "slower", "slower"),
+    ratio=Interval(3.9, 3.7, 4.1),
+    agreement="agrees",
+)
 MISSING = Missing("tflite-int8", "quantize", "does not run")
 
 
@@ -108,13 +117,21 @@ def documents() -> dict[str, Document]:
         "verify": Verification((verified,), (MISSING,)),
         "export": LeftOut((MISSING,)),
         "benchmark": LatencyTable(report.environment.targets, {"student": report.models[0].latency}),
+        "rehearsal": Rehearsal((), RehearsedPruning(0.6, 0.59, 3.0), (REHEARSED,), 60.0, 900.0),
         "extras": make_extras({"mel": 1, "nv": 1}),
         "report": report,
     }
 
 
+REHEARSED = RehearsedFile(
+    *("onnx-int8", 4.0, 9, None, None),
+    operators=graph_of(
+        [(Kind("Conv", "int8", "int8", True, ""), [], 64, 1728), (Kind("Gelu", "int8", "int8", False, ""), [0], 64, 0)]
+    ),
+)
+
 Path_ = tuple[str | int, ...]
-LATER = {("missing",), ("unlabelled",), ("unmeasured",)}
+LATER = {("missing",), ("unlabelled",), ("unmeasured",), ("foreseen",)}
 """Fields of report.json that came later within its version: reports from before lack them."""
 EACH = pytest.mark.parametrize("name", list(documents()))
 
@@ -362,9 +379,9 @@ class TestReport:
 
 def test_a_report_from_before_a_file_could_be_missing_lacks_none() -> None:
     content = _content(documents()["report"])
-    del content["missing"], content["unlabelled"], content["unmeasured"]
+    del content["missing"], content["unlabelled"], content["unmeasured"], content["foreseen"]
     read = Report.from_json(json.dumps(content))
-    assert (read.missing, read.unlabelled, read.unmeasured) == ((), None, ())
+    assert (read.missing, read.unlabelled, read.unmeasured, read.foreseen) == ((), None, (), ())
     TestSchema.validator.validate(content)
 
 

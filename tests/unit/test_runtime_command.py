@@ -16,6 +16,7 @@ import tiny_bundle
 from fakes.sessions import FakeSession, stub
 
 from edgetl.runtime import __main__ as command
+from edgetl.runtime.accelerators import CPU, Accelerator
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage, WorkerError
@@ -153,7 +154,13 @@ def test_a_worker_is_given_its_model(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert command.main(["worker", "--path", "m.xml", "--backend", "openvino"]) == 0
     options = ["--options", '{"HINT": "f32"}', "--threads", "4"]
     assert command.main(["worker", "--path", "m.xml", "--backend", "openvino", *options]) == 0
-    assert given == [(Path("m.xml"), "openvino", 1, {}), (Path("m.xml"), "openvino", 4, {"HINT": "f32"})]
+    asked = ["--accelerator", "gpu", "--accelerator-options", '{"DEVICE_ID": "1"}', "--allow-fallback"]
+    assert command.main(["worker", "--path", "m.xml", "--backend", "openvino", *asked]) == 0
+    assert given == [
+        (Path("m.xml"), "openvino", 1, {}, CPU),
+        (Path("m.xml"), "openvino", 4, {"HINT": "f32"}, CPU),
+        (Path("m.xml"), "openvino", 1, {}, Accelerator("gpu", {"DEVICE_ID": "1"}, allow_fallback=True)),
+    ]
 
 
 NO_OPTIONS = ("{", "[]", '{"a": 1}', '{"a": "", "b": 1}', '"a"')

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny_bundle
-from fakes.sessions import SIZE, FakeSession, stub
+from fakes.sessions import SIZE, FakeSession, Stub, stub
 
 from edgetl import runtime
 from edgetl.runtime.backends import BACKENDS
@@ -69,6 +69,16 @@ class TestBundle:
         with pytest.raises(MissingAccelerator):
             runtime.load(bundle / "models/red.json", accelerator="gpu")
         assert opened == []
+
+    def test_without_a_name_the_first_whose_runtime_has_the_accelerator_is_taken(
+        self, bundle: Path, opened: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Stub, "there", lambda self: ("cpu", "npu") if self.name == "openvino" else ("cpu",))
+        assert runtime.load(bundle).artifact.name == "red"
+        assert runtime.load(bundle, accelerator="npu").artifact.name == "blue"
+        assert runtime.load(bundle, accelerator="gpu", allow_fallback=True).artifact.name == "blue"  # could have one
+        with pytest.raises(MissingAccelerator, match="expected one that is there: cpu, npu"):
+            runtime.load(bundle, accelerator="gpu")
 
     @pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True, None])
     def test_threads_are_a_whole_number_of_at_least_one(self, bundle: Path, threads: Any) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from edgetl.config.target import Target
+from edgetl.devices import Presence
 from edgetl.devices.adb import phone
 from edgetl.devices.adb.benchmark_model import OWN_FLAGS
 from edgetl.devices.adb.link import Link
@@ -23,7 +24,7 @@ from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.measurement import Mode
 from edgetl.runtime.measuring import Effort
 
-__all__ = ["EFFORTS", "Adb", "AdbTarget"]
+__all__ = ["EFFORTS", "Adb", "AdbTarget", "presence"]
 
 EFFORTS: dict[Mode, Effort] = {
     "quick": Effort(rounds=6, runs=100, seconds=0.0, limit_s=8.0, warm_up_s=0.0, attempts=2),
@@ -64,6 +65,12 @@ class AdbTarget(Target):
             if name in OWN_FLAGS:
                 raise ValueError(f"{name} is set by edgetl")
         return flags
+
+
+def presence(target: AdbTarget) -> Presence:
+    """What it runs; whether it is there shows when it is used."""
+    why = "benchmark_model runs TFLite files only"
+    return Presence(said="an Android phone, known once it is used", without={"onnx": why, "openvino": why})
 
 
 class Adb:

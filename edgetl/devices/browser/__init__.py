@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from edgetl.config.target import Target
+from edgetl.devices import Presence
 from edgetl.devices.browser import answers
 from edgetl.devices.browser.server import Server
 from edgetl.devices.browser.session import Failed, Session, Silent
@@ -27,7 +28,7 @@ from edgetl.runtime.arrays import array
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.manifest import Artifact
 
-__all__ = ["Browser", "BrowserTarget", "Site"]
+__all__ = ["Browser", "BrowserTarget", "Site", "presence"]
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILES, _FILE_BYTES = 64, 64 * 2**20
@@ -57,6 +58,11 @@ class BrowserTarget(Target):
         if ipaddress.IPv4Address(address).is_unspecified:
             raise ValueError("expected one address: requests are held against it")
         return address
+
+
+def presence(target: BrowserTarget) -> Presence:
+    """What it runs; whether it is there shows when it is used."""
+    return Presence(said="a page, known once it comes", without={"openvino": "no browser runs OpenVINO's files"})
 
 
 class Site:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from ..accelerators import CPU, Accelerator
 from ..backends import BACKENDS
 from ..errors import IntegrityError
 from ..manifest import Artifact, Manifest
@@ -17,15 +18,19 @@ class Session(Protocol):
     """An artefact, loaded and ready."""
 
     input_shape: Shape
-    """[1, H, W, 3]"""
+    """[N, H, W, 3]; N is 1 in a bundle"""
     output_shape: tuple[int, int]
-    """[1, C]"""
+    """[N, C]"""
 
     def run(self, image: Image) -> Probabilities:
-        """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3], RGB."""
+        """Probabilities float32 [N, C] of images uint8 [N, H, W, 3], RGB."""
 
-    def describe(self) -> dict[str, str]:
-        """runtime, version, compute_precision, accelerator, placement: what really computes."""
+    def describe(self) -> dict[str, str | float | None]:
+        """runtime, version, compute_precision, accelerator, placement, delegated: what really computes.
+
+        delegated: share of the operators on the accelerator, or with TFLite in the delegate; None where nobody tells,
+        and `placement` says why.
+        """
 
 
 def open_artifact(bundle: Path, artifact: Artifact, threads: int = 1) -> Session:
@@ -39,9 +44,11 @@ def open_artifact(bundle: Path, artifact: Artifact, threads: int = 1) -> Session
     return open_file(manifest.intact(bundle, artifact), manifest, artifact, threads)
 
 
-def open_file(path: Path, manifest: Manifest, artifact: Artifact, threads: int) -> Session:
+def open_file(
+    path: Path, manifest: Manifest, artifact: Artifact, threads: int, accelerator: Accelerator = CPU
+) -> Session:
     """Open the file of an artefact that is known to be intact, and hold its ends against the manifest."""
-    session = BACKENDS[artifact.backend].open_session(path, threads, artifact.runtime_options)
+    session = BACKENDS[artifact.backend].open_session(path, threads, artifact.runtime_options, accelerator)
     got = (session.input_shape, session.output_shape)
     expected = (manifest.inputs[0].shape, manifest.outputs[0].shape)
     if got != expected:

@@ -21,7 +21,7 @@ Shape = tuple[int, int, int, int]
 def check_signature(
     path: Path, inputs: Sequence[tuple[str, Sequence[object]]], outputs: Sequence[tuple[str, Sequence[object]]]
 ) -> tuple[Shape, tuple[int, int]]:
-    """The shapes of input and output, if the artefact takes one uint8 [1, H, W, 3] and gives one float32 [1, C].
+    """The shapes of input and output, if the artefact takes one uint8 [N, H, W, 3] and gives one float32 [N, C].
 
     Args:
         path: of the model file, for the message.
@@ -34,11 +34,11 @@ def check_signature(
         (dtype, shape), (out_dtype, out_shape) = inputs[0], outputs[0]
         sides = tuple(side for side in shape if isinstance(side, int) and side > 0)
         classes = tuple(side for side in out_shape if isinstance(side, int) and side > 0)
-        if dtype == "uint8" and len(sides) == len(shape) == 4 and (sides[0], sides[3]) == (1, 3):  # noqa: SIM102
-            if out_dtype == "float32" and len(classes) == len(out_shape) == 2 and classes[0] == 1:
-                return (1, sides[1], sides[2], 3), (1, classes[1])
+        if dtype == "uint8" and len(sides) == len(shape) == 4 and sides[3] == 3:  # noqa: SIM102
+            if out_dtype == "float32" and len(classes) == len(out_shape) == 2 and classes[0] == sides[0]:
+                return (sides[0], sides[1], sides[2], 3), (sides[0], classes[1])
     raise IntegrityError(
-        f"takes {_listed(inputs)} and gives {_listed(outputs)}, expected one uint8 [1, H, W, 3] and one float32 [1, C]",
+        f"takes {_listed(inputs)} and gives {_listed(outputs)}, expected one uint8 [N, H, W, 3] and one float32 [N, C]",
         place=str(path),
         hint="export it with edgetl build",
     )

@@ -1,4 +1,4 @@
-"""ONNX files on ONNX Runtime's CPU provider."""
+"""ONNX files on ONNX Runtime: on the CPU, on a GPU with CUDA, or with TensorRT."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import telemetry
-from ..errors import IntegrityError, MissingRuntime
+from ..accelerators import CPU, Accelerator, Placement
+from ..errors import IntegrityError, MissingAccelerator, MissingRuntime
+from . import onnx_providers
 from .checks import Image, Probabilities, check_image, check_signature, check_threads
 
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}
@@ -32,11 +34,21 @@ def version() -> str:
     return str(_runtime().__version__)
 
 
-def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OnnxSession:
-    """Load one .onnx file; `options` are session config entries.
+def accelerators() -> tuple[str, ...]:
+    """Those that this ONNX Runtime was built for.
+
+    Raises:
+        MissingRuntime: it is not installed.
+    """
+    return onnx_providers.built(_runtime())
+
+
+def open_session(path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> OnnxSession:
+    """Load one .onnx file; `options` are session config entries, the accelerator's those of its provider.
 
     Raises:
         MissingRuntime: ONNX Runtime is not installed.
+        MissingAccelerator: it is not there or leaves operators to another provider, and no fallback is allowed.
         IntegrityError: the file does not load, keeps weights elsewhere, or has other ends than the contract.
     """
     runtime = _runtime()
@@ -49,18 +61,41 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> OnnxSe
     for key, value in options.items():
         settings.add_session_config_entry(key, value)
     _refuse_external(path)
+    if accelerator.name == "cpu":
+        return _opened(runtime, path, settings, accelerator)
+    there = onnx_providers.built(runtime)
     try:
-        session = runtime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+        if accelerator.name not in there:
+            raise accelerator.missing(there, path.name)
+        onnx_providers.have_told(runtime, settings, accelerator)
+        return _opened(runtime, path, settings, accelerator)
+    except MissingAccelerator:
+        if not accelerator.allow_fallback:
+            raise
+        return _opened(runtime, path, settings, accelerator, instead="cpu")
+
+
+def _opened(
+    runtime: Any, path: Path, settings: Any, accelerator: Accelerator, instead: str | None = None
+) -> OnnxSession:
+    """instead: what is taken where the accelerator is not there."""
+    name = instead or accelerator.name
+    providers = onnx_providers.configured(name, {} if instead else accelerator.options)
+    try:  # its own retry on other providers would be another silent fallback
+        session = runtime.InferenceSession(str(path), settings, providers=providers, enable_fallback=0)
     except _failures() as exc:
+        if name != "cpu":
+            raise accelerator.missing(("cpu",), path.name, f"ONNX Runtime: {exc}") from exc
         raise IntegrityError(f"does not load in ONNX Runtime: {exc}", place=str(path)) from exc
-    return OnnxSession(path, session)
+    found = onnx_providers.placement(session, accelerator.name)
+    return OnnxSession(path, session, found.settled(accelerator, path.name))
 
 
 class OnnxSession:
     """One open .onnx file."""
 
-    def __init__(self, path: Path, session: Any) -> None:
-        self._path = path
+    def __init__(self, path: Path, session: Any, placement: Placement) -> None:
+        self._path, self._placement = path, placement
         self._session = session
         inputs, outputs = (
             [(_DTYPES.get(tensor.type, tensor.type), tensor.shape) for tensor in tensors]
@@ -70,7 +105,7 @@ class OnnxSession:
         self._name = session.get_inputs()[0].name
 
     def run(self, image: Image) -> Probabilities:
-        """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3]."""
+        """Probabilities float32 [N, C] of images uint8 [N, H, W, 3]; N is the file's."""
         inputs = {self._name: check_image(image, self.input_shape)}
         try:
             probabilities: Probabilities = self._session.run(None, inputs)[0]
@@ -78,15 +113,14 @@ class OnnxSession:
             raise IntegrityError(f"does not run in ONNX Runtime: {exc}", place=str(self._path)) from exc
         return probabilities
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str | float | None]:
         """What computes, and in what."""
         quantized = any(_QUANTIZES in piece for piece in _pieces(self._path, len(_QUANTIZES)))
         return {
             "runtime": "onnxruntime",
             "version": version(),
             "compute_precision": "int8 and float32" if quantized else "float32",
-            "accelerator": "cpu",
-            "placement": ", ".join(self._session.get_providers()),
+            **self._placement.to_json(),
         }
 
 
@@ -114,6 +148,7 @@ def _failures() -> tuple[type[Exception], ...]:
         state.NoSuchFile,
         state.NotImplemented,
         state.RuntimeException,
+        RuntimeError,  # what CUDA's provider says of a driver that it does not like
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..accelerators import CPU, Accelerator, Placement
 from ..errors import IntegrityError, MissingRuntime
 from .checks import Image, Probabilities, check_image, check_signature, check_threads, precision_of
 
@@ -31,7 +32,17 @@ def version() -> str:
     return metadata.version(_DISTRIBUTIONS[package])
 
 
-def open_session(path: Path, threads: int, options: Mapping[str, str]) -> TfliteSession:
+def accelerators() -> tuple[str, ...]:
+    """The CPU, with XNNPACK.
+
+    Raises:
+        MissingRuntime: no interpreter is installed.
+    """
+    _runtime()
+    return ("cpu",)
+
+
+def open_session(path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> TfliteSession:
     """Load one .tflite file; the interpreter has no options by name, so `options` must be empty.
 
     Raises:
@@ -39,8 +50,8 @@ def open_session(path: Path, threads: int, options: Mapping[str, str]) -> Tflite
         IntegrityError: the file does not load, or has other ends than the contract.
     """
     package, interpreter_class = _runtime()
-    if options:
-        raise IntegrityError(f"runtime options {sorted(options)} are unknown to TFLite, expected none", place=str(path))
+    if given := sorted({**options, **accelerator.options}):
+        raise IntegrityError(f"runtime options {given} are unknown to TFLite, expected none", place=str(path))
     check_threads(threads)
     try:
         with _without_greeting():
@@ -64,7 +75,7 @@ class TfliteSession:
         self._input, self._output = inputs[0]["index"], outputs[0]["index"]
 
     def run(self, image: Image) -> Probabilities:
-        """Probabilities float32 [1, C] of one image, uint8 [1, H, W, 3]."""
+        """Probabilities float32 [N, C] of images uint8 [N, H, W, 3]; N is the file's."""
         self._interpreter.set_tensor(self._input, check_image(image, self.input_shape))
         try:
             self._interpreter.invoke()
@@ -73,21 +84,40 @@ class TfliteSession:
         probabilities: Probabilities = self._interpreter.get_tensor(self._output)
         return probabilities
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str | float | None]:
         """What computes, and in what; `placement` counts the pieces XNNPACK took: more than one costs time."""
         # No public method tells the operators; both packages have this one.
         operators: Sequence[dict[str, Any]] = self._interpreter._get_ops_details()
         weighted = [
             np.dtype(operator["operand_types"][0]).name for operator in operators if operator["op_name"] in _WEIGHTED
         ]
-        pieces = sum(operator["op_name"] == "DELEGATE" for operator in operators)
         return {
             "runtime": self._runtime,
             "version": version(),
             "compute_precision": precision_of(weighted),
-            "accelerator": "cpu",
-            "placement": f"XNNPACK, {pieces} partition{'s' * (pieces != 1)}" if pieces else "reference kernels",
+            **_placement(operators).to_json(),
         }
+
+
+def _placement(operators: Sequence[dict[str, Any]]) -> Placement:
+    """What XNNPACK took. A delegate's node says which tensors go in and come out: what lies between is in it."""
+    pieces = [operator for operator in operators if operator["op_name"] == "DELEGATE"]
+    own = [operator for operator in operators if operator["op_name"] != "DELEGATE"]
+    if not pieces:
+        return Placement("cpu", 0.0, "reference kernels")
+    maker = {int(tensor): operator for operator in own for tensor in operator["outputs"]}
+    taken: set[int] = set()
+    for piece in pieces:
+        ends = {int(tensor) for tensor in piece["inputs"]}
+        waiting = [int(tensor) for tensor in piece["outputs"]]
+        while waiting:
+            tensor = waiting.pop()
+            operator = maker.get(tensor)
+            if operator is not None and tensor not in ends and operator["index"] not in taken:
+                taken.add(operator["index"])
+                waiting += [int(tensor) for tensor in operator["inputs"]]
+    count = f"{len(pieces)} partition{'s' * (len(pieces) != 1)}"
+    return Placement("cpu", len(taken) / len(own), f"XNNPACK, {count}")
 
 
 def _runtime() -> tuple[str, Any]:

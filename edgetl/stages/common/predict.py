@@ -40,7 +40,7 @@ class BuiltFile:
             raise ArtifactError(f"{self._path.stem}: gives numbers that are not finite")
         return probabilities
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> dict[str, str | float | None]:
         """As a session."""
         return self._session.describe()
 

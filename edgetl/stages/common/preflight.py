@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgetl import devices
 from edgetl.config import target
 from edgetl.config.loading import Loaded
 from edgetl.stages.common import settings as slices
@@ -15,6 +16,17 @@ SIZES = "set data.image_size to what it takes; a teacher may see another size: t
 
 def _quiet(_: str) -> None:
     return
+
+
+def require_targets(loaded: Loaded) -> None:
+    """Ask for every device that will be measured on.
+
+    Raises:
+        RecipeError: there is no such target.
+        MissingAccelerator: it is not on this machine.
+    """
+    for name in loaded.recipe.targets:
+        devices.require(target.load(name, loaded.project))
 
 
 def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:

@@ -24,6 +24,7 @@ from edgetl.config.recipe import Recipe
 from edgetl.errors import EnvironmentFault
 from edgetl.models import spec
 from edgetl.models.architecture import Network
+from edgetl.results.document import validated
 from edgetl.results.rehearsal import RehearsedFile
 from edgetl.runtime.cores import usable_cores
 from edgetl.stages.rehearsal.child import collect_rarely
@@ -74,13 +75,13 @@ def _answer(process: subprocess.Popen[str], folder: Path) -> tuple[RehearsedFile
         answer = json.loads((folder / _ANSWER).read_text(encoding="utf-8"))
         if isinstance(answer, dict):
             raise EnvironmentFault(**answer)
-        return tuple(RehearsedFile(**row) for row in answer)
+        return tuple(validated(RehearsedFile, row) for row in answer)
     if code == -signal.SIGKILL:
         raise EnvironmentFault("the process was killed, as the system does where memory ends", hint=LESS)
     said = (folder / "said").read_text(encoding="utf-8", errors="replace")
     last = words(([line for line in said.splitlines() if line.strip()] or ["it said nothing"])[-1])
     problem = f"{_LONGEST}-fp32: the process that makes it ended by itself ({code}); its last line: {last}"
-    return (RehearsedFile(f"{_LONGEST}-fp32", 0.0, 0, None, problem),)
+    return (RehearsedFile(f"{_LONGEST}-fp32", 0.0, 0, None, problem, None),)
 
 
 def _ordered(recipe: Recipe, files: tuple[RehearsedFile, ...]) -> tuple[RehearsedFile, ...]:

@@ -110,11 +110,13 @@ def _file(
             options = dict(BACKENDS[backend].runtime_options.get(precision, {}))
             probabilities = trial_run.outputs(path, backend, images, options)
         difference = _judged(name, probabilities, reference)
+        with step.of(f"{name}: reading its operators"):
+            operators = converter(backend).operators(path)
         if look is not None:
             look(path, backend, precision)
     except Failure as exc:
-        return RehearsedFile(name, time.perf_counter() - began, 0, None, exc.message)
-    return RehearsedFile(name, time.perf_counter() - began, size, difference, None)
+        return RehearsedFile(name, time.perf_counter() - began, 0, None, exc.message, None)
+    return RehearsedFile(name, time.perf_counter() - began, size, difference, None, operators)
 
 
 def _judged(name: str, probabilities: NDArray[np.float32], reference: _Reference | None) -> float | None:

@@ -23,7 +23,7 @@ __all__ = ["NAME", "OFF", "is_due", "known", "rehearsed"]
 NAME = "rehearsal"
 OFF = "EDGETL_REHEARSAL"
 """Environment variable that leaves rehearsals out where it is `off`."""
-_VERSION = 3
+_VERSION = 4
 
 
 def is_due() -> bool:

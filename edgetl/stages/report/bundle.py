@@ -19,6 +19,7 @@ from edgetl.errors import EdgetlError
 from edgetl.evidence.gates import FP32_NOISE
 from edgetl.files import sha256_of
 from edgetl.report.card import model_card
+from edgetl.report.recommending import recommended
 from edgetl.results.artifacts import CalibratedArtifact, Calibration
 from edgetl.results.report import Report
 from edgetl.runtime import labels as label_files
@@ -73,6 +74,7 @@ def write(loaded: Loaded, folders: Mapping[str, Path], report: Report, bundle: P
         files=files,
         provenance=_provenance(loaded, report),
         edgetl=__version__,
+        recommended=chosen.name if (chosen := recommended(report)) else None,
     )
     text = json.dumps(manifest.to_json(), indent=1, ensure_ascii=False)
     (bundle / manifests.NAME).write_text(text + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from edgetl.results.data import DataSummary
 from edgetl.results.evaluation import Evaluation
 from edgetl.results.extras import Extras
 from edgetl.results.latency import Latency, LatencyTable, Machine
+from edgetl.results.rehearsal import Rehearsal
 from edgetl.results.report import (
     Environment,
     Report,
@@ -30,6 +31,7 @@ from edgetl.results.training import DistilResult, Epoch, PruneResult, TeachResul
 from edgetl.results.unlabelled import Unlabelled
 from edgetl.stages.common.networks import TEACHERS
 from edgetl.stages.common.tools import tool_versions
+from edgetl.stages.report.predicted import predictions
 
 if TYPE_CHECKING:
     from edgetl.stages.common.stage import Step
@@ -38,11 +40,14 @@ Folders = Mapping[str, Path]
 """Of the finished stages, by name."""
 
 
-def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: StageRun) -> Report:
+def report_of(
+    loaded: Loaded, steps: Sequence[Step], folders: Folders, own: StageRun, rehearsal: Rehearsal | None = None
+) -> Report:
     """Everything that the stages found.
 
     Args:
         own: the line of the report itself, which comes last.
+        rehearsal: of this build, if one was made.
     """
     latency = LatencyTable.read(folders["benchmark"])
     evaluation = Evaluation.read(folders["evaluate"])
@@ -56,6 +61,11 @@ def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: Stag
     ]
     missing = missing_of(loaded.recipe, verified)
     names = set(loaded.recipe.artifacts) - {each.artifact for each in missing}
+    artifacts = tuple(
+        _artifact(calibrated, found, latency.rows.get(found.name, ()))
+        for calibrated, found in pairs
+        if found.name in names
+    )
     return Report(
         edgetl=__version__,
         name=loaded.recipe.name,
@@ -71,16 +81,13 @@ def report_of(loaded: Loaded, steps: Sequence[Step], folders: Folders, own: Stag
             for model in evaluation.models
         ),
         comparisons=evaluation.comparisons,
-        artifacts=tuple(
-            _artifact(calibrated, found, latency.rows.get(found.name, ()))
-            for calibrated, found in pairs
-            if found.name in names
-        ),
+        artifacts=artifacts,
         gates=(_data_gate(data), *evaluation.gates, *(gate for _, verified in pairs for gate in verified.gates)),
         stages=(*_stages(steps), own),
         missing=missing,
         unlabelled=Unlabelled.read(folders["unlabelled"]) if "unlabelled" in folders else None,
         unmeasured=latency.unmeasured,
+        foreseen=tuple(predictions(loaded, rehearsal, artifacts)),
     )
 
 

@@ -18,6 +18,7 @@ from edgetl.config.recipe import PRECISIONS
 from edgetl.errors import IntegrityError
 from edgetl.files import write_whole
 from edgetl.results.extras import Extras
+from edgetl.results.rehearsal import Rehearsal
 from edgetl.results.report import Report, StageRun
 from edgetl.stages.common.one_by_one import refusal, works_without
 from edgetl.stages.report import collect
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from edgetl.stages.common.stage import Step
 
 NAME = "report"
-VERSION = 4
+VERSION = 5
 PAGE = "report.html"
 BUNDLE = "bundle"
 _COPIED = ("models/", "golden/")
@@ -43,6 +44,13 @@ def left_out(run: Path) -> list[str]:
     return [f"{each.artifact} is missing ({each.step}): {each.reason}" for each in Report.read(run).missing]
 
 
+def slow(run: Path) -> list[str]:
+    """The int8 files of a written run folder that were measured to be slower than their float32 twins, a sentence each."""
+    from edgetl.report.recommending import slower_int8
+
+    return [pair.sentence() for pair in slower_int8(Report.read(run))]
+
+
 def failures(run: Path) -> list[str]:
     """What failed in a written run folder, a sentence a gate."""
     failed = Report.read(run).not_passed("fail")
@@ -56,10 +64,13 @@ def advice(loaded: Loaded, run: Path) -> str:
     return f"\n  {works_without(loaded.recipe, failed)}" if set(failed) <= built else ""
 
 
-def write(loaded: Loaded, steps: Sequence[Step], run: Path) -> None:
+def write(loaded: Loaded, steps: Sequence[Step], run: Path, rehearsal: Rehearsal | None = None) -> None:
     """Bring the run folder up to date with the stages: everything is written aside first, then put in its place.
 
     When a gate failed the bundle is left out, and an earlier one removed: it is of another build.
+
+    Args:
+        rehearsal: of this build, for what it predicted. One that comes later writes no report anew.
 
     Raises:
         ArtifactError: a stage left out a file, for a recipe with `incomplete: ship`, and this one refuses that.
@@ -69,7 +80,7 @@ def write(loaded: Loaded, steps: Sequence[Step], run: Path) -> None:
 
     folders = {step.stage.name: step.entry.folder for step in steps if step.entry}
     own = StageRun(name=NAME, key=_key(loaded, steps), seconds=0.0, cached=False, peak_rss_mb=None)
-    report = collect.report_of(loaded, steps, folders, own)
+    report = collect.report_of(loaded, steps, folders, own, rehearsal)
     if report.missing and loaded.recipe.incomplete == "refuse":
         raise refusal(loaded.recipe, report.missing)
     extras = collect.extras_of(steps, folders, report)

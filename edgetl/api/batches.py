@@ -1,0 +1,114 @@
+"""A bundle's files for more than one image at a time, which a bundle does not hold: written for measuring throughput.
+
+Each is held against the file that it was made from, on the bundle's golden tensors, before it is timed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgetl.errors import EdgetlError, IntegrityError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edgetl.runtime.manifest import Artifact, Manifest
+
+__all__ = ["Twin", "Twins", "twins"]
+
+
+@dataclass(frozen=True)
+class Twin:
+    """An artefact for `batch` images. of: the name of the bundle's. folder: where the path of its artefact starts."""
+
+    of: str
+    batch: int
+    folder: Path
+    artifact: Artifact
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Those that there are, and why the others are not: (name of the bundle's artefact, batch) -> reason."""
+
+    made: tuple[Twin, ...]
+    refused: dict[tuple[str, int], str]
+
+
+def twins(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Path) -> Twins:
+    """Write every artefact of a bundle whose files are intact for each batch size, below an empty folder."""
+    made: list[Twin] = []
+    refused: dict[tuple[str, int], str] = {}
+    for artifact in manifest.artifacts:
+        for batch in batches:
+            place = folder / str(batch)
+            place.mkdir(exist_ok=True)
+            try:
+                made.append(_twin(bundle, manifest, artifact, batch, place))
+            except EdgetlError as exc:
+                refused[artifact.name, batch] = exc.message
+    return Twins(tuple(made), refused)
+
+
+def _twin(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, folder: Path) -> Twin:
+    """Raises EdgetlError where the converter cannot, or the runtime computes something else of it."""
+    from edgetl.backends import converter
+    from edgetl.runtime.bundle_files import digest
+
+    path = converter(artifact.backend).with_batch(bundle / artifact.path, batch, folder)
+    companions = tuple(Path(name).name for name in artifact.companions)
+    files = [path, *(folder / name for name in companions)]
+    twin = replace(
+        artifact,
+        name=f"{artifact.name} batch {batch}",
+        path=path.name,
+        companions=companions,
+        sha256=digest(path),
+        bytes=sum(file.stat().st_size for file in files),
+    )
+    _require_same(bundle, manifest, artifact, twin, folder, batch)
+    return Twin(artifact.name, batch, folder, twin)
+
+
+def _require_same(
+    bundle: Path, manifest: Manifest, artifact: Artifact, twin: Artifact, folder: Path, batch: int
+) -> None:
+    """Every golden image in some place of a batch gives what it gives alone.
+
+    Raises:
+        IntegrityError: it does not, or the file takes another shape.
+    """
+    import numpy as np
+
+    from edgetl.runtime.backends import BACKENDS
+
+    tensors = np.load(bundle / manifest.golden.tensors, mmap_mode="r", allow_pickle=False)
+    backend = BACKENDS[artifact.backend]
+    alone = backend.open_session(bundle / artifact.path, 1, artifact.runtime_options)
+    expected = np.concatenate([alone.run(np.asarray(tensor)[None]) for tensor in tensors])
+    together = backend.open_session(folder / twin.path, 1, artifact.runtime_options)
+    if together.input_shape != (batch, *alone.input_shape[1:]):
+        raise IntegrityError(f"takes {list(together.input_shape)}, expected a batch of {batch}", place=twin.name)
+    difference = max(
+        float(np.abs(together.run(tensors[chosen]) - expected[chosen]).max())
+        for chosen in _fillings(len(tensors), batch)
+    )
+    tolerance = manifest.golden.tolerance[artifact.precision]
+    if not difference <= tolerance:
+        raise IntegrityError(
+            f"in a batch of {batch} probabilities differ by {difference:.3g} from those of one image, expected at most "
+            f"{tolerance:g}",
+            place=twin.name,
+        )
+
+
+def _fillings(count: int, batch: int) -> list[npt.NDArray[np.int64]]:
+    """Numbers of `count` images, repeated to fill whole batches of `batch`."""
+    import numpy as np
+
+    turns = -(-count // batch)
+    return np.split(np.arange(turns * batch) % count, turns)

@@ -1,0 +1,65 @@
+"""Accuracy of a bundle on targets: pictures are decoded and resized here, and every artefact runs on them in a worker there."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgetl.api.labelled import Labelled, labelled
+from edgetl.api.several_targets import on_each
+from edgetl.console.capture import captured
+
+if TYPE_CHECKING:
+    from edgetl.config.recipe import Data
+    from edgetl.config.target import Target
+    from edgetl.console.progress import Progress
+    from edgetl.evidence.intervals import Interval
+    from edgetl.results.latency import Unmeasured
+    from edgetl.runtime.manifest import Manifest
+
+__all__ = ["accuracy"]
+
+
+def accuracy(
+    folder: Path, manifest: Manifest, data: Data, root: Path, targets: Sequence[Target], progress: Progress
+) -> tuple[dict[str, dict[str, dict[str, Interval]]], list[Unmeasured]]:
+    """Metrics by target, artefact and name, and the artefacts that failed."""
+    from edgetl.devices.answers import answers
+
+    metrics: dict[str, dict[str, dict[str, Interval]]] = {}
+    failed: list[Unmeasured] = []
+    with (
+        captured(),
+        tempfile.TemporaryDirectory() as scratch,
+        labelled(manifest, data, root, {}, progress) as pictures,
+    ):
+        _decode(pictures, Path(scratch), progress)
+        said = on_each(
+            targets if pictures.readable else (),
+            lambda target, advance: answers(
+                target, folder, manifest.artifacts, Path(scratch), len(pictures.records), advance
+            ),
+            progress,
+        )
+        for target, (found, without) in zip(targets, said, strict=False):
+            metrics[target.name] = {name: pictures.metrics(name, values) for name, values in found.items()}
+            failed += without
+    return metrics, failed
+
+
+def _decode(pictures: Labelled, folder: Path, progress: Progress) -> None:
+    """Write the tensors of all pictures into a file of a folder."""
+    import numpy as np
+
+    from edgetl.data.decode import batches
+    from edgetl.devices.answers import TENSORS
+
+    count, preprocessing = len(pictures.records), pictures.manifest.preprocessing
+    shape = (count, *pictures.manifest.inputs[0].shape[1:])
+    tensors = np.lib.format.open_memmap(folder / TENSORS, "w+", np.uint8, shape)
+    for start, images in batches(pictures.root, pictures.records, preprocessing):
+        tensors[start : start + len(images)] = images
+        progress.advance("decode", start + len(images), count)
+    tensors.flush()

@@ -1,0 +1,77 @@
+"""Which earlier measurements are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgetl.errors import UsageError
+from edgetl.errors.wording import nearest
+from edgetl.history.record import Record
+
+__all__ = ["LAST", "Baseline", "choose"]
+
+LAST = "last"
+_LEAST_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What is compared with: `about` says which, for people; at least one record."""
+
+    about: str
+    records: tuple[Record, ...]
+
+
+def choose(records: Sequence[Record], wanted: str, name: str = "", sha256: str = "") -> Baseline:
+    """The measurements that a word means, looked up in this order.
+
+    - `last`: the bundle that was measured last among those called `name` that are not `sha256`; where there is none, earlier
+      measurements of that very bundle.
+    - a label that runs were given.
+    - the beginning of a bundle's sha256, at least 6 digits.
+    - the name of a bundle: as `last`, among the bundles of that name.
+
+    Args:
+        records: the history, oldest first.
+        name, sha256: the bundle that is to be compared; "" where there is none.
+
+    Raises:
+        UsageError: nothing is meant by it, or several bundles are.
+    """
+    if wanted == LAST and name:
+        found = _latest(records, name, sha256)
+        if found is None:
+            raise UsageError(f"--compare {wanted}: no bundle {name!r} was measured before", hint=_known(records))
+        return found
+    if wanted and (labelled := tuple(record for record in records if record.label == wanted)):
+        return Baseline(f"the runs labelled {wanted!r}", labelled)
+    if len(wanted) >= _LEAST_DIGITS and set(wanted) <= set("0123456789abcdef"):
+        shas = {record.bundle_sha256 for record in records if record.bundle_sha256.startswith(wanted)}
+        if len(shas) > 1:
+            raise UsageError(f"{wanted} begins the sha256 of {len(shas)} bundles", hint=", ".join(sorted(shas)))
+        if shas:
+            return _of_bundle(records, shas.pop())
+    if found := _latest(records, wanted, sha256):
+        return found
+    words = sorted({word for record in records for word in (record.label, record.bundle) if word})
+    raise UsageError(f"nothing that was measured is called {wanted!r}{nearest(wanted, words)}", hint=_known(records))
+
+
+def _latest(records: Sequence[Record], name: str, sha256: str) -> Baseline | None:
+    named = [record for record in records if record.bundle == name and record.bundle_sha256]  # that shipped
+    others = [record for record in named if record.bundle_sha256 != sha256] or named
+    return _of_bundle(named, others[-1].bundle_sha256) if others else None
+
+
+def _of_bundle(records: Sequence[Record], sha256: str) -> Baseline:
+    its = tuple(record for record in records if record.bundle_sha256 == sha256)
+    return Baseline(f"bundle {its[-1].bundle} {sha256[:12]}...", its)
+
+
+def _known(records: Sequence[Record]) -> str:
+    if not records:
+        return "the history is empty: edgetl bench BUNDLE adds to it"
+    seen = {f"{record.bundle} {record.bundle_sha256[:12]}": None for record in reversed(records)}
+    labels = {record.label: None for record in reversed(records) if record.label}
+    return "measured were " + ", ".join([*list(seen)[:8], *list(labels)[:8]])

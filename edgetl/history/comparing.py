@@ -1,0 +1,212 @@
+"""Is this bundle slower, larger or worse than it was? Each file against its namesake, where both ran under the same conditions.
+
+What is never held against each other: other machines, other versions of a runtime, other modes of measuring, emulated times
+and measured ones, noisy rows. That is said row by row, as a comparison that was not made is no good news.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from edgetl.evidence.ratios import Measured, Ratio, Spread, block_spread, moderated, ratio
+from edgetl.history.changes import QUANTITIES, Change, Quantity, Verdict, accuracy, placement
+from edgetl.history.choosing import Baseline
+from edgetl.history.record import CIRCUMSTANCES, Record
+
+__all__ = ["Comparison", "RowComparison", "compare"]
+
+ERROR_RATE = 0.05
+"""Of a whole comparison: how often one in which nothing changed may call anything worse or better."""
+
+
+@dataclass(frozen=True)
+class RowComparison:
+    """An artefact on a target under one set of circumstances.
+
+    reason: why no time could be compared; "" where it was. What noise does not touch, memory and where operators run, is
+    compared in noisy rows too. before, now: quiet measurements on either side; measured: all of now. same_file: whether both
+    are of the same bytes. repeats: repeated measurements that the spread of the median rests on; 0: it is assumed.
+    """
+
+    artifact: str
+    target: str
+    threads: int
+    batch: int
+    accelerator: str
+    mode: str
+    reason: str
+    before: int = 0
+    now: int = 0
+    measured: int = 0
+    same_file: bool = False
+    repeats: int = 0
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A bundle's measurements against earlier ones. unseen: artefacts that were measured before and are not now."""
+
+    baseline: str
+    rows: tuple[RowComparison, ...]
+    accuracy: Mapping[str, tuple[Change, ...]]
+    unseen: tuple[str, ...] = ()
+
+    @property
+    def regressions(self) -> list[str]:
+        """What got worse, a few words each."""
+        timed = [
+            f"{row.artifact} x{row.threads} on {row.target}: {change.title}"
+            for row in self.rows
+            for change in row.changes
+            if change.verdict == "worse"
+        ]
+        answered = [
+            f"{name}: {change.title}"
+            for name, changes in self.accuracy.items()
+            for change in changes
+            if change.verdict == "worse"
+        ]
+        return timed + answered
+
+    def to_json(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return {**asdict(self), "regressions": self.regressions}
+
+
+def compare(now: Sequence[Record], baseline: Baseline, history: Sequence[Record]) -> Comparison:
+    """Hold measurements against earlier ones.
+
+    Args:
+        now: of one bundle, at least one.
+        history: everything that is known, for how much repeated measurements of one file differ.
+    """
+    runs = {record.run for record in now}
+    before = [record for record in baseline.records if record.run not in runs]
+    groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in now:
+        groups[(record.artifact, *record.place)].append(record)
+    rows = [_row(group, before, [*history, *now]) for group in groups.values()]
+    targets, names = {record.row["target"] for record in now}, {record.artifact for record in now}
+    missing = {each.artifact: None for each in before if each.row["target"] in targets and each.artifact not in names}
+    return Comparison(baseline.about, tuple(_judged(rows)), accuracy(now, before), tuple(missing))
+
+
+def _row(now: Sequence[Record], before: Sequence[Record], history: Sequence[Record]) -> RowComparison:
+    """Changes with the verdicts of single comparisons; `_judged` takes all of them together."""
+    one = now[-1]
+    shown = {name: one.row[name] for name in ("target", "threads", "batch", "accelerator", "mode")}
+    same = [each for each in before if (each.artifact, each.place) == (one.artifact, one.place)]
+    if not same:
+        return RowComparison(one.artifact, **shown, reason=_unlike(one, before))
+    quiet = [[each for each in side if not each.noisy] for side in (same, now)]
+    changes, repeats = [], 0
+    for quantity in QUANTITIES:
+        sides = quiet if quantity.timed else [same, now]
+        measured = [_measured(side, quantity) for side in sides]
+        if not all(measured):
+            continue
+        spread = _spread(quantity, sides[1], sides[0], history)
+        repeats = spread.repeats if quantity.name == "p50_ms" else repeats
+        means = [ratio([Measured(1.0)], side, spread).value for side in measured]
+        found = ratio(measured[0], measured[1], spread)
+        changes.append(Change(quantity.name, quantity.title, means[0], means[1], "no difference", found))
+    return RowComparison(
+        one.artifact,
+        **shown,
+        reason=_noise(quiet, one),
+        before=len(quiet[0]),
+        now=len(quiet[1]),
+        measured=len(now),
+        same_file=same[-1].content == one.content,
+        repeats=repeats,
+        changes=(*changes, *placement(same[-1], one)),
+    )
+
+
+def _noise(quiet: Sequence[Sequence[Record]], one: Record) -> str:
+    """Which side has noisy rows alone, then and now; "" where neither has."""
+    if not quiet[1]:
+        return "noisy now" + (f": {one.row['noise']}" if one.row.get("noise") else "")
+    return "" if quiet[0] else "noisy then"
+
+
+def _unlike(one: Record, before: Sequence[Record]) -> str:
+    """Why none of the earlier measurements will do, after the one that comes nearest."""
+    namesakes = [each for each in before if (each.artifact, each.row["target"]) == (one.artifact, one.row["target"])]
+    if not namesakes:
+        return "was not measured on this target before"
+
+    def differences(other: Record) -> list[str]:
+        found = [
+            f"{name} {other.row[name]} then, {one.row[name]} now"
+            for name in CIRCUMSTANCES
+            if other.row[name] != one.row[name]
+        ]
+        if other.place[len(CIRCUMSTANCES) :] != one.place[len(CIRCUMSTANCES) :]:
+            machines = [f"{each.machine.processor}, {each.machine.cores} cores" for each in (other, one)]
+            what = f"{machines[0]} then, {machines[1]} now" if machines[0] != machines[1] else machines[0]
+            found.insert(0, f"another machine ({what})")
+        return found
+
+    found: list[list[str]] = sorted([differences(each) for each in reversed(namesakes)], key=len)
+    return "; ".join(found[0])
+
+
+def _measured(records: Sequence[Record], quantity: Quantity) -> list[Measured]:
+    values = [(each, each.number(quantity.name)) for each in records]
+    return [
+        Measured(value, block_spread(each.rounds, quantity.share) if quantity.share else 0.0)
+        for each, value in values
+        if value
+    ]
+
+
+def _spread(quantity: Quantity, now: Sequence[Record], before: Sequence[Record], history: Sequence[Record]) -> Spread:
+    """How much repeated measurements differ under these circumstances: of these two files, else of others beside them.
+
+    Each side stands for itself, also where both are one file: whether they differ from each other is the question.
+    """
+    place, contents = now[-1].place, {now[-1].content, before[-1].content}
+    sides = {record.run: name for name, side in (("now", now), ("before", before)) for record in side}
+    groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+    for each in history:
+        value = each.number(quantity.name)
+        if each.place == place and value and not (quantity.timed and each.noisy):
+            groups[each.content, sides.get(each.run, "")][each.run] = value
+    assumed = quantity.assumed.get(now[-1].row["mode"], max(quantity.assumed.values()))
+    own = moderated([list(group.values()) for (content, _), group in groups.items() if content in contents], assumed)
+    if own.repeats:
+        return own
+    # Files that were measured in one run share its luck: they count as one.
+    freedom = max((len(group) - 1 for group in groups.values()), default=0)
+    return moderated([list(group.values()) for group in groups.values()], assumed, freedom)
+
+
+def _judged(rows: Sequence[RowComparison]) -> Iterator[RowComparison]:
+    """Verdicts that hold together: of many comparisons some look like a change by chance (Bonferroni's bound, weighted)."""
+    quantities = {quantity.name: quantity for quantity in QUANTITIES}
+    counts = Counter(change.quantity for row in rows for change in row.changes)
+    for row in rows:
+        changes = []
+        for change in row.changes:
+            if change.ratio is not None:
+                quantity = quantities[change.quantity]
+                level = ERROR_RATE * quantity.weight / counts[change.quantity]
+                enough = row.measured >= quantity.fewest
+                change = replace(change, verdict=_verdict(change.ratio, quantity, level if enough else 0.0))
+            changes.append(change)
+        yield replace(row, changes=tuple(changes))
+
+
+def _verdict(found: Ratio, quantity: Quantity, level: float) -> Verdict:
+    """Of one ratio, for certain where chance alone is rarer than `level`."""
+    certain = found.chance < level
+    if found.low > 1 and found.value >= quantity.relevant:
+        return "worse" if certain else "perhaps worse"
+    if found.high < 1 and found.value <= 1 / quantity.relevant:
+        return "better" if certain else "perhaps better"
+    return "no difference"

@@ -1,0 +1,98 @@
+"""One measurement as the history keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgetl.evidence.intervals import Interval
+from edgetl.results.latency import Machine
+
+__all__ = ["CIRCUMSTANCES", "Record", "content_digest"]
+
+CIRCUMSTANCES = ("target", "origin", "batch", "threads", "accelerator", "mode", "runtime", "version")
+"""What of a latency row must be equal, beside the machine, before two are held against each other; so in messages."""
+
+_TIMES = ("p50_ms", "p90_ms", "p99_ms", "first_ms", "load_ms")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A latency row, of what and where.
+
+    run: one command's measurements have one. time: when it ended, UTC, ISO 8601. source: bench or build. label: the user's
+    word for this run, or "". edgetl: version that measured. bundle_sha256: of bundle.json; "" where a build wrote no bundle.
+    sha256: of the model file. content: digest of all files that the artefact needs (OpenVINO keeps weights beside the model).
+    machine: no host or user name. data: digest of the labelled set that `metrics` are of, "" without. row: a
+    `results.latency.Latency` as JSON, with whatever fields the version that measured gave it.
+    """
+
+    run: str
+    time: str
+    source: str
+    label: str
+    edgetl: str
+    bundle: str
+    bundle_sha256: str
+    artifact: str
+    sha256: str
+    content: str
+    model: str
+    backend: str
+    precision: str
+    bytes: int
+    machine: Machine
+    data: str
+    metrics: Mapping[str, Interval]
+    row: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the row lacks what comparing needs: a row of years ago may be anything."""
+        for name in CIRCUMSTANCES:
+            if not isinstance(self.row.get(name), int if name in ("batch", "threads") else str):
+                raise ValueError(f"{name}: got {self.row.get(name)!r}")
+        for name in _TIMES:
+            value = self.row.get(name)
+            if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+                raise ValueError(f"{name}: got {value!r}, expected milliseconds")
+
+    @property
+    def place(self) -> tuple[Any, ...]:
+        """What must be equal before two times are held against each other: circumstances and machine, but not the file."""
+        machine = asdict(self.machine)
+        machine.pop("memory_gb")  # a kernel that takes some megabytes more makes no other machine
+        return (*(self.row[name] for name in CIRCUMSTANCES), *machine.values())
+
+    @property
+    def noisy(self) -> bool:
+        """Whether its own runs varied too much to be compared."""
+        return bool(self.row.get("noisy"))
+
+    def number(self, name: str) -> float | None:
+        """A number of the row; None where it was not measured."""
+        value = self.row.get(name)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    @property
+    def rounds(self) -> Sequence[float]:
+        """Median of each round, ms; those of 0 ms are left out."""
+        return [float(value) for value in self.row.get("round_ms") or () if value > 0]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is exported: one object with everything."""
+        return asdict(self)
+
+
+def content_digest(sha256: str, companions: Mapping[str, str]) -> str:
+    """What an artefact with these files is known by: the file's own sha256, or a digest over all of several.
+
+    Args:
+        companions: sha256 of the other files by their name, without a folder.
+    """
+    if not companions:
+        return sha256
+    text = "\n".join([sha256, *(f"{name} {digest}" for name, digest in sorted(companions.items()))])
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,93 @@
+"""A target that is not on this machine, from the command line to a build: said at once, with exit code 4."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny_project
+from fakes.sessions import FakeSession
+
+import edgetl
+from edgetl import cli
+from edgetl.config.places import shipped_targets
+from edgetl.doctor import targets
+from edgetl.doctor.finding import Finding
+from edgetl.errors import MissingAccelerator
+from edgetl.runtime import measuring
+
+FILE = tiny_project.FILE
+ABSENT = ("cuda_host", "openvino_gpu", "openvino_npu")
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["edgetl", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capfd.readouterr()
+        return int(str(ended.value.code)), said.out, said.err
+
+    return run
+
+
+def _project(folder: Path, target: str) -> None:
+    """A recipe that could be built, on that target."""
+    tiny_project.write_trainable(folder)
+    tiny_project.read(folder, {**tiny_project.REAL_WEIGHTS, "targets": [target]})
+
+
+@pytest.mark.parametrize("name", ABSENT)
+def test_bench_says_in_one_line_what_is_not_there(run: Run, bundle: Path, opened: list[FakeSession], name: str) -> None:
+    code, out, err = run("bench", bundle, "--target", name, "--json")
+    assert (code, out) == (4, "")
+    line, hint = err.splitlines()
+    assert line.startswith(f"error: target {name}: ")
+    assert "got " in line
+    assert "expected " in line
+    assert hint.startswith("  hint: ")
+    assert opened == []
+
+
+def test_bench_asks_for_all_targets_before_it_measures_the_first(
+    run: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(*_: object, **__: object) -> None:
+        raise AssertionError("measured")
+
+    monkeypatch.setattr(measuring, "measure", measure)
+    monkeypatch.setattr("edgetl.devices.latency.measure", measure)
+    code, _, err = run("bench", bundle, "--target", "local_cpu_1t", "--target", "openvino_npu")
+    assert code == 4, err
+
+
+@pytest.mark.parametrize("name", ABSENT)
+@pytest.mark.parametrize("command", ["build", "check"])
+def test_a_build_ends_before_its_first_stage(tmp_path: Path, command: str, name: str) -> None:
+    _project(tmp_path, name)
+    begin = edgetl.check if command == "check" else functools.partial(edgetl.build, out=tmp_path / "run")
+    with pytest.raises(MissingAccelerator, match=f"target {name}: ") as caught:
+        begin(tmp_path / FILE)
+    assert caught.value.exit_code == 4
+    assert not list(tmp_path.rglob("entry.json"))
+
+
+def test_who_stops_before_measuring_needs_no_device(tmp_path: Path) -> None:
+    _project(tmp_path, "openvino_npu")
+    assert edgetl.build(tmp_path / FILE, out=tmp_path / "run", until="data").stages
+
+
+def test_doctor_says_of_each_shipped_target_whether_it_can_be_measured() -> None:
+    found = {finding.name: finding for finding in targets.findings(lambda *_: None)}
+    assert set(found) == {path.stem for path in shipped_targets()}
+    for name in ABSENT:
+        assert (found[name].group, found[name].state) == ("targets", "absent")
+        assert found[name].detail.startswith("cannot be measured here: ")
+        assert found[name].fix
+    for name in ("local_cpu", "local_cpu_1t"):
+        assert found[name] == Finding("targets", name, "ok", "can be measured here: this machine's CPU")

@@ -1,0 +1,265 @@
+"""What a comparison calls worse, what it leaves alone, and what it does not compare at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes.measurements import MACHINE, NEW, OLD, record, runs
+
+from edgetl.evidence.intervals import Interval, student_t
+from edgetl.evidence.ratios import moderated
+from edgetl.history import Baseline, Comparison, Record, compare
+from edgetl.history.changes import Change
+from edgetl.history.comparing import RowComparison
+from edgetl.history.wording import comparison_lines
+
+
+def against(now: list[Record], before: list[Record], history: list[Record] | None = None) -> Comparison:
+    return compare(now, Baseline("earlier", tuple(before)), before if history is None else history)
+
+
+def only(comparison: Comparison) -> RowComparison:
+    (row,) = comparison.rows
+    return row
+
+
+def change(comparison: Comparison, quantity: str) -> Change:
+    (found,) = [each for each in only(comparison).changes if each.quantity == quantity]
+    return found
+
+
+def new(p50: float = 10.0, **of: Any) -> Record:
+    return record(p50, run="new", bundle_sha256=NEW, **of)
+
+
+def test_ten_percent_slower_is_found_where_runs_repeat_within_one() -> None:
+    before = runs(5, 0.01, mode="full")
+    found = against([new(11.0, mode="full")], before)
+    assert change(found, "p50_ms").verdict == "worse"
+    assert found.regressions == ["onnx-int8 x1 on desk: median"]
+    row = only(found)
+    assert (row.before, row.now, row.repeats, row.same_file) == (5, 1, 4, False)
+    assert change(against([new(9.0, mode="full")], before), "p50_ms").verdict == "better"
+    assert against([new(9.0, mode="full")], before).regressions == []
+
+
+def test_the_same_ten_percent_are_nothing_where_runs_differ_by_as_much() -> None:
+    assert against([new(11.0, mode="full")], runs(5, 0.1, mode="full")).regressions == []
+
+
+def test_found_and_not_imagined_over_many_trials() -> None:
+    """Six files, five earlier runs and one now that each differ by 1 %: of 40 comparisons, how many find and imagine."""
+    names = [f"file{number}" for number in range(6)]
+    imagined = found = 0
+    for trial in range(40):
+
+        def drawn(count: int, number: int, factor: float = 1.0, **of: str) -> list[Record]:
+            seed = 1000 * trial + 10 * number + count  # noqa: B023 - called within the turn
+            of.setdefault("content", names[number])
+            return runs(count, 0.01, factor, seed, artifact=names[number], mode="full", **of)
+
+        before = [each for number in range(6) for each in drawn(5, number)]
+        now = [each for number in range(6) for each in drawn(1, number, bundle_sha256=NEW)]
+        imagined += bool(against(now, before).regressions)
+        slower = [*now[:-1], *drawn(1, 5, 1.1, bundle_sha256=NEW, content="slow")]
+        found += any(said.startswith("file5") for said in against(slower, before).regressions)
+    assert imagined <= 2
+    assert found >= 36
+
+
+def test_one_of_many_that_chance_explains_is_no_regression_and_is_said() -> None:
+    before = [
+        each
+        for number in range(12)
+        for each in runs(6, 0.03, seed=number, artifact=f"file{number}", content=str(number))
+    ]
+    now = [new(10.0 if number else 11.0, artifact=f"file{number}") for number in range(12)]
+    found = against(now, before)
+    assert found.rows[0].changes[0].verdict == "perhaps worse"
+    assert found.regressions == []
+    assert any("perhaps worse" in line for line in comparison_lines(found))
+
+
+def test_a_change_too_small_to_matter_is_none() -> None:
+    before = [record(10.0, run=str(number)) for number in range(60)]
+    now = [record(10.1, run=f"new{number}", bundle_sha256=NEW) for number in range(60)]
+    assert change(against(now, before), "p50_ms").ratio.low > 1  # type: ignore[union-attr]
+    assert change(against(now, before), "p50_ms").verdict == "no difference"
+
+
+def test_without_a_repeated_measurement_it_is_said_and_assumed() -> None:
+    found = against([new(10.5)], [record(10.0)])
+    assert only(found).repeats == 0
+    assert found.regressions == []
+    assert "is assumed" in "\n".join(comparison_lines(found))
+    assert "is assumed" not in "\n".join(comparison_lines(against([new(10.5)], runs(3, 0.01))))
+    assert against([new(15.0)], [record(10.0)]).regressions != []
+
+
+def test_others_of_the_machine_lend_their_repeats() -> None:
+    others = [
+        each for number in range(4) for each in runs(5, 0.1, seed=number, artifact=f"file{number}", content=str(number))
+    ]
+    found = against([new(14.0)], [record(10.0)], [record(10.0), *others])
+    assert only(found).repeats == 16
+    assert found.regressions == []
+    lent = change(found, "p50_ms").ratio
+    assert lent is not None
+    files = [[each.row["p50_ms"] for each in others[start : start + 5]] for start in range(0, 20, 5)]
+    deviation = moderated(files, 0.04).deviation
+    # Four degrees of freedom of five runs, and those of what is assumed: files of one run share its luck.
+    assert np.log(lent.high / lent.value) == pytest.approx(student_t(4 + 4) * np.sqrt(2) * deviation)
+    assert against([new(14.0)], [record(10.0)]).regressions != []
+    elsewhere = [replace(each, machine=replace(MACHINE, cores=64)) for each in others]
+    assert only(against([new(14.0)], [record(10.0)], [record(10.0), *elsewhere])).repeats == 0
+
+
+def test_now_is_not_its_own_past_and_does_not_hide_its_change_in_the_spread() -> None:
+    before = runs(3, 0.0, content="same", mode="full")
+    now = record(14.0, run="new", content="same", mode="full")
+    found = compare([now], Baseline("all", (*before, now)), [*before, now])
+    assert (only(found).before, only(found).repeats) == (3, 2)
+    assert only(found).same_file
+    assert change(found, "p50_ms").before == pytest.approx(10.0)
+    assert change(found, "p50_ms").verdict == "worse"
+    again = [replace(now, run="new2"), replace(now, run="new3")]
+    assert only(against([now, *again], before, [*before, now, *again])).repeats == 4
+
+
+OTHERS: dict[str, tuple[dict[str, Any], str]] = {
+    "machine": (
+        {"machine": replace(MACHINE, processor="other")},
+        "another machine (other, 2 cores then, fake, 2 cores now)",
+    ),
+    "system": ({"machine": replace(MACHINE, system="Other")}, "another machine"),
+    "version": ({"version": "2"}, "version 2 then, 1 now"),
+    "emulated": ({"origin": "emulated"}, "origin emulated then, measured now"),
+    "mode": ({"mode": "full"}, "mode full then, quick now"),
+    "threads": ({"threads": 4}, "threads 4 then, 1 now"),
+    "batch": ({"batch": 8}, "batch 8 then, 1 now"),
+    "accelerator": ({"accelerator": "cuda"}, "accelerator cuda then, cpu now"),
+    "target": ({"target": "phone"}, "was not measured on this target before"),
+    "artifact": ({"artifact": "other"}, "was not measured on this target before"),
+    "noisy then": ({"noisy": True}, "noisy then"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_not_alike_is_not_compared_and_said(name: str) -> None:
+    changed, reason = OTHERS[name]
+    row = only(against([new(30.0)], [record(10.0, **changed)]))
+    assert reason in row.reason
+    assert {each.quantity for each in row.changes} == ({"peak_rss_mb"} if name == "noisy then" else set())
+    text = "\n".join(comparison_lines(against([new(30.0)], [record(10.0, **changed)])))
+    assert f"not comparable: {row.reason}" in text
+
+
+def test_noisy_now_says_how() -> None:
+    row = only(against([new(30.0, noisy=True, noise="the halves differ")], [record(10.0)]))
+    assert row.reason == "noisy now: the halves differ"
+
+
+def test_noise_does_not_hide_what_it_does_not_touch() -> None:
+    """On a busy machine no time says anything, and operators that came off the delegate are as far off."""
+    noisy: dict[str, Any] = {"noisy": True, "noise": "the halves differ"}
+    then = record(placement="XNNPACK, 1 partition", delegated=1.0, **noisy)
+    now = new(30.0, placement="XNNPACK, 14 partitions", delegated=0.95, peak_rss_mb=140.0, **noisy)
+    found = against([now], [then])
+    assert [said.partition(": ")[2] for said in found.regressions] == [
+        "peak memory",
+        "share of operators on the accelerator",
+        "partitions of the delegate",
+    ]
+    text = "\n".join(comparison_lines(found))
+    assert "times not comparable: noisy now: the halves differ" in text
+    assert "1 -> 14  WORSE" in text
+    assert "times of 0 of 1 rows could be compared" in text
+
+
+def test_a_noisy_run_among_quiet_ones_does_not_count() -> None:
+    found = against([new(10.0)], [record(10.0), record(90.0, run="wild", noisy=True)])
+    assert only(found).before == 1
+    assert change(found, "p50_ms").before == pytest.approx(10.0)
+
+
+def test_some_megabytes_of_memory_make_no_other_machine() -> None:
+    assert only(against([new()], [record(machine=replace(MACHINE, memory_gb=24))])).reason == ""
+
+
+def test_the_nearest_of_several_says_why() -> None:
+    far, near = record(run="far", threads=4, mode="full"), record(run="near", threads=4)
+    assert only(against([new()], [far, near])).reason == "threads 4 then, 1 now"
+
+
+def test_a_file_that_is_gone_is_said() -> None:
+    found = against([new()], [record(), record(artifact="gone"), record(artifact="elsewhere", target="phone")])
+    assert found.unseen == ("gone",)
+    assert any("gone" in line and "is not now" in line for line in comparison_lines(found))
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "verdict"),
+    [(1.0, 0.95, "worse"), (0.9, 0.95, "better"), (0.95, 0.945, "no difference"), (0.96, 0.95, "worse")],
+)
+def test_operators_off_the_accelerator(then: float, now: float, verdict: str) -> None:
+    found = against([new(delegated=now)], [record(delegated=then)])
+    assert change(found, "delegated").verdict == verdict
+    assert bool(found.regressions) == (verdict == "worse")
+
+
+def test_a_share_that_is_not_known_is_not_compared() -> None:
+    for then, now in ((None, 0.5), (0.5, None), (None, None)):
+        found = against([new(delegated=now)], [record(delegated=then)])
+        assert [each.quantity for each in only(found).changes].count("delegated") == 0
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "verdict"),
+    [
+        ("XNNPACK, 1 partition", "XNNPACK, 4 partitions", "worse"),
+        ("XNNPACK, 4 partitions", "XNNPACK, 1 partition", "better"),
+        ("XNNPACK, 1 partition", "reference kernels", "worse"),
+        ("reference kernels", "XNNPACK, 9 partitions", "better"),
+        ("XNNPACK, 12 partitions", "XNNPACK, 12 partitions", "no difference"),
+    ],
+)
+def test_partitions(then: str, now: str, verdict: str) -> None:
+    found = against([new(placement=now)], [record(placement=then)])
+    assert change(found, "partitions").verdict == verdict
+
+
+def test_memory_and_load() -> None:
+    before = runs(5, 0.01)
+    assert "onnx-int8 x1 on desk: peak memory" in against([new(peak_rss_mb=100.0)], before).regressions
+    slow = [record(run=f"new{number}", bundle_sha256=NEW, load_ms=300.0) for number in range(3)]
+    assert "onnx-int8 x1 on desk: load" in against(slow, before).regressions
+    found = against([new(load_ms=300.0)], before)  # one sample: anything may have come between
+    assert change(found, "load_ms").verdict == "perhaps worse"
+    assert found.regressions == []
+    found = against([new(peak_rss_mb=None, load_ms=0.0)], before)
+    assert {each.quantity for each in only(found).changes} == {"p50_ms", "p90_ms"}
+
+
+def test_accuracy_is_compared_on_the_same_images_only() -> None:
+    good, bad = ({"balanced_accuracy": Interval(value, value - 0.02, value + 0.02)} for value in (0.7, 0.6))
+    before = [record(data="d", metrics=good)]
+    found = against([new(data="d", metrics=bad)], before)
+    (worse,) = found.accuracy["onnx-int8"]
+    assert worse.verdict == "worse"
+    assert worse.interval == pytest.approx((-0.1 - 0.0283, -0.1 + 0.0283), abs=1e-4)
+    assert "onnx-int8: balanced accuracy" in found.regressions
+    assert against([new(data="e", metrics=bad)], before).accuracy == {}
+    assert against([new()], before).accuracy == {}
+    near = {"balanced_accuracy": Interval(0.69, 0.67, 0.71)}
+    assert against([new(data="d", metrics=near)], before).accuracy["onnx-int8"][0].verdict == "no difference"
+
+
+def test_a_comparison_is_json() -> None:
+    content = against([new(12.0)], runs(5, 0.01)).to_json()
+    assert content["regressions"]
+    assert content["rows"][0]["changes"][0]["ratio"]["value"] == pytest.approx(1.2, rel=0.02)
+    assert content["baseline"] == "earlier"
+    assert OLD not in str(content)
