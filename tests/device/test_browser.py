@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
@@ -183,17 +184,17 @@ def test_no_page_is_an_error_in_time(opened: Callable[..., Browser]) -> None:
 
 
 def test_a_page_that_falls_silent_costs_one_wait(opened: Callable[..., Browser], bundle: Path, tmp_path: Path) -> None:
-    device = opened(answer_s=0.5)
+    device = opened(answer_s=2.0)
     Page(device.site.url, tmp_path).claim()
     there = device.push(bundle)
     start = time.monotonic()
     for _ in range(3):
         with (
             device.worker(there, ARTIFACT, 1).start() as running,
-            pytest.raises(WorkerError, match="did not answer for 0 s"),
+            pytest.raises(WorkerError, match="did not answer for 2 s"),
         ):
             running.ready()
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 5, "the first one alone"
 
 
 @pytest.mark.parametrize(
@@ -387,8 +388,8 @@ def test_a_command_takes_one_answer(opened: Callable[..., Browser], bundle: Path
         (b"{}", {"Content-Type": "text/plain"}, 415),
         (b"{", {}, 400),
         (b"[]", {}, 400),
-        (b'{"a": 1, "a": 2}', {}, 400),
-        (b'{"a": NaN}', {}, 400),
+        (json.dumps(HELLO).encode()[:-1] + b', "cores": 2}', {}, 400),
+        (json.dumps(HELLO).encode().replace(b'"cores": 2', b'"cores": NaN'), {}, 400),
         (b"\xff", {}, 400),
         (b'{"a":' * 3000, {"Content-Length": "15000"}, 413),
         (b"[" * 4000, {}, 400),
@@ -406,7 +407,10 @@ def test_bodies_that_are_none_are_refused(
     if "Transfer-Encoding" not in given:
         given.setdefault("Content-Length", str(len(body)))
     encoded = {name: value.encode("utf-8").decode("latin-1") for name, value in given.items()}
-    assert raw(site, "POST", f"/{site.session.token}/hello", body, **encoded)[0] == status
+    got, said, _ = raw(site, "POST", f"/{site.session.token}/hello", body, **encoded)
+    assert got == status
+    if b"NaN" in body:
+        assert b"NaN is no number of JSON" in said
     assert site.session.hello is None
 
 
@@ -417,17 +421,17 @@ def test_other_methods_are_refused(site: browsers.Site, method: str) -> None:
 
 def test_garbage_and_slow_clients_do_not_stop_it(site: browsers.Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edgetl.devices.browser.server._Handler.timeout", 1.0)
-    waiting = [socket.create_connection(("127.0.0.1", site.server.port)) for _ in range(40)]  # more than are served
-    waiting[0].sendall(b"\x16\x03\x01 not http\r\n\r\n")
-    waiting[1].sendall(b"POST /" + b"a" * 70_000)
-    end = time.monotonic() + 10
-    while site.server._free._value and time.monotonic() < end:
-        time.sleep(0.01)
-    assert site.server._free._value == 0, "as many at once as it allows"
-    time.sleep(1.5)
-    assert raw(site, "GET", f"/{site.session.token}/")[0] == 200
-    for each in waiting:
-        each.close()
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", site.server.port)
+        waiting = [stack.enter_context(socket.create_connection(address)) for _ in range(40)]  # more than are served
+        end = time.monotonic() + 10
+        while site.server._free._value and time.monotonic() < end:
+            time.sleep(0.005)
+        assert site.server._free._value == 0, "as many at once as it allows"
+        waiting[0].sendall(b"\x16\x03\x01 not http\r\n\r\n")
+        waiting[1].sendall(b"POST /" + b"a" * 70_000)
+        time.sleep(3)
+        assert raw(site, "GET", f"/{site.session.token}/")[0] == 200
 
 
 def test_a_page_folder_is_read_once_and_small(opened: Callable[..., Browser], tmp_path: Path) -> None:

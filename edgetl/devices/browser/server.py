@@ -41,6 +41,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = False
+    request_queue_size = 2 * _AT_ONCE
 
     def __init__(self, address: str, port: int, session: Session, pages: Mapping[str, bytes]) -> None:
         """Raises OSError: the address is not this computer's, or the port is taken."""
