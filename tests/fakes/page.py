@@ -102,7 +102,7 @@ class Page:
     def _do(self, command: dict[str, Any]) -> dict[str, Any]:
         name = command["artifact"]
         if command["do"] == "load":
-            path = self._scratch / "fetched.tflite"
+            path = self._scratch / f"{command['file']}.tflite"  # not one for all: the interpreter maps it
             path.write_bytes(self.fetch(command["file"]))
             session = self._held[name] = open_session(path, command["threads"], {})
             self._image = np.zeros(session.input_shape, np.uint8)
