@@ -1,4 +1,4 @@
-"""What all tests share: Ctrl-C, a tiny bundle, and the real data sets, which are too large or not free to be here.
+"""What all tests share: Ctrl-C, a tiny bundle, a fake phone, and the real data sets, which are too large or not free.
 
 Hypothesis runs without deadlines: a shared machine may take its time.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tiny_bundle
+from fakes import adb_server
+from fakes.android import FakePhone
 from fakes.sessions import FakeSession
 from hypothesis import HealthCheck, settings
 
@@ -56,6 +59,28 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakeSession]:
 def bundle(tmp_path: Path, opened: list[FakeSession]) -> Path:
     """A tiny bundle whose artefacts run in the fake runtime."""
     return tiny_bundle.write(tmp_path / "bundle")
+
+
+@pytest.fixture
+def phone(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePhone]:
+    """An Android phone that answers, behind adbutils' own fake server; no adb of this machine is started."""
+    pytest.importorskip("adbutils", reason="needs pip install 'edgetl[adb]'")
+    server = adb_server.load(request.config.cache.mkdir("adbutils"))
+    monkeypatch.setenv("ADBUTILS_ADB_PATH", "/bin/false")
+    monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+    with FakePhone(server, tmp_path / "phone") as phone:
+        monkeypatch.setenv("ANDROID_ADB_SERVER_HOST", "127.0.0.1")
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(phone.port))
+        yield phone
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """The scripted benchmark_model, as a file that can be sent."""
+    script = Path(adb_server.__file__).with_name("benchmark_model.py").read_text()
+    path = tmp_path / "benchmark_model"
+    path.write_text(script.replace("#!/usr/bin/env python3", f"#!{sys.executable} -S", 1))
+    return path
 
 
 @pytest.fixture(scope="session")

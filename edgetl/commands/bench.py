@@ -125,6 +125,8 @@ def _show(result: BenchResult) -> None:
                 f"p99 {row.p99_ms:.2f} ms  load {row.load_ms:.0f} ms  peak {row.peak_rss_mb or 0:.0f} MB{many}"
                 f"{noisy}{emulated}"
             )
+            for caution in row.cautions:
+                print(f"{'':<14} caution: {caution}")
     for pair in result.slow_int8:
         print(f"SLOW INT8: {pair.sentence()}")
     for target, found in result.metrics_on.items():
@@ -135,6 +137,7 @@ def _show(result: BenchResult) -> None:
     for target, lasted in result.sustained.items():
         print(f"{target}\n{of_sustained(lasted)}")
     for each in result.unmeasured:
-        print(f"{each.name:<14} {each.target} x{each.threads}  FAILED: {each.reason}")
+        how = "not measured" if each.foreign else f"x{each.threads}  FAILED"
+        print(f"{each.name:<14} {each.target} {how}: {each.reason}")
     if result.comparison is not None:
         tell(result.comparison)

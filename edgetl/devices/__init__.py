@@ -68,6 +68,7 @@ class Kind:
     target: MODULE:CLASS of its target files, a `Target`.
     load: MODULE:CLASS of its `Device`, which is made from such a target.
     here: whether it is the machine that edgetl runs on; only there PyTorch's networks are measured beside the artefacts.
+    efforts: MODULE:NAME of how long it measures in each mode.
     presence: MODULE:FUNCTION that gives the `Presence` of a target in a second or so; "" where only measuring shows it.
     networks: MODULE:FUNCTION of target, network's folder and image size: how PyTorch runs it there, a row each.
     """
@@ -77,12 +78,22 @@ class Kind:
     target: str
     load: str
     here: bool = False
+    efforts: str = "edgetl.runtime.measuring:EFFORTS"
     presence: str = ""
     networks: str = f"{__name__}.local:networks"
 
 
 _ENTRIES = (
     Kind("local", "this machine's CPU", f"{__name__}.local:LocalTarget", f"{__name__}.local:Local", here=True),
+    Kind(
+        *("adb", "an Android phone behind adb", f"{__name__}.adb:AdbTarget", f"{__name__}.adb:Adb"),
+        efforts=f"{__name__}.adb:EFFORTS",
+        presence=f"{__name__}.adb:presence",
+    ),
+    Kind(
+        *("browser", "a page in a browser", f"{__name__}.browser:BrowserTarget", f"{__name__}.browser:Browser"),
+        presence=f"{__name__}.browser:presence",
+    ),
     Kind(
         "cuda_host",
         "a CUDA GPU of this machine",

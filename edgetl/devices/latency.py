@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, fields
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.config.target import Target
-from edgetl.devices import Baseline, open_device, require
+from edgetl.devices import DEVICES, Baseline, open_device, require
 from edgetl.errors import DeviceError
 from edgetl.results.latency import Latency, Machine, Unmeasured
 from edgetl.runtime.errors import IntegrityError
@@ -52,10 +53,13 @@ def latency(
         MissingAccelerator: the target is not there.
         DeviceError: the device is not there, or nothing of this can be measured on it.
     """
+    effort = pkgutil.resolve_name(DEVICES[target.kind].efforts)[mode]
+    everything = artifacts
     artifacts = able(target, artifacts, beside=any(baselines.values()))
     with closing(open_device(target)) as device:
         found = Measured(device.info())
         pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
+        found.unmeasured.extend(foreign(target, [artifact for _, artifact in everything]))
         for threads in device.threads():
             plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
             expected = {
@@ -66,12 +70,24 @@ def latency(
             beside = [(name, start) for name, starts in baselines.items() for start in starts]
             plan += [start(f"{name}@{threads}", threads) for name, start in beside]
             names = [*(artifact.name for _, artifact in artifacts), *(name for name, _ in beside)]
-            for name, result in zip(names, measure(plan, mode, advance=advance, known=expected), strict=True):
+            for name, result in zip(
+                names, measure(plan, mode, advance=advance, effort=effort, known=expected), strict=True
+            ):
                 if isinstance(result, Failure):
                     found.unmeasured.append(unmeasured_on(target, result, name))
                 else:
                     found.rows.setdefault(name, []).append(_row(target, result))
     return found
+
+
+def foreign(target: Target, artifacts: Sequence[Artifact]) -> list[Unmeasured]:
+    """Those of a format that cannot be measured on a target, and why."""
+    without = require(target).without
+    return [
+        Unmeasured(artifact.name, target.name, 1, without[artifact.backend], disagrees=False, foreign=True)
+        for artifact in artifacts
+        if artifact.backend in without
+    ]
 
 
 def able(

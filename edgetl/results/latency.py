@@ -45,7 +45,7 @@ class Latency:
     energy_mj: of one run, of the whole processor package, idle consumption not subtracted.
     stolen, foreign: shares of the usable cores' time that a hypervisor and other processes took. ran_on: cores seen in use.
     golden_difference: largest difference of a golden output on this target, looked at before timing.
-    before, after: the machine then.
+    before, after: the machine then. cautions: what it says that disturbs, such as a phone's screen that is on.
     """
 
     target: str
@@ -91,17 +91,22 @@ class Latency:
     golden_difference: Share | None = None
     before: Surroundings | None = None
     after: Surroundings | None = None
+    cautions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """A model or an artefact that has no row, and why, in one line. disagrees: it computes something else on that device."""
+    """A model or an artefact that has no row, and why, in one line.
+
+    disagrees: it computes something else on that device. foreign: devices of that kind run no such files; nothing failed.
+    """
 
     name: str
     target: str
     threads: Positive
     reason: str
     disagrees: bool
+    foreign: bool = False
 
 
 @dataclass(frozen=True)

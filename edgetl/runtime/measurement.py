@@ -39,6 +39,7 @@ class Measurement:
     energy_mj: of one run, of the whole processor, what it takes idle included.
     stolen, foreign: shares of the usable cores' time; ran_on: cores that were seen under the main thread.
     golden_difference: largest difference of a golden output, None where none was looked at.
+    cautions: what the device says that disturbs, such as a screen that is on.
     round_ms: median of each round; round i of all workers of one `measure` ran within the same moments.
     described: runtime, version, compute_precision, accelerator, placement, as the worker says.
     delegated: share of the operators on the accelerator; None where nobody tells.
@@ -81,12 +82,19 @@ class Measurement:
     golden_difference: float | None = None
     before: Surroundings | None = None
     after: Surroundings | None = None
+    cautions: tuple[str, ...] = ()
     delegated: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """One flat object, `described` unpacked into it."""
         content = asdict(self)
-        return {**content.pop("described"), **content, "round_ms": list(self.round_ms), "ran_on": list(self.ran_on)}
+        return {
+            **content.pop("described"),
+            **content,
+            "round_ms": list(self.round_ms),
+            "ran_on": list(self.ran_on),
+            "cautions": list(self.cautions),
+        }
 
 
 @dataclass
@@ -130,7 +138,7 @@ def summary(worker: Worker, mode: Mode, ready: Mapping[str, Any], taken: Taken, 
         low, high = interval(taken.rounds, percent) or (None, None)
         ends |= {f"p{percent}_low_ms": low, f"p{percent}_high_ms": high}
     noise, _ = taken.noise()
-    own = ("ready", "load_ms", "first_ms", "cold_ms", "batch", "delegated")
+    own = ("ready", "load_ms", "first_ms", "cold_ms", "remote", "batch", "delegated")
     return Measurement(
         name=worker.name,
         mode=mode,

@@ -110,7 +110,7 @@ def measure(
                 attempts=attempts,
                 peak_rss_mb=peaks[name],
                 golden_difference=subject.difference,
-                cold_ms=float(np.median(cold[name])),
+                cold_ms=float(np.median(cold[name])) if cold[name] else None,
                 spawns=len(cold[name]),
                 **whole.get(name, {}),
             )
@@ -218,11 +218,11 @@ def _cold_starts(
     those: Sequence[Subject], effort: Effort, order: random.Random, advance: Advance
 ) -> dict[str, list[float]]:
     """By the worker's name, milliseconds from the start of a process to its first answer."""
-    starts = {subject.worker.name: [subject.started_ms] for subject in those}
+    starts: dict[str, list[float | None]] = {subject.worker.name: [subject.started_ms] for subject in those}
     for number in range(1, effort.spawns):
         advance("starting processes", number, effort.spawns)
         left = well(those)
         for subject in order.sample(left, len(left)):
             with subject.failing():
                 starts[subject.worker.name].append(subject.start_another())
-    return starts
+    return {name: [each for each in found if each is not None] for name, found in starts.items()}

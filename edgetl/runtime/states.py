@@ -41,6 +41,7 @@ def between(before: Mapping[str, State], after: Mapping[str, State]) -> dict[str
             "ran_on": tuple(state.get("ran_on", ())),
             "before": surroundings(earlier),
             "after": surroundings(state),
+            "cautions": tuple(dict.fromkeys([*earlier.get("cautions", ()), *state.get("cautions", ())])),
         }
     return found
 

@@ -40,7 +40,7 @@ class Subject:
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.ready: dict[str, Any] = {}
-        self.started_ms = 0.0
+        self.started_ms: float | None = 0.0
         self.difference: float | None = None
         self.failure: Failure | None = None
         self._running: Running | None = None
@@ -73,7 +73,7 @@ class Subject:
             self.ready = self._running.ready()
             self.started_ms = _cold(self.ready, begun)
 
-    def start_another(self) -> float:
+    def start_another(self) -> float | None:
         """Start a further process beside it, and end it; milliseconds to the answer of its first inference.
 
         Raises:
@@ -97,8 +97,13 @@ class Subject:
             self.close()
 
 
-def _cold(ready: dict[str, Any], begun: float) -> float:
-    """What the process says of its own age, where that can be: from here a connection to the device would count too."""
+def _cold(ready: dict[str, Any], begun: float) -> float | None:
+    """What the process says of its own age, where that can be: from here a connection to the device would count too.
+
+    None where it says that it is out of this clock's reach ("remote").
+    """
+    if ready.get("remote") is True:
+        return None
     outside, said = 1e3 * (time.perf_counter() - begun), ready.get("cold_ms")
     return float(said) if isinstance(said, int | float) and 0 < said <= outside + 20 else outside
 

@@ -25,7 +25,7 @@ class Surroundings:
 
     cores: usable by the process. governor: of their frequency, several where they differ. frequency_mhz: mean of these cores.
     temperature_c: of the hottest sensor of the processor. throttled: how often heat slowed a core since the machine started.
-    load: runnable processes, mean of the last minute.
+    load: runnable processes, mean of the last minute. battery_percent, battery_c: of a phone.
     """
 
     processor: str
@@ -35,6 +35,8 @@ class Surroundings:
     temperature_c: float | None
     throttled: int | None
     load: float | None
+    battery_percent: float | None = None
+    battery_c: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import platform
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.page import HELLO, Page
 from ssh_devices import HOST
 
 from edgetl import devices
 from edgetl.config import target as targets
 from edgetl.config.target import Target, types
-from edgetl.devices import DEVICES, Device, Presence, cuda_host, open_device, openvino, presence, require
+from edgetl.devices import DEVICES, Device, Presence, browser, cuda_host, open_device, openvino, presence, require
+from edgetl.devices.browser import Browser
 from edgetl.devices.cuda_host import CudaHostTarget
 from edgetl.devices.local import Local, LocalTarget
 from edgetl.devices.openvino import OpenVinoTarget
@@ -37,22 +40,40 @@ FIELDS: Mapping[str, Mapping[str, Any]] = {
     "cuda_host": {},
     "openvino": {"accelerator": "npu"},
     "ssh": {"host": HOST, "threads": (1, "all", 1)},
+    "adb": {"threads": (1, "all", 1)},
+    "browser": {"threads": (1, "all", 1)},
 }
 """What a target file of each kind must or may say; a new kind adds a line."""
 SHIPPED = sorted(path.stem for path in (Path(__file__).parents[2] / "targets").glob("*.yaml"))
 
 
 @pytest.fixture(params=sorted(DEVICES))
-def target(request: pytest.FixtureRequest) -> Target:
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
+    fields = {"name": "here", "kind": request.param, **FIELDS[request.param], **_further(request, tmp_path)}
+    return types()[request.param].model_validate(fields)
+
+
+def _further(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """What a kind needs, and what stands in for it."""
     if request.param == "ssh":  # an sshd on this machine
         request.getfixturevalue("server")
-    return types()[request.param].model_validate({"name": "here", "kind": request.param, **FIELDS[request.param]})
+    if request.param != "adb":
+        return {}
+    request.getfixturevalue("phone")
+    program: Path = request.getfixturevalue("program")
+    folder = {"folder": str(tmp_path / "data")}
+    return {**folder, "benchmark": str(program), "sha256": hashlib.sha256(program.read_bytes()).hexdigest()}
 
 
 @pytest.fixture
-def device(target: Target) -> Iterator[Device]:
-    with closing(open_device(target)) as opened:
-        yield opened
+def device(target: Target, tmp_path: Path) -> Iterator[Device]:
+    with closing(open_device(target)) as device:
+        if isinstance(device, Browser):
+            Page(device.site.url, tmp_path, {**HELLO, "cores": len(os.sched_getaffinity(0))}).start()
+        yield device
+    for site in browser._SITES.values():
+        site.close()
+    browser._SITES.clear()
 
 
 def _runs(target: Target) -> list[Artifact]:
@@ -77,7 +98,7 @@ class TestEveryKind:
         assert f'"{getpass.getuser()}"' not in words
 
     def test_thread_counts_are_resolved_each_once(self, target: Target, device: Device) -> None:
-        cores = {1, len(os.sched_getaffinity(0))} if "threads" in FIELDS[target.kind] else {1}
+        cores = {1, len(os.sched_getaffinity(0))} if "all" in FIELDS[target.kind].get("threads", ()) else {1}
         assert device.threads() == tuple(sorted(cores))
 
     def test_a_worker_has_a_name_for_each_thread_count(self, target: Target, device: Device, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ from edgetl.results.training import (
 )
 from edgetl.results.unlabelled import Unlabelled
 from edgetl.runtime.manifest import Artifact
+from edgetl.runtime.surroundings import Surroundings
 
 ROOT = Path(__file__).parents[2]
 
@@ -228,7 +229,7 @@ def _damages(document: Document) -> Iterator[tuple[str, Path_, Any]]:
             continue
         seen.add((kind, name))
         # Of the bundle's artifact some fields may be left out; its own tests are those of the manifest.
-        later = path in LATER or (kind is Latency and hasattr(Latency, name))  # a default
+        later = path in LATER or (kind in (Latency, Surroundings, Unmeasured) and hasattr(kind, name))  # a default
         if kind is not Artifact and not later:
             yield "remove", path, _damaged(content, path, "remove")
         yield "add", (*path[:-1], "unheard_of"), _damaged(content, path, "add", 1)

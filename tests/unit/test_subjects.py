@@ -162,6 +162,17 @@ def test_an_age_that_cannot_be_is_not_believed(said: Any) -> None:
     assert 0 < found.cold_ms < 1000, "as the clock here says"
 
 
+def test_one_out_of_reach_has_no_cold_start() -> None:
+    class Remote(Scripted):
+        def ready(self) -> dict[str, Any]:
+            return {**super().ready(), "remote": True}
+
+    (found,) = measure([Remote("a")], effort=SHORT)
+    assert isinstance(found, Measurement)
+    assert (found.cold_ms, found.spawns) == (None, 0)
+    assert "remote" not in found.described
+
+
 def test_whole_calls_are_medians_over_all_rounds() -> None:
     expected = Known("/there", "x", "/b/t.npy", np.array([[1.0]], np.float32), 0.1)
     said = {

@@ -182,6 +182,14 @@ def test_energy_is_of_each_run_between_the_two_looks() -> None:
 
 def test_a_worker_that_says_nothing_has_nothing() -> None:
     said = between({"a": {}}, {"a": {}})["a"]
-    assert said == {"stolen": None, "foreign": None, "energy_mj": None, "ran_on": (), "before": None, "after": None}
+    assert said == {
+        "stolen": None,
+        "foreign": None,
+        "energy_mj": None,
+        "ran_on": (),
+        "before": None,
+        "after": None,
+        "cautions": (),
+    }
     told = {"surroundings": {"processor": "x", "cores": 2, "load": 0.5, "of a later version": 1}}
     assert between({}, {"a": told})["a"]["after"] == Surroundings("x", 2, None, None, None, None, 0.5)
