@@ -242,7 +242,7 @@ def test_a_run_beside_another_one_leaves_it_alone(open_ssh: Open, server: SshSer
 def test_an_agent_cleans_up_whole_whether_it_is_told_to_or_its_input_ends(tmp_path: Path) -> None:
     """Both at once, where its two threads race to do it; no ssh."""
     for number in range(20):
-        requests = [{"do": "hello", "token": f"run{number}"}]
+        requests: list[dict[str, object]] = [{"do": "hello", "token": f"run{number}"}]
         requests += [{"do": "view", "name": f"{folder}", "files": {}} for folder in range(300)]
         lines = "".join(json.dumps(request) + "\n" for request in [*requests, {"do": "end"}])
         agent = [sys.executable, "-S", "-c", agent_client.agent_source().decode()]
