@@ -15,13 +15,14 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.markdown import table
 from edgetl.devices import eager
 from edgetl.devices.ways import MODES, PRECISIONS, Way
 from edgetl.errors import WorkerError
@@ -147,6 +148,31 @@ def _machine(device: str) -> dict[str, Any]:
     )
     versions = {"torch": torch.__version__, "cuda": torch.version.cuda, "python": platform.python_version()}
     return {"card": card, "driver, clock, temperature, use": driver, **versions, "system": platform.platform()}
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """The section of docs/results.md."""
+    rows = [
+        (
+            row["name"],
+            f"{row['p50_ms']:.2f}",
+            f"{row['p90_ms']:.2f}",
+            f"{row['images_per_second']:,.0f}",
+            "noisy" if row["noisy"] else "",
+        )
+        for row in result["rows"]
+    ]
+    head = ("network", "p50, ms", "p90, ms", "images/s", "")
+    return "\n".join(
+        [
+            "## Inference on a CUDA host\n",
+            f"`{result['command']}` at {result['commit']}, {result['card']}, PyTorch {result['torch']}: as a target of kind "
+            "`cuda_host` measures a build's networks, interleaved, quick mode; the host's time of a batch of uint8 pictures with "
+            f"both copies, at {result['size']} px. MobileNetV3-L with coordinate attention and EfficientNet-Lite0, untrained: "
+            "times do not depend on weights. ONNX Runtime's CUDA and TensorRT providers were not run.\n",
+            table(head, rows),
+        ]
+    )
 
 
 def _say(what: str, done: int, total: int) -> None:

@@ -34,6 +34,7 @@ within a round, with the smallest and the largest one.
 SECTIONS = (
     "schedules",
     "gpu_host",
+    "cuda_inference",
     "shipped",
     "skin_mobile",
     "teachers",
