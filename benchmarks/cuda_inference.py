@@ -168,8 +168,8 @@ def render(result: Mapping[str, Any]) -> str:
             "## Inference on a CUDA host\n",
             f"`{result['command']}` at {result['commit']}, {result['card']}, PyTorch {result['torch']}: as a target of kind "
             "`cuda_host` measures a build's networks, interleaved, quick mode; the host's time of a batch of uint8 pictures "
-            f"with both copies, at {result['size']} px. MobileNetV3-L with coordinate attention and EfficientNet-Lite0, untrained: "
-            "times do not depend on weights. ONNX Runtime's CUDA and TensorRT providers were not run.\n",
+            f"with both copies, at {result['size']} px. MobileNetV3-L with coordinate attention and EfficientNet-Lite0, "
+            "untrained: times do not depend on weights. ONNX Runtime's CUDA and TensorRT providers were not run.\n",
             table(head, rows),
         ]
     )

@@ -15,10 +15,10 @@ from edgetl.api.data_section import data_section
 from edgetl.api.device_accuracy import accuracy
 from edgetl.api.history import Keeping, data_digest
 from edgetl.api.paths import AnyPath, bundle_folder
-from edgetl.api.several_targets import Advance, on_each
+from edgetl.api.several_targets import Advance, lost, on_each, unless_lost
 from edgetl.config.overrides import Overrides
 from edgetl.console.events import Listener, reporting_to
-from edgetl.errors import IntegrityError, UsageError, WorkerError
+from edgetl.errors import DeviceError, IntegrityError, UsageError, WorkerError
 from edgetl.errors.wording import indented
 from edgetl.history import Comparison
 
@@ -170,7 +170,8 @@ def bench(
         RecipeError: there is no such target.
         DataError: the labelled set does not fit the bundle, or has files that cannot be read.
         MissingAccelerator: a target is not on this machine; none of the others is measured then.
-        DeviceError: a device is not there, or none of the files can be measured on it.
+        DeviceError: the device is not there, went away, or none of the files can be measured on it. One of several targets
+            costs its own rows (`BenchResult.unmeasured`).
     """
     from edgetl.config import target
     from edgetl.devices import require
@@ -208,11 +209,15 @@ def bench(
     metrics: dict[str, dict[str, dict[str, Interval]]] = {}
     with reporting_to(progress) as reporter, tempfile.TemporaryDirectory() as scratch:
         if section is not None:  # first: pictures that cannot be read must not cost the minutes that times take
-            metrics, failed = accuracy(folder, manifest, *section, chosen, reporter)
+            metrics, failed, gone = accuracy(folder, manifest, *section, chosen, reporter)
             unmeasured += failed
+            chosen = [each for each in chosen if each.name not in gone]
         if sustained is not None:
             minutes = partial(_lasting, bundle=folder, manifest=manifest, minutes=sustained)
-            for each, run in zip(chosen, on_each(chosen, minutes, reporter), strict=True):
+            for each, run in zip(chosen, on_each(chosen, unless_lost(minutes, chosen), reporter), strict=True):
+                if isinstance(run, DeviceError):
+                    unmeasured += lost(each, manifest, run)
+                    continue
                 lasted[each.name] = run
                 unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
         else:
@@ -223,7 +228,10 @@ def bench(
             artifacts = [(folder, artifact) for artifact in manifest.artifacts]
             artifacts += [(twin.folder, twin.artifact) for twin in further.made]
             table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest})
-            for each, found in zip(chosen, on_each(chosen, table, reporter), strict=True):
+            for each, found in zip(chosen, on_each(chosen, unless_lost(table, chosen), reporter), strict=True):
+                if isinstance(found, DeviceError):
+                    unmeasured += lost(each, manifest, found)
+                    continue
                 machines[each.name] = found.machine
                 for subject, measured in found.rows.items():
                     rows.setdefault(names.get(subject, subject), []).extend(measured)

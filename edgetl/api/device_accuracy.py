@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.api.labelled import Labelled, labelled
-from edgetl.api.several_targets import on_each
+from edgetl.api.several_targets import lost, on_each, unless_lost
 from edgetl.console.capture import captured
+from edgetl.errors import DeviceError
 
 if TYPE_CHECKING:
     from edgetl.config.recipe import Data
@@ -24,12 +25,13 @@ __all__ = ["accuracy"]
 
 def accuracy(
     folder: Path, manifest: Manifest, data: Data, root: Path, targets: Sequence[Target], progress: Progress
-) -> tuple[dict[str, dict[str, dict[str, Interval]]], list[Unmeasured]]:
-    """Metrics by target, artefact and name, and the artefacts that failed."""
+) -> tuple[dict[str, dict[str, dict[str, Interval]]], list[Unmeasured], set[str]]:
+    """Metrics by target, artefact and name; the artefacts that failed; and the targets that went away."""
     from edgetl.devices.answers import answers
 
     metrics: dict[str, dict[str, dict[str, Interval]]] = {}
     failed: list[Unmeasured] = []
+    gone: set[str] = set()
     with (
         captured(),
         tempfile.TemporaryDirectory() as scratch,
@@ -38,15 +40,23 @@ def accuracy(
         _decode(pictures, Path(scratch), progress)
         said = on_each(
             targets if pictures.readable else (),
-            lambda target, advance: answers(
-                target, folder, manifest.artifacts, Path(scratch), len(pictures.records), advance
+            unless_lost(
+                lambda target, advance: answers(
+                    target, folder, manifest.artifacts, Path(scratch), len(pictures.records), advance
+                ),
+                targets,
             ),
             progress,
         )
-        for target, (found, without) in zip(targets, said, strict=False):
+        for target, answered in zip(targets, said, strict=False):
+            if isinstance(answered, DeviceError):
+                failed += lost(target, manifest, answered)
+                gone.add(target.name)
+                continue
+            found, without = answered
             metrics[target.name] = {name: pictures.metrics(name, values) for name, values in found.items()}
             failed += without
-    return metrics, failed
+    return metrics, failed, gone
 
 
 def _decode(pictures: Labelled, folder: Path, progress: Progress) -> None:

@@ -6,27 +6,22 @@ processes of this user: a lock, which the system lets go when its holder ends.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from edgetl.config.target import Target
 from edgetl.console.progress import Progress
-from edgetl.store.locks import holder, locked
+from edgetl.errors import DeviceError
+from edgetl.results.latency import Unmeasured
+from edgetl.runtime.manifest import Manifest
+from edgetl.stages.common.alone import alone_on
 
-__all__ = ["alone_on", "on_each"]
+__all__ = ["lost", "on_each", "unless_lost"]
 
 Advance = Callable[[str, int, int], None]
 Result = TypeVar("Result")
-_WAIT_S = 0.2
-"""Between two looks at a lock that somebody holds."""
 
 
 class _Stopped(Exception):
@@ -76,6 +71,27 @@ def on_each(
     return [found[index] for index in range(len(targets))]
 
 
+def unless_lost(
+    measured: Callable[[Target, Advance], Result], targets: Sequence[Target]
+) -> Callable[[Target, Advance], Result | DeviceError]:
+    """`measured`, but a device that is not there or goes away costs its own target's result where there are several."""
+    if len(targets) == 1:
+        return measured
+
+    def attempt(target: Target, advance: Advance) -> Result | DeviceError:
+        try:
+            return measured(target, advance)
+        except DeviceError as exc:
+            return exc
+
+    return attempt
+
+
+def lost(target: Target, manifest: Manifest, why: DeviceError) -> list[Unmeasured]:
+    """What has no result on a target that is not there or went away."""
+    return [Unmeasured(artifact.name, target.name, 1, str(why), disagrees=False) for artifact in manifest.artifacts]
+
+
 def _side_by_side(calls: Sequence[Callable[[], None]], stop: threading.Event) -> None:
     with ThreadPoolExecutor(len(calls)) as pool:
         under_way = [pool.submit(call) for call in calls]
@@ -92,23 +108,3 @@ def _failures(ended: Sequence[Future[None]]) -> Iterator[BaseException]:
         failure = future.exception()
         if failure is not None and not isinstance(failure, _Stopped):
             yield failure
-
-
-@contextmanager
-def alone_on(target: Target, progress: Progress, look: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """While the block runs, no other measurement of this user runs on the target's machine, as far as this machine knows.
-
-    look: called while it waits; what it raises ends the waiting.
-    """
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    name = hashlib.sha256(target.machine.encode()).hexdigest()[:16]
-    lock = Path(tempfile.gettempdir()) / f"edgetl-{user}" / f"measuring-{name}.lock"
-    told = False
-    while (other := holder(lock)) is not None:
-        if not told:
-            progress.say(f"waiting for pid {other.pid}, which {other.doing}")
-        told = True
-        look()
-        time.sleep(_WAIT_S)
-    with locked(lock, f"measures on {target.name}", progress.say):
-        yield

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from edgetl.config.target import Target
 from edgetl.devices import Presence
-from edgetl.devices.local import machine
+from edgetl.devices.local import LocalTarget, machine
 from edgetl.errors import MissingRuntime
 from edgetl.results.latency import Machine
 from edgetl.runtime.accelerators import Accelerator
@@ -32,6 +32,11 @@ class OpenVinoTarget(Target):
     """Properties of OpenVINO's device, such as `DEVICE_ID: "1"` for the second GPU."""
     allow_fallback: bool = False
     """Let the CPU compute what the accelerator does not take; without it that is an error. The row says what computed."""
+
+    @property
+    def machine(self) -> str:
+        """This one, whose CPU would be measured beside its accelerator."""
+        return LocalTarget(name=self.name).machine
 
 
 class OpenVino:

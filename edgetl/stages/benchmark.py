@@ -12,6 +12,7 @@ from typing import Any
 from edgetl.config.recipe import Recipe
 from edgetl.devices.local import machine
 from edgetl.runtime.backends import BACKENDS
+from edgetl.stages.common.alone import alone_on
 from edgetl.stages.common.files import targets
 from edgetl.stages.common.networks import SHIPPED, TEACHER_NETWORKS, networks
 from edgetl.stages.common.one_by_one import refusal
@@ -54,7 +55,8 @@ def _run(context: Context) -> None:
         beside = {subject: baselines(target, folder, size) for subject, folder in known.items()}
         said = f" and {len(beside)} PyTorch networks" if any(beside.values()) else ""
         context.progress.say(f"  {target.name}: {len(artifacts)} artefacts{said}")
-        found = latency(target, artifacts, beside, "quick", context.progress.advance)
+        with alone_on(target, context.progress):
+            found = latency(target, artifacts, beside, "quick", context.progress.advance)
         machines[target.name] = found.machine
         for subject, measured in found.rows.items():
             rows[subject] = (*rows.get(subject, ()), *measured)

@@ -13,11 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from edgetl.api import several_targets
-from edgetl.api.several_targets import Advance, alone_on, on_each
+from edgetl.api.several_targets import Advance, lost, on_each, unless_lost
 from edgetl.config.target import Target
 from edgetl.console.progress import Silent
 from edgetl.devices import DEVICES, Kind
+from edgetl.devices.browser import BrowserTarget
+from edgetl.devices.openvino import OpenVinoTarget
+from edgetl.errors import DeviceError
+from edgetl.runtime.manifest import Manifest
+from edgetl.stages.common import alone
+from edgetl.stages.common.alone import alone_on
 
 
 class Told(Silent):
@@ -91,6 +96,38 @@ def test_one_that_fails_stops_the_others_and_is_what_is_raised() -> None:
     assert ended.is_set(), "it was left running"
 
 
+def test_a_device_that_goes_away_costs_its_own_target(bundle: Path) -> None:
+    def measured(target: Target, advance: Advance) -> str:
+        if target.name == "t1":
+            raise DeviceError("was unplugged", place="t1")
+        return target.name
+
+    chosen = targets("near", "far", "far")
+    first, second, third = on_each(chosen, unless_lost(measured, chosen), Silent())
+    assert (first, third) == ("t0", "t2")
+    assert isinstance(second, DeviceError)
+    rows = lost(chosen[1], Manifest.load(bundle), second)
+    assert [(row.name, row.target, row.disagrees) for row in rows] == [("red", "t1", False), ("blue", "t1", False)]
+    assert all("unplugged" in row.reason for row in rows)
+
+
+def test_the_only_device_says_itself_what_is_wrong() -> None:
+    def measured(target: Target, advance: Advance) -> None:
+        raise DeviceError("was unplugged", place="t0")
+
+    chosen = targets("far")
+    with pytest.raises(DeviceError, match="was unplugged"):
+        on_each(chosen, unless_lost(measured, chosen), Silent())
+
+
+def test_what_computes_in_this_machine_is_this_machine() -> None:
+    here = Target(name="a", kind="near").machine
+    assert OpenVinoTarget(name="b", accelerator="npu").machine == here
+    assert BrowserTarget(name="c").machine == here
+    assert BrowserTarget(name="d", kind="browser", address="192.168.1.10").machine != here
+    assert Target(name="e", kind="far").machine != here
+
+
 def test_ctrl_c_ends_all_of_them() -> None:
     ended: list[str] = []
 
@@ -111,7 +148,7 @@ def test_ctrl_c_ends_all_of_them() -> None:
 
 HOLDER = """
 import sys, tempfile
-from edgetl.api.several_targets import alone_on
+from edgetl.stages.common.alone import alone_on
 from edgetl.config.target import Target
 from edgetl.console.progress import Silent
 tempfile.tempdir = sys.argv[1]
@@ -122,7 +159,7 @@ with alone_on(Target(name="other", kind="local"), Silent()):
 
 
 def test_another_process_on_the_machine_is_waited_for_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(several_targets, "_WAIT_S", 0.01)
+    monkeypatch.setattr(alone, "_WAIT_S", 0.01)
     holds = subprocess.Popen(
         [sys.executable, "-c", HOLDER, tempfile.gettempdir()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

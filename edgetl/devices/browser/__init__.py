@@ -22,6 +22,7 @@ from edgetl.devices import Presence
 from edgetl.devices.browser import answers
 from edgetl.devices.browser.server import Server
 from edgetl.devices.browser.session import Failed, Session, Silent
+from edgetl.devices.local import LocalTarget
 from edgetl.errors import DeviceError, RecipeError
 from edgetl.results.latency import Machine
 from edgetl.runtime.arrays import array
@@ -51,6 +52,12 @@ class BrowserTarget(Target):
     """How long to wait for the page."""
     answer_s: Annotated[float, Field(gt=0, le=3600)] = 300.0
     """How long for each of its answers."""
+
+    @property
+    def machine(self) -> str:
+        """This one, where edgetl listens on it alone."""
+        here = ipaddress.IPv4Address(self.address).is_loopback
+        return LocalTarget(name=self.name).machine if here else f"{self.kind} {self.name}"
 
     @field_validator("address")
     @classmethod

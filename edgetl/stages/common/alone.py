@@ -1,0 +1,40 @@
+"""One measurement at a time on a machine: two would measure each other."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgetl.config.target import Target
+from edgetl.console.progress import Progress
+from edgetl.store.locks import holder, locked
+
+__all__ = ["alone_on"]
+
+_WAIT_S = 0.2
+"""Between two looks at a lock that somebody holds."""
+
+
+@contextmanager
+def alone_on(target: Target, progress: Progress, look: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """While the block runs, no other measurement of this user runs on the target's machine, as far as this machine knows.
+
+    look: called while it waits; what it raises ends the waiting.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    name = hashlib.sha256(target.machine.encode()).hexdigest()[:16]
+    lock = Path(tempfile.gettempdir()) / f"edgetl-{user}" / f"measuring-{name}.lock"
+    told = False
+    while (other := holder(lock)) is not None:
+        if not told:
+            progress.say(f"waiting for pid {other.pid}, which {other.doing}")
+        told = True
+        look()
+        time.sleep(_WAIT_S)
+    with locked(lock, f"measures on {target.name}", progress.say):
+        yield
