@@ -21,7 +21,7 @@ DRIFT_LIMIT = 0.1
 STOLEN_LIMIT = 0.02
 """Noisy when a hypervisor gave more than this share of the usable cores' time to others."""
 FOREIGN_LIMIT = 0.05
-"""Noisy when other processes took more than this share of the usable cores' time: .09 of two cores moved medians by 5 to 9 %."""
+"""Noisy when other processes took more than this share of the usable cores' time: .09 of two moved medians by 5 to 9 %."""
 
 
 @dataclass(frozen=True)
