@@ -68,7 +68,7 @@ def _result(report: Report) -> str:
         f"({size(artifact.bytes)}) reaches a balanced accuracy of "
         f"{percent(artifact.metrics['balanced_accuracy'].value)}"
     )
-    latency = one_image_latency(artifact)
+    latency = one_image_latency(report, artifact)
     if latency is None:
         return sentence + "; its latency was not measured."
     threads = "one thread" if latency.threads == 1 else f"{latency.threads} threads"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -9,7 +10,9 @@ from typing import ClassVar, Literal
 from edgetl.results.document import Amount, Count, Document, Factor, Positive, Share
 from edgetl.runtime.surroundings import Surroundings
 
-__all__ = ["Latency", "LatencyTable", "Machine", "Unmeasured"]
+__all__ = ["Latency", "LatencyTable", "Machine", "Unmeasured", "partitions"]
+
+_PARTITIONS = re.compile(r"(\d+) partition")
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ class Latency:
 class Unmeasured:
     """A model or an artefact that has no row, and why, in one line.
 
-    disagrees: it computes something else on that device. foreign: devices of that kind run no such files; nothing failed.
+    disagrees: it computes something else on that device. left_out: devices of that kind run no such files; nothing
+    failed.
     """
 
     name: str
@@ -106,7 +110,7 @@ class Unmeasured:
     threads: Positive
     reason: str
     disagrees: bool
-    foreign: bool = False
+    left_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,3 +122,9 @@ class LatencyTable(Document):
     targets: Mapping[str, Machine]
     rows: Mapping[str, tuple[Latency, ...]]
     unmeasured: tuple[Unmeasured, ...] = ()
+
+
+def partitions(placement: str) -> int | None:
+    """Into how many pieces a delegate took the graph, as `Latency.placement` says it; None where it does not."""
+    found = _PARTITIONS.search(placement)
+    return int(found[1]) if found else None
