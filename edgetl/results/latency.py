@@ -31,7 +31,7 @@ class Latency:
     """One row: times in ms of one call with `batch` images, memory in MB (10**6 bytes).
 
     origin: measured on the target itself; emulated and estimated ones are no measurements.
-    mode: quick takes about 100 runs, full 1024 and a minute.
+    mode: quick takes at least 100 runs, or as many as a slow model makes in 8 s; full at least 1024 and a minute.
     noisy, noise: whether the runs varied too much to be compared, or others disturbed them, and how; "" when quiet.
     peak_rss_mb: of the process with its runtime; null where the system does not say.
     round_ms: median of each round; round i of all rows of one measurement ran within the same moments.
