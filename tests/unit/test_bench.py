@@ -22,7 +22,7 @@ from fakes.sessions import FakeSession
 import edgetl
 from edgetl import cli
 from edgetl.api.evaluate import evaluate
-from edgetl.devices import DEVICES, Kind
+from edgetl.devices import DEVICES, Kind, Presence
 from edgetl.devices.answers import TENSORS, answers
 from edgetl.errors import DataError, IntegrityError, UsageError, WorkerError
 from edgetl.report import story
@@ -233,6 +233,22 @@ def test_lasting_load_is_asked_for_by_the_minute(bundle: Path, monkeypatch: pyte
     said = capfd.readouterr().out
     assert "red      1.000     2.000     1.500     2.500   1.500" in said
     assert "blue  FAILED: died" in said
+
+
+@pytest.mark.parametrize("how", [{"sustained": 1}, {"data": "folder:data", "quick": True}])
+def test_files_that_a_target_does_not_run_are_left_out_with_the_reason(
+    bundle: Path, how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = Kind("fake", "a fake", "fakes.devices:FakeTarget", f"{__name__}:Bench", presence="fakes.devices:presence")
+    monkeypatch.setitem(DEVICES, "fake", kind)
+    monkeypatch.setattr("fakes.devices.PRESENT", Presence("a fake", without={"openvino": "runs ONNX alone"}))
+    none = Sustained(1, (), (), (None, None), ((),), ())
+    monkeypatch.setattr("edgetl.devices.latency.sustain", lambda *_, **__: none)
+    result = edgetl.bench(bundle, targets=["desk"], **how)
+    assert [(each.name, each.target, each.reason) for each in result.unmeasured] == [
+        ("blue", "desk", "runs ONNX alone")
+    ]
+    result.raise_on_problems()  # nothing failed
 
 
 @pytest.mark.parametrize(
