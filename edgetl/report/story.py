@@ -181,6 +181,9 @@ def limits(report: Report) -> list[str]:
 
 def _latency_limits(report: Report) -> Iterator[str]:
     for each in report.unmeasured:
+        if each.left_out:
+            yield f"{each.name} was not measured on {each.target}: {each.reason}."
+            continue
         threads = "one thread" if each.threads == 1 else f"{each.threads} threads"
         yield f"{each.name} could not be measured on {each.target} with {threads}: {each.reason}."
     rows = [row for entry in report.entries for row in entry.latency]

@@ -282,10 +282,15 @@ def test_problems_have_the_class_of_the_worst() -> None:
 
 
 def test_a_report_says_what_could_not_be_measured() -> None:
-    without = (Unmeasured("a", "desk", 2, "died", disagrees=False), Unmeasured("b", "desk", 1, "hung", disagrees=False))
+    without = (
+        Unmeasured("a", "desk", 2, "died", disagrees=False),
+        Unmeasured("b", "desk", 1, "hung", disagrees=False),
+        Unmeasured("c", "desk", 1, "runs ONNX alone", disagrees=False, left_out=True),
+    )
     limits = story.limits(replace(make_report(), unmeasured=without))
     assert "a could not be measured on desk with 2 threads: died." in limits
     assert "b could not be measured on desk with one thread: hung." in limits
+    assert "c was not measured on desk: runs ONNX alone." in limits
 
 
 class Told:
