@@ -88,12 +88,12 @@ def of_files(records: Sequence[Record], name: str, sha256: str, contents: Mappin
 
 def _labelled(labelled: Sequence[Record], label: str, name: str) -> Baseline:
     names = sorted({record.bundle for record in labelled})
-    meant = name if name in names else names[0]
-    if len(names) > 1 and meant != name:
+    if name not in names and len(names) > 1:
         raise UsageError(
             f"runs of {len(names)} bundles are labelled {label!r}, expected one",
             hint=f"they are called {', '.join(names)}: a name, or the beginning of a sha256, says which",
         )
+    meant = name if name in names else names[0]
     return Baseline(f"the runs labelled {label!r}", tuple(record for record in labelled if record.bundle == meant))
 
 
