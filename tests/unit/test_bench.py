@@ -22,7 +22,7 @@ from fakes.sessions import FakeSession
 import edgetl
 from edgetl import cli
 from edgetl.api.evaluate import evaluate
-from edgetl.devices import DEVICES, Kind
+from edgetl.devices import DEVICES, Kind, Presence
 from edgetl.devices.answers import TENSORS, answers
 from edgetl.errors import DataError, IntegrityError, UsageError, WorkerError
 from edgetl.report import story
@@ -235,6 +235,22 @@ def test_lasting_load_is_asked_for_by_the_minute(bundle: Path, monkeypatch: pyte
     assert "blue  FAILED: died" in said
 
 
+@pytest.mark.parametrize("how", [{"sustained": 1}, {"data": "folder:data", "quick": True}])
+def test_files_that_a_target_does_not_run_are_left_out_with_the_reason(
+    bundle: Path, how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = Kind("fake", "a fake", "fakes.devices:FakeTarget", f"{__name__}:Bench", presence="fakes.devices:presence")
+    monkeypatch.setitem(DEVICES, "fake", kind)
+    monkeypatch.setattr("fakes.devices.PRESENT", Presence("a fake", without={"openvino": "runs ONNX alone"}))
+    none = Sustained(1, (), (), (None, None), ((),), ())
+    monkeypatch.setattr("edgetl.devices.latency.sustain", lambda *_, **__: none)
+    result = edgetl.bench(bundle, targets=["desk"], **how)
+    assert [(each.name, each.target, each.reason) for each in result.unmeasured] == [
+        ("blue", "desk", "runs ONNX alone")
+    ]
+    result.raise_on_problems()  # nothing failed
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -266,10 +282,15 @@ def test_problems_have_the_class_of_the_worst() -> None:
 
 
 def test_a_report_says_what_could_not_be_measured() -> None:
-    without = (Unmeasured("a", "desk", 2, "died", disagrees=False), Unmeasured("b", "desk", 1, "hung", disagrees=False))
+    without = (
+        Unmeasured("a", "desk", 2, "died", disagrees=False),
+        Unmeasured("b", "desk", 1, "hung", disagrees=False),
+        Unmeasured("c", "desk", 1, "runs ONNX alone", disagrees=False, left_out=True),
+    )
     limits = story.limits(replace(make_report(), unmeasured=without))
     assert "a could not be measured on desk with 2 threads: died." in limits
     assert "b could not be measured on desk with one thread: hung." in limits
+    assert "c was not measured on desk: runs ONNX alone." in limits
 
 
 class Told:
