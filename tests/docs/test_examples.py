@@ -23,7 +23,7 @@ import typer
 from PIL import Image
 
 from edgetl import cli
-from edgetl.config import reference
+from edgetl.config import reference, target
 from edgetl.config.loading import load
 from edgetl.data import phantom, readers
 from examples import Example, examples
@@ -104,9 +104,14 @@ class Project:
         exec(compile(example.text, str(example), "exec"), names)
 
     def _load_recipe(self, example: Example) -> None:
-        """A whole recipe is kept under its file's name; a part of one is loaded in a recipe that is fine otherwise."""
+        """A whole recipe is kept under its file's name; a part of one is loaded in a recipe that is fine otherwise; a target is
+        what says a kind."""
         text = example.text
         fields = re.findall(r"^([a-z_]+):", text, re.MULTILINE)
+        if "kind" in fields:
+            (self.folder / "target.yaml").write_text(text, encoding="utf-8")
+            target.load("target.yaml", self.folder)
+            return
         if "name" not in fields:
             text += "name: example\n"
         if "data" not in fields:
