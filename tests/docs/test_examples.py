@@ -23,7 +23,8 @@ import typer
 from PIL import Image
 
 from edgetl import cli
-from edgetl.config import reference, target
+from edgetl.config import reference
+from edgetl.config import target as targets
 from edgetl.config.loading import load
 from edgetl.data import phantom, readers
 from examples import Example, examples
@@ -110,7 +111,7 @@ class Project:
         fields = re.findall(r"^([a-z_]+):", text, re.MULTILINE)
         if "kind" in fields:
             (self.folder / "target.yaml").write_text(text, encoding="utf-8")
-            target.load("target.yaml", self.folder)
+            targets.load("target.yaml", self.folder)
             return
         if "name" not in fields:
             text += "name: example\n"
