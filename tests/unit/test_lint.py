@@ -220,7 +220,7 @@ class TestPrediction:
         graph = chain(CONV, DEQUANTIZE, FLOAT_SWISH, QUANTIZE, SWISH, CONV)
         assert features(graph, rules("xnnpack")).converted == pytest.approx(1000 * 200 / 2000)
 
-    @pytest.mark.parametrize(("splits", "int8"), [(1, "faster"), (2, "unknown"), (8, "unknown"), (9, "slower")])
+    @pytest.mark.parametrize(("splits", "int8"), [(1, "faster"), (2, "unknown"), (18, "unknown"), (19, "slower")])
     def test_many_pieces_make_tflites_int8_slow(self, splits: int, int8: str) -> None:
         graph = chain(CONV, *[SWISH, CONV] * splits, macs=10**6)
         found = predict("tflite-int8", graph, "xnnpack", rules("xnnpack"))

@@ -229,7 +229,9 @@ def _damages(document: Document) -> Iterator[tuple[str, Path_, Any]]:
             continue
         seen.add((kind, name))
         # Of the bundle's artifact some fields may be left out; its own tests are those of the manifest.
-        later = path in LATER or (kind in (Latency, Surroundings, Unmeasured) and hasattr(kind, name))  # a default
+        later = path in LATER or (
+            kind in (Latency, RehearsedFile, Surroundings, Unmeasured) and hasattr(kind, name)
+        )  # a default
         if kind is not Artifact and not later:
             yield "remove", path, _damaged(content, path, "remove")
         yield "add", (*path[:-1], "unheard_of"), _damaged(content, path, "add", 1)
