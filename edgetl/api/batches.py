@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edgetl.runtime.manifest import Artifact, Manifest
 
-__all__ = ["Twin", "Twins", "twins"]
+__all__ = ["Twin", "Twins", "name_of", "twins"]
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Twin:
 
 @dataclass(frozen=True)
 class Twins:
-    """Those that there are, and why the others are not: (name of the bundle's artefact, batch) -> reason."""
+    """Those that there are, and why the others are not: (name of the bundle's artefact, batch) -> what went wrong."""
 
     made: tuple[Twin, ...]
-    refused: dict[tuple[str, int], str]
+    refused: dict[tuple[str, int], EdgetlError]
 
 
 def twins(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Path) -> Twins:
     """Write every artefact of a bundle whose files are intact for each batch size, below an empty folder."""
     made: list[Twin] = []
-    refused: dict[tuple[str, int], str] = {}
+    refused: dict[tuple[str, int], EdgetlError] = {}
     for artifact in manifest.artifacts:
         for batch in batches:
             place = folder / str(batch)
@@ -50,8 +50,13 @@ def twins(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Path
             try:
                 made.append(_twin(bundle, manifest, artifact, batch, place))
             except EdgetlError as exc:
-                refused[artifact.name, batch] = exc.message
+                refused[artifact.name, batch] = exc
     return Twins(tuple(made), refused)
+
+
+def name_of(artifact: str, batch: int) -> str:
+    """What the twin of a bundle's artefact is called."""
+    return f"{artifact} batch {batch}"
 
 
 def _twin(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, folder: Path) -> Twin:
@@ -64,7 +69,7 @@ def _twin(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, fold
     files = [path, *(folder / name for name in companions)]
     twin = replace(
         artifact,
-        name=f"{artifact.name} batch {batch}",
+        name=name_of(artifact.name, batch),
         path=path.name,
         companions=companions,
         sha256=digest(path),
