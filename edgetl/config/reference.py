@@ -40,7 +40,7 @@ _TARGET = """\
 `targets/NAME.yaml`, beside the recipe or among those that come with edgetl: where latency is measured. `edgetl doctor` lists
 the latter, whether they can be measured on this machine, and why not; a target that is not there ends `edgetl bench`, and a
 build before its first training, with exit code 4. Whether a machine over ssh, a phone or a page is there is not known until
-it is used: a build connects to the first two before its first training, for half a minute at most; a page is waited for when
+it is used: a build connects to the first two before its first training, within a minute; a page is waited for when
 it is measured, after the training. Targets that are measured together have different names.
 [Accelerators](device-runtime.md#accelerators) says what each needs.
 """

@@ -83,7 +83,7 @@ class Kind:
     here: whether it is the machine that edgetl runs on; only there PyTorch's networks are measured beside the artefacts.
     efforts: MODULE:NAME of how long it measures in each mode.
     presence: MODULE:FUNCTION that gives the `Presence` of a target in a second or so; "" where only using it shows it.
-    reach: MODULE:FUNCTION that connects to a target and leaves it, in half a minute at most, or raises a DeviceError that says
+    reach: MODULE:FUNCTION that connects to a target and leaves it, within a minute, or raises a DeviceError that says
         why it cannot; "" where there is nothing to connect to.
     networks: MODULE:FUNCTION of target, network's folder and image size: how PyTorch runs it there, a row each.
     """

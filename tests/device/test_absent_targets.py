@@ -95,8 +95,8 @@ def unreachable(tmp_path: Path, phone: FakePhone, program: Path) -> dict[str, st
         "board": "nowhere.invalid: its address is not known",
     }
     for name in files:
-        folder = tmp_path / name
-        folder.mkdir()
+        folder = tmp_path / "projects" / name
+        folder.mkdir(parents=True)
         _project(folder, name, f"name: {name}\n{files[name]}")
     return said
 
@@ -106,11 +106,11 @@ def test_a_build_tries_to_reach_what_is_behind_a_wire_before_its_first_stage(
     unreachable: dict[str, str], tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(DeviceError, match=unreachable[name]) as caught:
-        edgetl.build(tmp_path / name / FILE, out=tmp_path / "run")
+        edgetl.build(tmp_path / "projects" / name / FILE, out=tmp_path / "run")
     assert caught.value.exit_code == 4
     assert caught.value.hint
     assert not list(tmp_path.rglob("entry.json"))
-    edgetl.check(tmp_path / name / FILE)  # trains nothing, so that nothing can be lost
+    edgetl.check(tmp_path / "projects" / name / FILE)  # trains nothing, so that nothing can be lost
 
 
 def test_a_program_that_is_missing_is_said_before_the_training_too(
@@ -119,7 +119,7 @@ def test_a_program_that_is_missing_is_said_before_the_training_too(
     phone.states = {"X": "device"}
     (tmp_path / "benchmark_model").unlink()
     with pytest.raises(RecipeError, match=r"target phone: benchmark: .* cannot be read"):
-        edgetl.build(tmp_path / "phone" / FILE, out=tmp_path / "run")
+        edgetl.build(tmp_path / "projects/phone" / FILE, out=tmp_path / "run")
 
 
 @pytest.mark.parametrize("command", ["build", "check"])

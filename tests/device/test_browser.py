@@ -24,6 +24,7 @@ from PIL import Image
 from edgetl.devices import browser as browsers
 from edgetl.devices import latency
 from edgetl.devices.browser import Browser, BrowserTarget, answers
+from edgetl.devices.browser.session import Session
 from edgetl.errors import DeviceError, RecipeError
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.golden import Known
@@ -254,6 +255,20 @@ def test_a_page_that_is_gone_is_replaced_by_what_is_measured_next(
     Page(second.site.url, tmp_path).start()
     with second.worker(second.push(bundle), ARTIFACT, 1).start() as running:
         assert running.ready()["ready"]
+
+
+def test_a_page_is_there_as_long_as_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("edgetl.devices.browser.session.time.monotonic", lambda: now[0])
+    session = Session()
+    assert not session.gone, "nobody came"
+    session.claim(answers.hello(HELLO))
+    for asks in (lambda: None, lambda: session.next(0.0), lambda: session.answer("none", {})):
+        asks()
+        now[0] += 29
+        assert not session.gone
+    now[0] += 2
+    assert session.gone
 
 
 def test_an_address_that_nobody_came_to_is_told_again(

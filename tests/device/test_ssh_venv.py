@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,9 +56,14 @@ def test_a_runtime_that_pip_cannot_install_costs_its_own_files(
     monkeypatch.setattr(
         ssh_device, "requirement", lambda name: "no-such-dist" if name == "onnxruntime" else str(package)
     )
-    device, asked = open_ssh(venv=True), []
+    device, asked = open_ssh(venv=True), list[Sequence[str]]()
     venv = device.agent.venv
-    monkeypatch.setattr(device.agent, "venv", lambda wanted: asked.append(wanted) or venv(wanted))
+
+    def counted(wanted: Sequence[str]) -> str:
+        asked.append(wanted)
+        return venv(wanted)
+
+    monkeypatch.setattr(device.agent, "venv", counted)
     for threads in (1, 2):
         (failure,) = measure([device.worker(Path("/x"), ARTIFACT, threads)])
         assert isinstance(failure, Failure)
