@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ("ssh_devices",)
 
 os.environ.setdefault("EDGETL_REHEARSAL", "off")  # half a minute for each of hundreds of tiny builds
+# Measurements take turns on a machine; those of tests do not wait for others', nor others for them.
+_RUNTIME = tempfile.TemporaryDirectory(prefix="edgetl-tests-")
+os.environ["XDG_RUNTIME_DIR"] = _RUNTIME.name
 
 settings.register_profile("edgetl", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("edgetl")

@@ -46,7 +46,6 @@ def build(folder: Path) -> Path:
     stem = f"{PACKAGE}-{about['version']}"
     info = f"{stem}.dist-info"
     files = {f"{PACKAGE}/{path.relative_to(SOURCE).as_posix()}": _module(path) for path in sorted(SOURCE.rglob("*.py"))}
-    files[f"{PACKAGE}/py.typed"] = b""
     files[f"{info}/METADATA"] = _metadata(about).encode()
     files[f"{info}/WHEEL"] = b"Wheel-Version: 1.0\nGenerator: edgetl\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     files[f"{info}/licenses/LICENSE"] = (ROOT / "LICENSE").read_bytes()

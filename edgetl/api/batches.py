@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from edgetl.runtime.manifest import Artifact, Manifest
 
-__all__ = ["Twin", "Twins", "name_of", "twins"]
+__all__ = ["Batched", "Written", "batched", "name_of"]
 
 
 @dataclass(frozen=True)
-class Twin:
+class Batched:
     """An artefact for `batch` images. of: the name of the bundle's. folder: where the path of its artefact starts."""
 
     of: str
@@ -32,34 +32,34 @@ class Twin:
 
 
 @dataclass(frozen=True)
-class Twins:
+class Written:
     """Those that there are, and why the others are not: (name of the bundle's artefact, batch) -> what went wrong."""
 
-    made: tuple[Twin, ...]
+    made: tuple[Batched, ...]
     refused: dict[tuple[str, int], EdgetlError]
 
 
-def twins(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Path) -> Twins:
+def batched(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Path) -> Written:
     """Write every artefact of a bundle whose files are intact for each batch size, below an empty folder."""
-    made: list[Twin] = []
+    made: list[Batched] = []
     refused: dict[tuple[str, int], EdgetlError] = {}
     for artifact in manifest.artifacts:
         for batch in batches:
             place = folder / str(batch)
             place.mkdir(exist_ok=True)
             try:
-                made.append(_twin(bundle, manifest, artifact, batch, place))
+                made.append(_write(bundle, manifest, artifact, batch, place))
             except EdgetlError as exc:
                 refused[artifact.name, batch] = exc
-    return Twins(tuple(made), refused)
+    return Written(tuple(made), refused)
 
 
 def name_of(artifact: str, batch: int) -> str:
-    """What the twin of a bundle's artefact is called."""
+    """What a bundle's artefact is called that was written for so many images."""
     return f"{artifact} batch {batch}"
 
 
-def _twin(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, folder: Path) -> Twin:
+def _write(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, folder: Path) -> Batched:
     """Raises EdgetlError where the converter cannot, or the runtime computes something else of it."""
     from edgetl.backends import converter
     from edgetl.runtime.bundle_files import digest
@@ -67,7 +67,7 @@ def _twin(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, fold
     path = converter(artifact.backend).with_batch(bundle / artifact.path, batch, folder)
     companions = tuple(Path(name).name for name in artifact.companions)
     files = [path, *(folder / name for name in companions)]
-    twin = replace(
+    other = replace(
         artifact,
         name=name_of(artifact.name, batch),
         path=path.name,
@@ -75,12 +75,12 @@ def _twin(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, fold
         sha256=digest(path),
         bytes=sum(file.stat().st_size for file in files),
     )
-    _require_same(bundle, manifest, artifact, twin, folder, batch)
-    return Twin(artifact.name, batch, folder, twin)
+    _require_same(bundle, manifest, artifact, other, folder, batch)
+    return Batched(artifact.name, batch, folder, other)
 
 
 def _require_same(
-    bundle: Path, manifest: Manifest, artifact: Artifact, twin: Artifact, folder: Path, batch: int
+    bundle: Path, manifest: Manifest, artifact: Artifact, other: Artifact, folder: Path, batch: int
 ) -> None:
     """Every golden image in some place of a batch gives what it gives alone.
 
@@ -95,9 +95,9 @@ def _require_same(
     backend = BACKENDS[artifact.backend]
     alone = backend.open_session(bundle / artifact.path, 1, artifact.runtime_options)
     expected = np.concatenate([alone.run(np.asarray(tensor)[None]) for tensor in tensors])
-    together = backend.open_session(folder / twin.path, 1, artifact.runtime_options)
+    together = backend.open_session(folder / other.path, 1, artifact.runtime_options)
     if together.input_shape != (batch, *alone.input_shape[1:]):
-        raise IntegrityError(f"takes {list(together.input_shape)}, expected a batch of {batch}", place=twin.name)
+        raise IntegrityError(f"takes {list(together.input_shape)}, expected a batch of {batch}", place=other.name)
     difference = max(
         float(np.abs(together.run(tensors[chosen]) - expected[chosen]).max())
         for chosen in _fillings(len(tensors), batch)
@@ -107,7 +107,7 @@ def _require_same(
         raise IntegrityError(
             f"in a batch of {batch} probabilities differ by {difference:.3g} from those of one image, expected at most "
             f"{tolerance:g}",
-            place=twin.name,
+            place=other.name,
         )
 
 

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgetl.api.batches import name_of, twins
+from edgetl.api.batches import batched, name_of
 from edgetl.api.boundary import boundary
 from edgetl.api.data_section import data_section
 from edgetl.api.device_accuracy import accuracy
-from edgetl.api.history import Keeping, data_digest
+from edgetl.api.history import Keeping
 from edgetl.api.paths import AnyPath, bundle_folder
 from edgetl.api.several_targets import Advance, lost, on_each, unless_lost
 from edgetl.config.overrides import Overrides
@@ -63,7 +63,7 @@ class BenchResult:
             IntegrityError: an artefact computes something else on a device than where it was built.
             WorkerError: one died or hung there.
         """
-        failed = [each for each in self.unmeasured if not each.foreign]
+        failed = [each for each in self.unmeasured if not each.left_out]
         if not failed:
             return
         disagrees = any(each.disagrees for each in failed)
@@ -175,7 +175,7 @@ def bench(
     """
     from edgetl.config import target
     from edgetl.devices import require
-    from edgetl.devices.latency import unmeasured_on
+    from edgetl.devices.latency import left_out, unmeasured_on
     from edgetl.results.twins import slow_int8
     from edgetl.runtime.manifest import Manifest
 
@@ -207,9 +207,10 @@ def bench(
     lasted: dict[str, Sustained] = {}
     machines: dict[str, Machine] = {}
     metrics: dict[str, dict[str, dict[str, Interval]]] = {}
+    images = ""
     with reporting_to(progress) as reporter, tempfile.TemporaryDirectory() as scratch:
         if section is not None:  # first: pictures that cannot be read must not cost the minutes that times take
-            metrics, failed, gone = accuracy(folder, manifest, *section, chosen, reporter)
+            metrics, failed, gone, images = accuracy(folder, manifest, *section, chosen, reporter)
             unmeasured += failed
             chosen = [each for each in chosen if each.name not in gone]
         if sustained is not None:
@@ -219,16 +220,17 @@ def bench(
                     unmeasured += lost(each, manifest, run)
                     continue
                 lasted[each.name] = run
+                unmeasured += left_out(each, manifest.artifacts)
                 unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
         else:
-            further = twins(folder, manifest, sorted(set(batches) - {1}), Path(scratch))
+            further = batched(folder, manifest, sorted(set(batches) - {1}), Path(scratch))
             for (name, batch), why in further.refused.items():
                 reporter.warn(f"{name} is not measured with {batch} images at a time: {why.message}")
                 unmeasured += [_unwritten(each, name, batch, why) for each in chosen]
-            names = {twin.artifact.name: twin.of for twin in further.made}
+            names = {each.artifact.name: each.of for each in further.made}
+            images = {each.artifact.name: each.batch for each in further.made}
             artifacts = [(folder, artifact) for artifact in manifest.artifacts]
-            artifacts += [(twin.folder, twin.artifact) for twin in further.made]
-            images = {twin.artifact.name: twin.batch for twin in further.made}
+            artifacts += [(each.folder, each.artifact) for each in further.made]
             table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest}, batches=images)
             for each, found in zip(chosen, on_each(chosen, unless_lost(table, chosen), reporter), strict=True):
                 if isinstance(found, DeviceError):
@@ -238,8 +240,7 @@ def bench(
                 for subject, measured in found.rows.items():
                     rows.setdefault(names.get(subject, subject), []).extend(measured)
                 unmeasured += found.unmeasured
-        digest = "" if data is None else data_digest(data, columns, overrides)
-        comparison = keeping.end(rows, machines, metrics, digest, reporter)
+        comparison = keeping.end(rows, machines, metrics, images, reporter)
     first = next(iter(metrics.values()), None)
     slow = slow_int8(manifest.artifacts, rows)
     return BenchResult(rows, first, metrics, unmeasured, lasted, slow, comparison)
@@ -263,7 +264,7 @@ def _unwritten(target: Target, name: str, batch: int, why: EdgetlError) -> Unmea
     from edgetl.results.latency import Unmeasured
 
     disagrees = isinstance(why, IntegrityError)
-    return Unmeasured(name_of(name, batch), target.name, 1, why.message, disagrees, foreign=not disagrees)
+    return Unmeasured(name_of(name, batch), target.name, 1, why.message, disagrees, left_out=not disagrees)
 
 
 def _lasting(target: Target, advance: Advance, bundle: Path, manifest: Manifest, minutes: int) -> Sustained:

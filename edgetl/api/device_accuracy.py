@@ -25,8 +25,8 @@ __all__ = ["accuracy"]
 
 def accuracy(
     folder: Path, manifest: Manifest, data: Data, root: Path, targets: Sequence[Target], progress: Progress
-) -> tuple[dict[str, dict[str, dict[str, Interval]]], list[Unmeasured], set[str]]:
-    """Metrics by target, artefact and name; the artefacts that failed; and the targets that went away."""
+) -> tuple[dict[str, dict[str, dict[str, Interval]]], list[Unmeasured], set[str], str]:
+    """Metrics by target, artefact and name; the artefacts that failed; the targets that went away; the images' digest."""
     from edgetl.devices.answers import answers
 
     metrics: dict[str, dict[str, dict[str, Interval]]] = {}
@@ -38,6 +38,7 @@ def accuracy(
         labelled(manifest, data, root, {}, progress) as pictures,
     ):
         _decode(pictures, Path(scratch), progress)
+        images = pictures.digest() if pictures.readable else ""
         said = on_each(
             targets if pictures.readable else (),
             unless_lost(
@@ -56,7 +57,7 @@ def accuracy(
             found, without = answered
             metrics[target.name] = {name: pictures.metrics(name, values) for name, values in found.items()}
             failed += without
-    return metrics, failed, gone
+    return metrics, failed, gone, images
 
 
 def _decode(pictures: Labelled, folder: Path, progress: Progress) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +15,7 @@ from edgetl.api.paths import AnyPath, expanded
 from edgetl.api.project import history_path
 from edgetl.errors import EdgetlError, UsageError
 from edgetl.files import sha256_of
-from edgetl.history import Comparison, History, Record, choose, content_digest
+from edgetl.history import Baseline, Comparison, History, Record, choose, content_digest, of_files
 from edgetl.history import compare as compare_records
 from edgetl.history.choosing import LAST
 from edgetl.runtime.manifest import NAME, Manifest
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency, Machine
 
-__all__ = ["Keeping", "compare", "data_digest", "measurements"]
+__all__ = ["Keeping", "compare", "measurements"]
 
 
 @boundary
@@ -36,19 +34,19 @@ def measurements(file: AnyPath | None = None, *, bundle: str | None = None) -> l
 
     Args:
         file: of the history; the project's without it.
-        bundle: only of bundles of this name, with this label, or whose sha256 begins so; or of the bundle in this folder.
+        bundle: only of bundles of this name, with this label, or whose sha256 begins so; or of the files in this bundle's
+            folder, also under another name.
 
     Raises:
         UsageError: there is no such bundle in it.
-        IntegrityError: the history is damaged.
+        IntegrityError: the history, or the folder's bundle, is damaged.
         EnvironmentFault: a newer edgetl wrote it.
     """
     records = History(history_path(file)).read()
     if bundle is None:
         return records
-    wanted = _meant(bundle)
-    named = [record for record in records if wanted in (record.bundle, record.label)]
-    return named or list(choose(records, wanted).records)
+    named = [record for record in records if bundle in (record.bundle, record.label)]
+    return named or list(_chosen(records, bundle).records)
 
 
 @boundary
@@ -57,27 +55,42 @@ def compare(now: str, before: str, *, file: AnyPath | None = None) -> Comparison
 
     Args:
         now: a label, the beginning of a bundle's sha256, a bundle's name, or its folder.
-        before: the same; "last" is the bundle of the same name before it.
+        before: the same; "last" is the bundle of the same name before the first measurement of `now`.
         file: of the history; the project's without it.
 
     Raises:
         UsageError: one of them was never measured, or both are the same measurements.
-        IntegrityError: the history is damaged.
+        IntegrityError: the history, or a folder's bundle, is damaged.
         EnvironmentFault: a newer edgetl wrote it.
     """
     records = History(history_path(file)).read()
-    ours = choose(records, _meant(now))
-    last = ours.records[-1]
-    theirs = choose(records, _meant(before), last.bundle, last.bundle_sha256)
-    if {record.run for record in ours.records} & {record.run for record in theirs.records}:
+    ours = _chosen(records, now)
+    last, first = ours.records[-1], records.index(ours.records[0])
+    theirs = _chosen(records, before, last.bundle, last.bundle_sha256, first)
+    if {record.measurement for record in ours.records} & {record.measurement for record in theirs.records}:
         raise UsageError(f"{now} and {before} are the same measurements: {ours.about}")
     return compare_records(ours.records, theirs, records)
 
 
-def _meant(word: str) -> str:
-    """The sha256 of a bundle where its folder is named, else the word."""
-    manifest = expanded(word) / NAME
-    return sha256_of(manifest) if manifest.is_file() else word
+def _chosen(
+    records: Sequence[Record], word: str, name: str = "", sha256: str = "", until: int | None = None
+) -> Baseline:
+    """As `choose`, or of the bundle whose folder is named. Raises as both."""
+    folder = expanded(word)
+    if not (folder / NAME).is_file():
+        return choose(records, word, name, sha256, until)
+    manifest = Manifest.load(folder)
+    return of_files(records, manifest.name, sha256_of(folder / NAME), _contents(manifest))
+
+
+def _contents(manifest: Manifest) -> dict[str, str]:
+    """By artefact, what its files are known by."""
+    return {
+        artifact.name: content_digest(
+            artifact.sha256, {Path(path).name: manifest.files[path] for path in artifact.companions}
+        )
+        for artifact in manifest.artifacts
+    }
 
 
 class Keeping:
@@ -95,7 +108,7 @@ class Keeping:
 
         Raises:
             UsageError: nothing that was measured is called `compare`.
-            IntegrityError, EnvironmentFault: as `History.check`.
+            IntegrityError, EnvironmentFault: as `History`.
         """
         self._folder, self._manifest, self._label, self._keeps = folder, manifest, label, keeps
         self._history = History(history_path(file))
@@ -142,9 +155,8 @@ class Keeping:
         data: str,
     ) -> list[Record]:
         run, time = uuid.uuid4().hex, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        records = []
+        records, contents = [], _contents(self._manifest)
         for artifact in self._manifest.artifacts:
-            companions = {Path(path).name: self._manifest.files[path] for path in artifact.companions}
             for row in rows.get(artifact.name, ()):
                 values = metrics.get(row.target, {}).get(artifact.name, {})
                 records.append(
@@ -158,7 +170,7 @@ class Keeping:
                         bundle_sha256=self._sha256,
                         artifact=artifact.name,
                         sha256=artifact.sha256,
-                        content=content_digest(artifact.sha256, companions),
+                        content=contents[artifact.name],
                         model=artifact.model,
                         backend=artifact.backend,
                         precision=artifact.precision,
@@ -170,10 +182,3 @@ class Keeping:
                     )
                 )
         return records
-
-
-def data_digest(data: str, *settings: object) -> str:
-    """What a labelled set on this machine is known by: no path is kept. `settings`: JSON, what else decides what is read."""
-    kind, _, root = data.partition(":")
-    text = json.dumps([kind, str(Path(root).expanduser().resolve()), *settings], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()

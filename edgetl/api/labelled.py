@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,17 @@ class Labelled:
     classes: Sequence[str]
     mapping: Mapping[str, str]
     readable: bool
+    hashes: Fingerprints
+
+    def digest(self) -> str:
+        """What these images with these labels are known by, whatever they are called and wherever they lie.
+
+        Raises:
+            DataError: files cannot be read.
+        """
+        digests = self.hashes.digest(self.root, [record.image for record in self.records])
+        each = sorted(hashlib.sha256(f"{digests[one.image]} {one.label}".encode()).digest() for one in self.records)
+        return hashlib.sha256(b"".join(each)).hexdigest()
 
     def metrics(self, artifact: str, probabilities: npt.NDArray[np.float32]) -> dict[str, Interval]:
         """Metrics with 95 % intervals over groups of an artefact's probabilities, float32 [len(records), labels]."""
@@ -72,12 +84,13 @@ def labelled(
             progress.warn(f"warning: {caution}")
         _require_names(mapping, source, manifest.labels)
         classes = tuple(dict.fromkeys(mapping.get(label) or label for label in manifest.labels))
-        records, unreadable = _labelled(source, mapping, Path(scratch))
+        hashes = Fingerprints(Path(scratch) / "hashes.sqlite")
+        records, unreadable = _labelled(source, mapping, hashes)
         _require_known(records, classes)
         if unreadable:
             records = [record for record in records if record.image not in unreadable]
         with named_with(unreadable, "files", source.root):
-            yield Labelled(manifest, source.root, records, classes, mapping, not unreadable)
+            yield Labelled(manifest, source.root, records, classes, mapping, not unreadable, hashes)
 
 
 def _require_names(mapping: Mapping[str, str], source: Source, labels: Sequence[str]) -> None:
@@ -89,7 +102,7 @@ def _require_names(mapping: Mapping[str, str], source: Source, labels: Sequence[
             raise UsageError(f"--map {label}={new}: {what}{nearest(label, known)}")
 
 
-def _labelled(source: Source, mapping: Mapping[str, str], scratch: Path) -> tuple[list[Record], dict[str, str]]:
+def _labelled(source: Source, mapping: Mapping[str, str], hashes: Fingerprints) -> tuple[list[Record], dict[str, str]]:
     """Records under their new labels, and files that cannot even be opened, with the reason.
 
     Byte-identical files are one group: they cannot be two pieces of evidence.
@@ -97,7 +110,6 @@ def _labelled(source: Source, mapping: Mapping[str, str], scratch: Path) -> tupl
     there = {record.label for record in source.records}
     labels = {label: new or None for label, new in mapping.items() if label in there}
     records = select(source.records, labels, (), source.place, fewest=1).records
-    hashes = Fingerprints(scratch / "hashes.sqlite")
     digests, unreadable = hashes.copies(source.root, [record.image for record in records])
     return leaks.merge_identical(records, digests), unreadable
 

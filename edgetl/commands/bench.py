@@ -137,7 +137,7 @@ def _show(result: BenchResult) -> None:
     for target, lasted in result.sustained.items():
         print(f"{target}\n{of_sustained(lasted)}")
     for each in result.unmeasured:
-        how = "not measured" if each.foreign else f"x{each.threads}  FAILED"
+        how = "not measured" if each.left_out else f"x{each.threads}  FAILED"
         print(f"{each.name:<14} {each.target} {how}: {each.reason}")
     if result.comparison is not None:
         tell(result.comparison)

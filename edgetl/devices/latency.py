@@ -61,7 +61,7 @@ def latency(
     with closing(open_device(target)) as device:
         found = Measured(device.info())
         pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
-        found.unmeasured.extend(foreign(target, [artifact for _, artifact in everything]))
+        found.unmeasured.extend(left_out(target, [artifact for _, artifact in everything]))
         for threads in device.threads():
             plan = [device.worker(pushed[folder], artifact, threads) for folder, artifact in artifacts]
             expected = {
@@ -82,11 +82,11 @@ def latency(
     return found
 
 
-def foreign(target: Target, artifacts: Sequence[Artifact]) -> list[Unmeasured]:
+def left_out(target: Target, artifacts: Sequence[Artifact]) -> list[Unmeasured]:
     """Those of a format that cannot be measured on a target, and why."""
     without = require(target).without
     return [
-        Unmeasured(artifact.name, target.name, 1, without[artifact.backend], disagrees=False, foreign=True)
+        Unmeasured(artifact.name, target.name, 1, without[artifact.backend], disagrees=False, left_out=True)
         for artifact in artifacts
         if artifact.backend in without
     ]

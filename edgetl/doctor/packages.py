@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from edgetl.distributions import installed
 from edgetl.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ def findings() -> Iterator[Finding]:
     for requirement in requirements:
         wanted = f"{requirement.name}{requirement.specifier}"
         try:
-            version = metadata.version(requirement.name)
+            version = installed(requirement.name)
         except metadata.PackageNotFoundError:
             yield Finding("packages", requirement.name, "broken", "not installed", f"pip install '{wanted}'")
             continue
         detail = f"{version} (edgetl wants {requirement.specifier or 'any'})"
-        if requirement.specifier.contains(version, prereleases=True):
+        if requirement.specifier.contains(version.partition(" ")[0], prereleases=True):
             yield Finding("packages", requirement.name, "ok", detail)
         else:
             yield Finding("packages", requirement.name, "warning", f"{detail}: untested", f"pip install '{wanted}'")

@@ -7,9 +7,9 @@
 - `table`, `wording`: as CSV and JSON, and as lines for people
 """
 
-from edgetl.history.choosing import Baseline, choose
+from edgetl.history.choosing import Baseline, choose, of_files
 from edgetl.history.comparing import Comparison, compare
 from edgetl.history.database import History
 from edgetl.history.record import Record, content_digest
 
-__all__ = ["Baseline", "Comparison", "History", "Record", "choose", "compare", "content_digest"]
+__all__ = ["Baseline", "Comparison", "History", "Record", "choose", "compare", "content_digest", "of_files"]

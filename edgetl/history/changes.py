@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from edgetl.evidence.ratios import Ratio, difference
 from edgetl.history.record import Record
+from edgetl.results.latency import partitions
 
-__all__ = ["QUANTITIES", "Change", "Quantity", "Verdict", "accuracy", "placement"]
+__all__ = ["QUANTITIES", "Answers", "Change", "Quantity", "Verdict", "accuracy", "placement"]
 
 Verdict = Literal["worse", "better", "perhaps worse", "perhaps better", "no difference"]
 """perhaps: the interval leaves 1 out, but one of so many comparisons does so by chance."""
@@ -67,6 +67,16 @@ class Change:
     interval: tuple[float, float] | None = None
 
 
+@dataclass(frozen=True)
+class Answers:
+    """How well an artefact answered before and now, on one target and what computes there."""
+
+    artifact: str
+    target: str
+    accelerator: str
+    changes: tuple[Change, ...]
+
+
 def placement(before: Record, now: Record) -> list[Change]:
     """What runs on the accelerator or in the delegate: counts and shares that no chance is in."""
     changes = []
@@ -76,22 +86,24 @@ def placement(before: Record, now: Record) -> list[Change]:
             "worse" if then - here >= DELEGATED_DROP else "better" if here - then >= DELEGATED_DROP else "no difference"
         )
         changes.append(Change("delegated", "share of operators on the accelerator", then, here, verdict))
-    pieces = [re.search(r"(\d+) partition", str(each.row.get("placement", ""))) for each in (before, now)]
+    pieces = [partitions(str(each.row.get("placement", ""))) for each in (before, now)]
     if any(pieces):  # reference kernels alone are no partition, and the worst
-        counts = [int(each[1]) if each else 0 for each in pieces]
+        counts = [each or 0 for each in pieces]
         order = [each or 10**6 for each in counts]
         verdict = "worse" if order[1] > order[0] else "better" if order[1] < order[0] else "no difference"
         changes.append(Change("partitions", "partitions of the delegate", counts[0], counts[1], verdict))
     return changes
 
 
-def accuracy(now: Sequence[Record], before: Sequence[Record]) -> dict[str, tuple[Change, ...]]:
-    """Of each artefact that was evaluated on the same images both times; not paired, as single answers are not kept."""
-    latest = {(each.artifact, each.data): each for each in before if each.metrics}
-    found: dict[str, tuple[Change, ...]] = {}
+def accuracy(now: Sequence[Record], before: Sequence[Record]) -> tuple[Answers, ...]:
+    """Of each artefact and target where the same images were shown both times; not paired, as single answers are not kept."""
+    latest = {_asked(each): each for each in before if each.metrics}
+    found: dict[tuple[str, str, str], Answers] = {}
     for record in now:
-        earlier = latest.get((record.artifact, record.data))
-        if earlier is None or not record.metrics or record.artifact in found:
+        earlier = latest.get(_asked(record))
+        artifact, _, target, accelerator = _asked(record)
+        where = (artifact, target, accelerator)
+        if earlier is None or not record.metrics or where in found:
             continue
         changes = []
         for name in ("balanced_accuracy", "auroc"):
@@ -102,5 +114,10 @@ def accuracy(now: Sequence[Record], before: Sequence[Record]) -> dict[str, tuple
             verdict: Verdict = "worse" if high < 0 else "better" if low > 0 else "no difference"
             title = name.replace("_", " ")
             changes.append(Change(name, title, sides[0][0], sides[1][0], verdict, interval=(low, high)))
-        found[record.artifact] = tuple(changes)
-    return found
+        found[where] = Answers(*where, tuple(changes))
+    return tuple(found.values())
+
+
+def _asked(record: Record) -> tuple[str, str, str, str]:
+    """What must be equal before two accuracies are held against each other."""
+    return record.artifact, record.data, record.row["target"], record.row["accelerator"]

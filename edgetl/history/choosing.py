@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgetl.errors import UsageError
 from edgetl.errors.wording import nearest
 from edgetl.history.record import Record
 
-__all__ = ["LAST", "Baseline", "choose"]
+__all__ = ["LAST", "Baseline", "choose", "of_files"]
 
 LAST = "last"
 _LEAST_DIGITS = 6
@@ -23,29 +24,32 @@ class Baseline:
     records: tuple[Record, ...]
 
 
-def choose(records: Sequence[Record], wanted: str, name: str = "", sha256: str = "") -> Baseline:
+def choose(
+    records: Sequence[Record], wanted: str, name: str = "", sha256: str = "", until: int | None = None
+) -> Baseline:
     """The measurements that a word means, looked up in this order.
 
     - `last`: the bundle that was measured last among those called `name` that are not `sha256`; where there is none, earlier
       measurements of that very bundle.
-    - a label that runs were given.
+    - a label that runs were given: those of bundles called `name`, or of the only name that has it.
     - the beginning of a bundle's sha256, at least 6 digits.
     - the name of a bundle: as `last`, among the bundles of that name.
 
     Args:
         records: the history, oldest first.
         name, sha256: the bundle that is to be compared; "" where there is none.
+        until: before which record `last` was measured; all of them without it.
 
     Raises:
         UsageError: nothing is meant by it, or several bundles are.
     """
     if wanted == LAST and name:
-        found = _latest(records, name, sha256)
+        found = _latest(records[:until], name, sha256)
         if found is None:
             raise UsageError(f"--compare {wanted}: no bundle {name!r} was measured before", hint=_known(records))
         return found
-    if wanted and (labelled := tuple(record for record in records if record.label == wanted)):
-        return Baseline(f"the runs labelled {wanted!r}", labelled)
+    if wanted and (labelled := [record for record in records if record.label == wanted]):
+        return _labelled(labelled, wanted, name)
     if len(wanted) >= _LEAST_DIGITS and set(wanted) <= set("0123456789abcdef"):
         shas = {record.bundle_sha256 for record in records if record.bundle_sha256.startswith(wanted)}
         if len(shas) > 1:
@@ -56,6 +60,41 @@ def choose(records: Sequence[Record], wanted: str, name: str = "", sha256: str =
         return found
     words = sorted({word for record in records for word in (record.label, record.bundle) if word})
     raise UsageError(f"nothing that was measured is called {wanted!r}{nearest(wanted, words)}", hint=_known(records))
+
+
+def of_files(records: Sequence[Record], name: str, sha256: str, contents: Mapping[str, str]) -> Baseline:
+    """The measurements of a bundle, under whatever name or sha256 its files were measured.
+
+    Args:
+        name, sha256: the bundle's now.
+        contents: by artefact, what its files are known by (`content_digest`).
+
+    Raises:
+        UsageError: nothing of it was measured.
+    """
+    bundles: dict[str, list[Record]] = defaultdict(list)  # a build whose gates failed has no sha256
+    for record in records:
+        bundles[record.bundle_sha256 or record.measurement].append(record)
+    same = {
+        key
+        for key, its in bundles.items()
+        if key == sha256 or all(contents.get(each.artifact) == each.content for each in its)
+    }
+    its = tuple(record for record in records if (record.bundle_sha256 or record.measurement) in same)
+    if not its:
+        raise UsageError(f"nothing of bundle {name} {sha256[:12]}... was measured", hint=_known(records))
+    return Baseline(f"bundle {name} {sha256[:12]}...", its)
+
+
+def _labelled(labelled: Sequence[Record], label: str, name: str) -> Baseline:
+    names = sorted({record.bundle for record in labelled})
+    if name not in names and len(names) > 1:
+        raise UsageError(
+            f"runs of {len(names)} bundles are labelled {label!r}, expected one",
+            hint=f"they are called {', '.join(names)}: a name, or the beginning of a sha256, says which",
+        )
+    meant = name if name in names else names[0]
+    return Baseline(f"the runs labelled {label!r}", tuple(record for record in labelled if record.bundle == meant))
 
 
 def _latest(records: Sequence[Record], name: str, sha256: str) -> Baseline | None:

@@ -7,12 +7,12 @@ and measured ones, noisy rows. That is said row by row, as a comparison that was
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edgetl.evidence.ratios import Measured, Ratio, Spread, block_spread, moderated, ratio
-from edgetl.history.changes import QUANTITIES, Change, Quantity, Verdict, accuracy, placement
+from edgetl.history.changes import QUANTITIES, Answers, Change, Quantity, Verdict, accuracy, placement
 from edgetl.history.choosing import Baseline
 from edgetl.history.record import CIRCUMSTANCES, Record
 
@@ -52,7 +52,7 @@ class Comparison:
 
     baseline: str
     rows: tuple[RowComparison, ...]
-    accuracy: Mapping[str, tuple[Change, ...]]
+    accuracy: tuple[Answers, ...]
     unseen: tuple[str, ...] = ()
 
     @property
@@ -65,9 +65,9 @@ class Comparison:
             if change.verdict == "worse"
         ]
         answered = [
-            f"{name}: {change.title}"
-            for name, changes in self.accuracy.items()
-            for change in changes
+            f"{each.artifact} on {each.target}: {change.title}"
+            for each in self.accuracy
+            for change in each.changes
             if change.verdict == "worse"
         ]
         return timed + answered
@@ -84,8 +84,8 @@ def compare(now: Sequence[Record], baseline: Baseline, history: Sequence[Record]
         now: of one bundle, at least one.
         history: everything that is known, for how much repeated measurements of one file differ.
     """
-    runs = {record.run for record in now}
-    before = [record for record in baseline.records if record.run not in runs]
+    now, measured = _once(now), {record.measurement for record in now}
+    before = _once([record for record in baseline.records if record.measurement not in measured])
     groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for record in now:
         groups[(record.artifact, *record.place)].append(record)
@@ -93,6 +93,11 @@ def compare(now: Sequence[Record], baseline: Baseline, history: Sequence[Record]
     targets, names = {record.row["target"] for record in now}, {record.artifact for record in now}
     missing = {each.artifact: None for each in before if each.row["target"] in targets and each.artifact not in names}
     return Comparison(baseline.about, tuple(_judged(rows)), accuracy(now, before), tuple(missing))
+
+
+def _once(records: Sequence[Record]) -> list[Record]:
+    """What a build measured is kept again where its bundle is another one: the last of these."""
+    return list({(each.measurement, each.artifact, each.place): each for each in records}.values())
 
 
 def _row(now: Sequence[Record], before: Sequence[Record], history: Sequence[Record]) -> RowComparison:
@@ -171,12 +176,12 @@ def _spread(quantity: Quantity, now: Sequence[Record], before: Sequence[Record],
     Each side stands for itself, also where both are one file: whether they differ from each other is the question.
     """
     place, contents = now[-1].place, {now[-1].content, before[-1].content}
-    sides = {record.run: name for name, side in (("now", now), ("before", before)) for record in side}
+    sides = {record.measurement: name for name, side in (("now", now), ("before", before)) for record in side}
     groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for each in history:
         value = each.number(quantity.name)
         if each.place == place and value and not (quantity.timed and each.noisy):
-            groups[each.content, sides.get(each.run, "")][each.run] = value
+            groups[each.content, sides.get(each.measurement, "")][each.measurement] = value
     assumed = quantity.assumed.get(now[-1].row["mode"], max(quantity.assumed.values()))
     own = moderated([list(group.values()) for (content, _), group in groups.items() if content in contents], assumed)
     if own.repeats:
@@ -196,7 +201,7 @@ def _judged(rows: Sequence[RowComparison]) -> Iterator[RowComparison]:
             if change.ratio is not None:
                 quantity = quantities[change.quantity]
                 level = ERROR_RATE * quantity.weight / counts[change.quantity]
-                enough = row.measured >= quantity.fewest
+                enough = (row.now if quantity.timed else row.measured) >= quantity.fewest
                 change = replace(change, verdict=_verdict(change.ratio, quantity, level if enough else 0.0))
             changes.append(change)
         yield replace(row, changes=tuple(changes))

@@ -56,28 +56,20 @@ class History:
     """Measurements in a file; opening it writes nothing.
 
     Several processes may append at once: each waits for the other, and none of their rows is lost.
+
+    All methods raise:
+        IntegrityError: it is no history, or damaged.
+        EnvironmentFault: a newer edgetl wrote it, or it cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def check(self) -> None:
-        """Raise what `append` would, as far as that is known before there is anything to append.
-
-        Raises:
-            IntegrityError: it is no history, or damaged.
-            EnvironmentFault: a newer edgetl wrote it, or it cannot be opened.
-        """
-        if self.path.exists():
-            with self._open() as connection:
-                self._known(connection)
-
     def append(self, records: Sequence[Record]) -> int:
         """Add measurements, all or none; those of a run that are there already are left as they are. How many were new.
 
         Raises:
-            IntegrityError: as in `check`.
-            EnvironmentFault: as in `check`, or the disk is full or read-only, or somebody else wrote for a minute.
+            EnvironmentFault: as ever, or the disk is full or read-only, or somebody else wrote for a minute.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +88,7 @@ class History:
             return added
 
     def knows(self, run: str) -> bool:
-        """Whether measurements of a run are there. Raises as `check`."""
+        """Whether measurements of a run are there."""
         if not self.path.exists():
             return False
         with self._open() as connection:
@@ -107,8 +99,7 @@ class History:
         """All measurements, in the order in which they were added; none where there is no file.
 
         Raises:
-            IntegrityError: as in `check`, or a row is not what this class wrote.
-            EnvironmentFault: as in `check`.
+            IntegrityError: as ever, or a row is not what this class wrote.
         """
         if not self.path.exists():
             return []
@@ -136,7 +127,7 @@ class History:
             raise self._damaged(str(exc)) from exc
 
     def _known(self, connection: sqlite3.Connection) -> bool:
-        """Whether the file is a history; False where it is still empty. Raises as `check`."""
+        """Whether the file is a history; False where it is still empty."""
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

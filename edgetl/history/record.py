@@ -23,7 +23,8 @@ _TIMES = ("p50_ms", "p90_ms", "p99_ms", "first_ms", "load_ms")
 class Record:
     """A latency row, of what and where.
 
-    run: one command's measurements have one. time: when it ended, UTC, ISO 8601. source: bench or build. label: the user's
+    run: one command's measurements have one; what a build measured is kept once more, under another run, where the bundle is
+    another one. time: when it ended, UTC, ISO 8601. source: bench or build. label: the user's
     word for this run, or "". edgetl: version that measured. bundle_sha256: of bundle.json; "" where a build wrote no bundle.
     sha256: of the model file. content: digest of all files that the artefact needs (OpenVINO keeps weights beside the model).
     machine: no host or user name. data: digest of the labelled set that `metrics` are of, "" without. row: a
@@ -58,6 +59,11 @@ class Record:
             value = self.row.get(name)
             if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
                 raise ValueError(f"{name}: got {value!r}, expected milliseconds")
+
+    @property
+    def measurement(self) -> str:
+        """What a command measured has one, however often it is kept."""
+        return " ".join(self.run.split(" ")[:2])
 
     @property
     def place(self) -> tuple[Any, ...]:

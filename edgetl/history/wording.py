@@ -32,9 +32,9 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
         for change in row.changes:
             if change.quantity in _ALWAYS or change.verdict != "no difference":
                 yield f"{about}  {_line(change)}"
-    for name, changes in comparison.accuracy.items():
-        for change in changes:
-            yield f"{name:<14} {_line(change)}"
+    for each in comparison.accuracy:
+        for change in each.changes:
+            yield f"{each.artifact:<14} {each.target}  {_line(change)}"
     for name in comparison.unseen:
         yield f"{name:<14} not comparable: was measured before, and is not now"
     alike = sum(not row.reason for row in comparison.rows)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetl.config import target as targets
+from edgetl.config.target import Target
 from edgetl.errors import RecipeError
 from edgetl.lint.graph import Graph
 from edgetl.lint.predicting import Prediction, predict
 from edgetl.lint.rules import all_rules, rules_of
 
-__all__ = ["Linted", "kind_of", "lint"]
+__all__ = ["Linted", "kind_of", "lint", "named_by_rules"]
 
 
 @dataclass(frozen=True)
 class Linted:
-    """What is expected on a target. kind: of device. artifacts: a prediction each."""
+    """What is expected on a target. kind: of device, as rules name it. artifacts: a prediction each."""
 
     target: str
     kind: str
@@ -25,7 +26,7 @@ class Linted:
 
 
 def kind_of(name: str, project: Path) -> tuple[str, str]:
-    """Name and kind of a target, or of a kind of device that rules know and no target file is there for.
+    """Name of a target and its kind as rules name it, or a kind of device that rules know and no target file is there for.
 
     Raises RecipeError where it is neither.
     """
@@ -38,7 +39,14 @@ def kind_of(name: str, project: Path) -> tuple[str, str]:
         hint = f"{exc.hint}, or a kind of device that there are rules for: {', '.join(kinds)}"
         raise RecipeError(exc.message, place=exc.place, hint=hint) from exc
     chosen = targets.load(name, project)
-    return chosen.name, chosen.kind
+    return chosen.name, named_by_rules(chosen)
+
+
+def named_by_rules(target: Target) -> str:
+    """Its kind of device: with its accelerator, as in openvino_npu, where rules tell those of a kind apart."""
+    with_accelerator = f"{target.kind}_{getattr(target, 'accelerator', '')}"
+    known = {kind for rules in all_rules().values() for kind in rules.kinds}
+    return with_accelerator if with_accelerator in known else target.kind
 
 
 def lint(name: str, kind: str, graphs: Mapping[str, Graph | None]) -> Linted:

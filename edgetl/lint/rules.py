@@ -78,7 +78,7 @@ class Rules(_Strict):
     title: Text
     backend: Text
     kinds: tuple[Text, ...]
-    """Kinds of targets on which that backend is run by it."""
+    """Kinds of targets on which that backend is run by it, as openvino_npu where it is one accelerator of a kind."""
     cuts: bool = False
     """Whether it takes pieces out of the graph, with all else computed by another one."""
     rules: tuple[Rule, ...]

@@ -215,7 +215,7 @@ def _latency(report: Report) -> list[str]:
         [
             entry.name,
             row.target,
-            f"{row.origin}, {row.mode}{', noisy' if row.noisy else ''}",
+            ", ".join([row.origin, row.mode, *["noisy"] * row.noisy, *view.way(row)]),
             str(row.threads),
             words.milliseconds(row.p50_ms),
             words.milliseconds(row.p90_ms),
@@ -232,7 +232,9 @@ def _latency(report: Report) -> list[str]:
     return [
         "## Latency",
         "",
-        _text(". ".join(["One image at a time", *machines, "Your device differs: measure there."])),
+        _text(
+            ". ".join(["One image at a time unless a row says else", *machines, "Your device differs: measure there."])
+        ),
         "",
         *_table(["", "target", "how", "threads", "median", "90th percentile", "load"], rows),
         *([f"\nRecommended where nobody says another: `{chosen.name}`."] if chosen else []),

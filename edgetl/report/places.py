@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgetl.evidence.intervals import Interval
-from edgetl.report.view import Entry, octets
+from edgetl.report.view import Entry, octets, plain, shortened, way
 from edgetl.results.latency import Latency, Machine
 from edgetl.results.report import Report, ReportedModel
 
@@ -15,18 +15,22 @@ __all__ = ["Place", "Point", "Timed", "places"]
 
 @dataclass(frozen=True)
 class Timed:
-    """A network or a file, and one of its rows on a target."""
+    """A network or a file, and one of its rows on a target.
+
+    accuracy: None where the row computed in a precision whose accuracy nobody measured. way: as `view.way` says it.
+    """
 
     name: str
     is_model: bool
     row: Latency
     bytes: int
-    accuracy: Interval
+    accuracy: Interval | None
+    way: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Point:
-    """Of the accuracy against latency plot; backend is pytorch for a network that is no file."""
+    """Of the accuracy against latency plot: one image at a time; backend is pytorch, eager, for a network that is no file."""
 
     name: str
     backend: str
@@ -65,14 +69,14 @@ def _place(report: Report, target: str, entries: Sequence[Entry]) -> Place:
     points = [
         _point(entry, min(here, key=lambda row: row.p50_ms))
         for entry in entries
-        if (here := [row for row in entry.latency if (row.target, row.threads, row.batch) == (target, threads, 1)])
+        if (here := [row for row in entry.latency if (row.target, row.threads) == (target, threads) and plain(row)])
     ]
     return Place(target, report.environment.targets.get(target), rows, threads, points)
 
 
 def _timed(entry: Entry, row: Latency) -> Timed:
-    accuracy = entry.metrics["balanced_accuracy"]
-    return Timed(entry.name, isinstance(entry, ReportedModel), row, octets(entry), accuracy)
+    accuracy = None if shortened(row) else entry.metrics["balanced_accuracy"]
+    return Timed(entry.name, isinstance(entry, ReportedModel), row, octets(entry), accuracy, way(row))
 
 
 def _point(entry: Entry, row: Latency) -> Point:

@@ -20,8 +20,8 @@ def slower_int8(report: Report) -> list[Twins]:
 
 def first_target(report: Report) -> str | None:
     """The one that the recipe names first, of those with latencies."""
-    rows = [row for artifact in report.artifacts for row in artifact.latency]
-    return rows[0].target if rows else None
+    there = dict.fromkeys(row.target for artifact in report.artifacts for row in artifact.latency)
+    return next((name for name in (*report.environment.targets, *there) if name in there), None)
 
 
 def slow_files(report: Report) -> set[str]:
@@ -38,6 +38,7 @@ def recommended(report: Report) -> ReportedArtifact | None:
 
 
 def _row(report: Report, artifact: ReportedArtifact) -> Latency | None:
-    """Its latency on the first target with the fewest threads that were measured there, one as a rule."""
-    rows = [row for row in artifact.latency if row.target == first_target(report) and row.origin == "measured"]
+    """Its latency for one image on the first target with the fewest threads that were measured there, one as a rule."""
+    first = first_target(report)
+    rows = [row for row in artifact.latency if (row.target, row.origin, row.batch) == (first, "measured", 1)]
     return min(rows, key=lambda row: (row.threads, row.p50_ms), default=None)

@@ -13,6 +13,7 @@ from edgetl.report import plots, story, view, words
 from edgetl.report.places import Place, places
 from edgetl.report.recommending import slower_int8
 from edgetl.results.extras import Extras, Predicted, Shown
+from edgetl.results.latency import Latency
 from edgetl.results.report import Report, ReportedArtifact
 
 __all__ = ["render"]
@@ -27,7 +28,7 @@ def render(report: Report, extras: Extras) -> str:
         extras: a part that is empty leaves its section out.
     """
     artifact = view.headline(report)
-    latency = view.one_image_latency(artifact) if artifact else None
+    latency = view.one_image_latency(report, artifact) if artifact else None
     return (
         _environment()
         .get_template("template.html")
@@ -48,7 +49,7 @@ def render(report: Report, extras: Extras) -> str:
             headline_reason=story.headline_reason(report),
             headline_latency=latency,
             headline_machine=view.machine(report, latency.target) if latency else "",
-            comparison=_comparison(report, artifact),
+            comparison=_comparison(report, artifact, latency),
             funnel=view.funnel(report),
             sensitivities=view.sensitivities(report, artifact) if artifact else [],
             confusion=_confusion(report, artifact) if artifact else [],
@@ -128,16 +129,18 @@ class _Comparison:
     quicker: float | None = None
 
 
-def _comparison(report: Report, artifact: ReportedArtifact | None) -> _Comparison:
-    """The headline artefact against its own PyTorch network: how much smaller, how much quicker on the same target."""
+def _comparison(report: Report, artifact: ReportedArtifact | None, ours: Latency | None) -> _Comparison:
+    """The headline artefact against its own PyTorch network: how much smaller, how much quicker there."""
     model = next((model for model in report.models if artifact and model.name == artifact.model), None)
     if artifact is None or model is None:
         return _Comparison()
     smaller = 4 * model.parameters / artifact.bytes
-    ours, eager = view.best_latency(artifact), view.best_latency(model)
-    if ours and eager and (ours.target, ours.origin) == (eager.target, eager.origin):
-        return _Comparison(smaller, eager.p50_ms / ours.p50_ms)
-    return _Comparison(smaller)
+    eager = [row for row in model.latency if view.plain(row) and ours and _alike(row, ours)]
+    return _Comparison(smaller, min(row.p50_ms for row in eager) / ours.p50_ms if ours and eager else None)
+
+
+def _alike(row: Latency, other: Latency) -> bool:
+    return (row.target, row.origin, row.threads) == (other.target, other.origin, other.threads)
 
 
 def _by_label(report: Report, samples: Sequence[Shown]) -> list[tuple[str, list[str]]]:

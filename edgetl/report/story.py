@@ -68,7 +68,7 @@ def _result(report: Report) -> str:
         f"({size(artifact.bytes)}) reaches a balanced accuracy of "
         f"{percent(artifact.metrics['balanced_accuracy'].value)}"
     )
-    latency = one_image_latency(artifact)
+    latency = one_image_latency(report, artifact)
     if latency is None:
         return sentence + "; its latency was not measured."
     threads = "one thread" if latency.threads == 1 else f"{latency.threads} threads"
@@ -181,6 +181,9 @@ def limits(report: Report) -> list[str]:
 
 def _latency_limits(report: Report) -> Iterator[str]:
     for each in report.unmeasured:
+        if each.left_out:
+            yield f"{each.name} was not measured on {each.target}: {each.reason}."
+            continue
         threads = "one thread" if each.threads == 1 else f"{each.threads} threads"
         yield f"{each.name} could not be measured on {each.target} with {threads}: {each.reason}."
     rows = [row for entry in report.entries for row in entry.latency]

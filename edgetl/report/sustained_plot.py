@@ -17,7 +17,7 @@ _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#
 
 
 def draw(lasted: Mapping[str, Sustained], file: Path) -> None:
-    """Write medians (lines) and 90th percentiles (dashes) of each minute, and temperature and frequency where they are known.
+    """Write medians (lines) and 90th percentiles (dots) of each minute, and temperature, or else frequency, where known.
 
     Args:
         lasted: by target.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from edgetl.evidence.intervals import Interval
-from edgetl.report.recommending import recommended, slow_files
+from edgetl.report.recommending import first_target, recommended, slow_files
 from edgetl.report.words import duration
 from edgetl.results.latency import Latency
 from edgetl.results.report import Report, ReportedArtifact, ReportedModel
@@ -14,28 +15,48 @@ __all__ = [
     "ClassRow",
     "Entry",
     "Step",
-    "best_latency",
     "funnel",
     "headline",
     "machine",
     "octets",
     "one_image_latency",
+    "plain",
     "sensitivities",
+    "shortened",
     "total_time",
+    "way",
 ]
 
 Entry = ReportedModel | ReportedArtifact
 
 
-def best_latency(entry: Entry, threads: int | None = 1) -> Latency | None:
-    """The quickest median with this many threads (any, when None); measured before emulated and estimated ones."""
-    rows = [row for row in entry.latency if threads is None or row.threads == threads]
-    return min(rows, key=lambda row: (row.origin != "measured", row.p50_ms)) if rows else None
+_SHORTENED = re.compile("tf32|bf16|float16|fp16")
+_MODES = ("compile", "graph")
+"""How PyTorch runs a network where it is not eager: `edgetl.devices.ways.Mode`, with which `Latency.placement` begins."""
 
 
-def one_image_latency(artifact: ReportedArtifact) -> Latency | None:
-    """What the page says first: with one thread, or with as many as were measured."""
-    return best_latency(artifact) or best_latency(artifact, None)
+def shortened(row: Latency) -> bool:
+    """Whether it computed in a shorter float than the float32 that accuracies are measured with."""
+    return bool(_SHORTENED.search(row.compute_precision))
+
+
+def way(row: Latency) -> list[str]:
+    """In what a row is another than one image at a time in the precision of its accuracy, PyTorch eager."""
+    found = [f"{row.batch} images"] if row.batch != 1 else []
+    found += [row.compute_precision] if shortened(row) else []
+    return found + [mode for mode in _MODES if row.runtime == "pytorch" and row.placement.startswith(mode)]
+
+
+def plain(row: Latency) -> bool:
+    """Whether it can stand beside an accuracy, and beside other rows, without a word more."""
+    return not way(row)
+
+
+def one_image_latency(report: Report, artifact: ReportedArtifact) -> Latency | None:
+    """What the page says first: of the first target where it ran there, measured where it was, with the fewest threads."""
+    rows = [row for row in artifact.latency if row.batch == 1]
+    rows = [row for row in rows if row.target == first_target(report)] or rows
+    return min(rows, key=lambda row: (row.origin != "measured", row.threads, row.p50_ms), default=None)
 
 
 def headline(report: Report) -> ReportedArtifact | None:
@@ -48,7 +69,7 @@ def headline(report: Report) -> ReportedArtifact | None:
     failed, slow = {gate.subject for gate in report.not_passed("fail")}, slow_files(report)
 
     def rank(artifact: ReportedArtifact) -> tuple[bool, bool, float, int]:
-        latency = one_image_latency(artifact)
+        latency = one_image_latency(report, artifact)
         time = latency.p50_ms if latency else float("inf")
         return artifact.name in slow, artifact.name in failed, time, artifact.bytes
 

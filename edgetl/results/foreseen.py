@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from edgetl.evidence.intervals import Interval
 from edgetl.lint.predicting import Pays, Prediction
 from edgetl.results.document import Count
-from edgetl.results.latency import Latency
+from edgetl.results.latency import Latency, partitions
 from edgetl.results.twins import Twins
 
 __all__ = ["Foreseen", "foreseen"]
 
-Agreement = Literal["agrees", "differs", "not predicted"]
+Agreement = Literal["agrees", "differs", "undecided", "not predicted"]
 
 _SAME = 0.05
-_PIECES = re.compile(r"(\d+) partition")
 _LAYERS = re.compile(r"int8 (\d+)")
 
 
@@ -31,7 +31,8 @@ class Foreseen:
     pieces, measured_pieces: of the graph in a delegate; null where there is none, or it is not known.
     int8, measured_int8: an int8 file against its float32 twin; `same` where the whole interval of the quotient is within a
         twentieth of 1, `unknown` where it only holds 1. ratio: that quotient of times.
-    agreement: of all that was predicted and can be measured; `not predicted` where nothing of it was.
+    agreement: of all that was predicted and measured. `undecided` where something was predicted and the measurement tells
+        nothing of it; `not predicted` where nothing was.
     """
 
     artifact: str
@@ -57,18 +58,13 @@ def foreseen(prediction: Prediction, row: Latency, pair: Twins | None) -> Forese
     counts = dict.fromkeys(("falls_back", "slow_int8", "unknown"), 0)
     for finding in prediction.findings:
         counts[finding.verdict] = counts.get(finding.verdict, 0) + finding.count
-    pieces, layers = _pieces(row), _layers(prediction, row)
+    pieces, layers = partitions(row.placement), _layers(prediction, row)
     measured = _measured(pair)
-    held: list[tuple[object, object]] = []
-    if prediction.pieces is not None and pieces is not None:
-        held.append((prediction.pieces, pieces))
-    if layers is not None and not any(finding.verdict == "unknown" for finding in prediction.findings):
-        held.append((prediction.native_layers, layers))
-    if prediction.int8 != "unknown" and measured != "unknown":
-        held.append((prediction.int8, measured))
-    agreement: Agreement = "not predicted"
-    if held:
-        agreement = "agrees" if all(expected == found for expected, found in held) else "differs"
+    sides: list[tuple[object, object]] = [(prediction.pieces, pieces)]
+    if _counts_layers(prediction) and not counts["unknown"]:
+        sides.append((prediction.native_layers, layers))
+    if prediction.int8 != "unknown":
+        sides.append((prediction.int8, measured if measured != "unknown" else None))
     return Foreseen(
         artifact=prediction.artifact,
         target=row.target,
@@ -85,18 +81,27 @@ def foreseen(prediction: Prediction, row: Latency, pair: Twins | None) -> Forese
         int8=prediction.int8,
         measured_int8=measured,
         ratio=pair.ratio if pair else None,
-        agreement=agreement,
+        agreement=_agreement(sides),
     )
 
 
-def _pieces(row: Latency) -> int | None:
-    found = _PIECES.search(row.placement)
-    return int(found[1]) if found else None
+def _agreement(sides: Sequence[tuple[object, object]]) -> Agreement:
+    """Of pairs (predicted, measured), each None where it is not known."""
+    predicted = [(expected, found) for expected, found in sides if expected is not None]
+    held = [(expected, found) for expected, found in predicted if found is not None]
+    if not held:
+        return "undecided" if predicted else "not predicted"
+    return "agrees" if all(expected == found for expected, found in held) else "differs"
+
+
+def _counts_layers(prediction: Prediction) -> bool:
+    """Whether it says how many layers are computed in int8."""
+    return prediction.artifact.endswith("-int8") and bool(prediction.rules)
 
 
 def _layers(prediction: Prediction, row: Latency) -> int | None:
     """Layers in int8, by a `compute_precision` such as "int8 36, float32 18", "int8" of all, "float32" of none."""
-    if not prediction.artifact.endswith("-int8") or not prediction.rules:
+    if not _counts_layers(prediction):
         return None
     if found := _LAYERS.search(row.compute_precision):
         return int(found[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -9,7 +10,9 @@ from typing import ClassVar, Literal
 from edgetl.results.document import Amount, Count, Document, Factor, Positive, Share
 from edgetl.runtime.surroundings import Surroundings
 
-__all__ = ["Latency", "LatencyTable", "Machine", "Unmeasured"]
+__all__ = ["Latency", "LatencyTable", "Machine", "Unmeasured", "partitions"]
+
+_PARTITIONS = re.compile(r"(\d+) partition")
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Latency:
     """One row: times in ms of one call with `batch` images, memory in MB (10**6 bytes).
 
     origin: measured on the target itself; emulated and estimated ones are no measurements.
-    mode: quick takes about 100 runs, full 1024 and a minute.
+    mode: quick takes at least 100 runs, or as many as a slow model makes in 8 s; full at least 1024 and a minute.
     noisy, noise: whether the runs varied too much to be compared, or others disturbed them, and how; "" when quiet.
     peak_rss_mb: of the process with its runtime; null where the system does not say.
     round_ms: median of each round; round i of all rows of one measurement ran within the same moments.
@@ -98,7 +101,7 @@ class Latency:
 class Unmeasured:
     """A model or an artefact that has no row, and why, in one line.
 
-    disagrees: it computes something else on that device. foreign: devices of that kind run no such files, or it could not be
+    disagrees: it computes something else on that device. left_out: devices of that kind run no such files, or it could not be
     written for so many images at a time; nothing failed.
     """
 
@@ -107,7 +110,7 @@ class Unmeasured:
     threads: Positive
     reason: str
     disagrees: bool
-    foreign: bool = False
+    left_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,3 +122,9 @@ class LatencyTable(Document):
     targets: Mapping[str, Machine]
     rows: Mapping[str, tuple[Latency, ...]]
     unmeasured: tuple[Unmeasured, ...] = ()
+
+
+def partitions(placement: str) -> int | None:
+    """Into how many pieces a delegate took the graph, as `Latency.placement` says it; None where it does not."""
+    found = _PARTITIONS.search(placement)
+    return int(found[1]) if found else None

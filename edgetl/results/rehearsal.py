@@ -52,6 +52,7 @@ class RehearsedFile:
     difference: largest one between its probabilities and PyTorch's; None of int8, whose accuracy is not judged here.
     problem: why there is none; None where it was made, loaded and ran.
     operators: what it is made of; None where there is no file, or its backend cannot tell.
+    unread: why its operators could not be read, so that nothing is predicted of it; "" where they were, or nobody can.
     """
 
     name: str
@@ -60,6 +61,7 @@ class RehearsedFile:
     difference: Amount | None
     problem: str | None
     operators: Graph | None
+    unread: str = ""
 
 
 @dataclass(frozen=True)

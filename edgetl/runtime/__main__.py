@@ -98,13 +98,14 @@ def _selftest(parsed: argparse.Namespace) -> int:
 
 def _info(parsed: argparse.Namespace) -> int:
     runtimes: dict[str, str | None] = {}
+    accelerators: dict[str, tuple[str, ...]] = {}
     for backend, runtime in BACKENDS.items():
         try:
-            runtimes[backend] = runtime.version()
+            runtimes[backend], accelerators[backend] = runtime.version(), runtime.there()
         except MissingRuntime:
             runtimes[backend] = None
     system = {"python": platform.python_version(), "system": platform.platform(), "machine": platform.machine()}
-    found = {**system, "cores": usable_cores(), "runtimes": runtimes}
+    found = {**system, "cores": usable_cores(), "runtimes": runtimes, "accelerators": accelerators}
     _print(found if parsed.json else text.of_device(found))
     return 0
 
@@ -152,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     measuring = commands.add_parser("bench", help="latency of a bundle's artefacts, interleaved")
     measuring.add_argument("bundle", type=Path)
     measuring.add_argument("--artifact", action="append", default=[], help="may be given again; all without it")
-    measuring.add_argument("--full", action="store_true", help="at least 1024 runs and 60 s each, not about 100 runs")
+    measuring.add_argument("--full", action="store_true", help="at least 1024 runs and 60 s each, not 100 runs")
     measuring.add_argument("--sustained", type=_positive, metavar="MINUTES", help="under lasting load, by the minute")
     measuring.add_argument("--seed", type=int, default=0)
     measuring.set_defaults(command=_bench)
@@ -161,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
     testing.add_argument("bundle", type=Path)
     testing.set_defaults(command=_selftest)
 
-    info = commands.add_parser("info", help="this device and its runtimes")
+    info = commands.add_parser("info", help="this device, its runtimes and accelerators")
     info.set_defaults(command=_info)
     for command in (predicting, measuring, testing, info):
         command.add_argument("--json", action="store_true", help="JSON, for programs: of predict one object a picture")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .arrays import array
-from .bundle_files import plain_file
+from .bundle_files import digest, plain_file
 from .errors import IntegrityError
 from .manifest import Artifact, Manifest
 from .workers import Running
@@ -42,6 +42,9 @@ def known(bundle: Path, manifest: Manifest, artifact: Artifact, there: Path | No
         IntegrityError: its golden files are not what the manifest says.
     """
     place = there or bundle
+    for path in (manifest.golden.expected[artifact.name], manifest.golden.tensors):
+        if digest(plain_file(bundle, path)) != manifest.files[path]:
+            raise IntegrityError("its sha256 is not the manifest's", place=str(bundle / path))
     expected = array(plain_file(bundle, manifest.golden.expected[artifact.name]), np.float32)
     wanted = (len(manifest.golden.images), len(manifest.labels))
     if expected.shape != wanted or not len(expected):

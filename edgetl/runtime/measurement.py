@@ -20,8 +20,8 @@ DRIFT_LIMIT = 0.1
 """Noisy when the medians of the first and the last half of the rounds differ by more than this share of the median."""
 STOLEN_LIMIT = 0.02
 """Noisy when a hypervisor gave more than this share of the usable cores' time to others."""
-FOREIGN_LIMIT = 0.1
-"""Noisy when other processes took more than this share of the usable cores' time."""
+FOREIGN_LIMIT = 0.05
+"""Noisy when other processes took more than this share of the usable cores' time: .09 of two moved medians by 5 to 9 %."""
 
 
 @dataclass(frozen=True)

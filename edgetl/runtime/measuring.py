@@ -75,7 +75,8 @@ def measure(
 
     Args:
         plan: what to start; names must differ.
-        mode: quick takes about 100 runs and at most about 10 s a worker, full at least 1024 runs and 60 s.
+        mode: quick takes at least 100 runs, a slow model fewer within 8 s; full at least 1024 runs and 60 s. Both are of one
+            worker in one attempt, of which there are up to three while it is noisy.
         seed: of the order within the rounds.
         advance: told the label, the rounds done and all rounds.
         effort: instead of the mode's.

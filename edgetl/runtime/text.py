@@ -70,5 +70,9 @@ def of_checks(checks: Sequence[Check]) -> str:
 def of_device(found: Mapping[str, Any]) -> str:
     """The machine in a line, then a line a runtime."""
     machine = f"Python {found['python']}, {found['system']}, {found['machine']}, {found['cores']} cores"
-    runtimes = [f"{backend}: {version or 'not installed'}" for backend, version in found["runtimes"].items()]
+    there = {backend: f" on {', '.join(names)}" for backend, names in found["accelerators"].items()}
+    runtimes = [
+        f"{backend}: {version or 'not installed'}{there.get(backend, '')}"
+        for backend, version in found["runtimes"].items()
+    ]
     return "\n".join([machine, *runtimes])

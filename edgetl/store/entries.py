@@ -7,11 +7,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from edgetl.distributions import installed
 from edgetl.errors import IntegrityError
 
 __all__ = ["ENTRY", "DamagedEntry", "Dependencies", "Entry", "read"]
@@ -59,7 +59,7 @@ class Dependencies:
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> Dependencies:
         """With the installed versions of `tools`."""
-        versions = {tool: metadata.version(tool) for tool in tools}
+        versions = {tool: installed(tool) for tool in tools}
         return cls(stage, version, settings, dict(inputs), versions, dict(environment))
 
     @property

@@ -132,6 +132,12 @@ class TestOnnxRuntime:
         assert runtime.given == [[(CUDA, {"use_tf32": "0", "device_id": "1"}), CPU_PROVIDER]]
         assert runtime.settings[0].entries["session.record_ep_graph_assignment_info"] == "1"
 
+    def test_a_shorter_precision_that_was_asked_for_is_said(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._with(monkeypatch, OnnxRuntime({CUDA: 6}))
+        assert _open("onnx", file, Accelerator("cuda"))["compute_precision"] == "float32"
+        described = _open("onnx", file, Accelerator("cuda", {"use_tf32": "1"}))
+        assert described["compute_precision"] == "float32, tf32 allowed"
+
     def test_a_part_is_an_error_unless_it_is_allowed(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._with(monkeypatch, OnnxRuntime({CUDA: 6, CPU_PROVIDER: 2}))
         with pytest.raises(

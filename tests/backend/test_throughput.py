@@ -14,7 +14,7 @@ from model_bundle import make_bundle
 import edgetl
 from edgetl import cli
 from edgetl.api import batches
-from edgetl.api.batches import Twins, twins
+from edgetl.api.batches import Written, batched
 from edgetl.backends import converter
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.manifest import Manifest
@@ -25,28 +25,28 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_bundle(tmp_path_factory.mktemp("bundle") / "b", tmp_path_factory.mktemp("models"))
 
 
-def _made(bundle: Path, folder: Path, *sizes: int) -> Twins:
-    return twins(bundle, Manifest.load(bundle), sizes, folder)
+def _made(bundle: Path, folder: Path, *sizes: int) -> Written:
+    return batched(bundle, Manifest.load(bundle), sizes, folder)
 
 
 def test_each_image_gets_in_a_batch_what_it_gets_alone(bundle: Path, tmp_path: Path) -> None:
     manifest = Manifest.load(bundle)
     found = _made(bundle, tmp_path, 3, 8)
     assert found.refused == {}
-    assert [(twin.of, twin.batch) for twin in found.made] == [
+    assert [(each.of, each.batch) for each in found.made] == [
         (artifact.name, batch) for artifact in manifest.artifacts for batch in (3, 8)
     ]
-    for twin in found.made:
-        backend, before = BACKENDS[twin.artifact.backend], manifest.artifact(twin.of)
+    for each in found.made:
+        backend, before = BACKENDS[each.artifact.backend], manifest.artifact(each.of)
         alone = backend.open_session(bundle / before.path, 1, before.runtime_options)
-        together = backend.open_session(twin.folder / twin.artifact.path, 1, before.runtime_options)
-        images = np.random.default_rng(twin.batch).integers(0, 256, together.input_shape, np.uint8)
-        assert len(images) == twin.batch
+        together = backend.open_session(each.folder / each.artifact.path, 1, before.runtime_options)
+        images = np.random.default_rng(each.batch).integers(0, 256, together.input_shape, np.uint8)
+        assert len(images) == each.batch
         expected = np.concatenate([alone.run(image[None]) for image in images])
         assert np.abs(expected - expected[::-1]).max() > 1e-3
         np.testing.assert_allclose(together.run(images), expected, atol=1e-6)
-        files = [twin.folder / name for name in (twin.artifact.path, *twin.artifact.companions)]
-        assert twin.artifact.bytes == sum(file.stat().st_size for file in files)
+        files = [each.folder / name for name in (each.artifact.path, *each.artifact.companions)]
+        assert each.artifact.bytes == sum(file.stat().st_size for file in files)
 
 
 @pytest.mark.parametrize("wrong", ["the order", "a value", "the shape", "the file"])
@@ -89,7 +89,7 @@ def test_one_that_computes_something_else_is_refused_with_the_reason(
     assert name == ("tiny.fp32.onnx", 4)
     assert said in why.message
     assert why.exit_code == 5
-    assert {twin.of for twin in found.made} == {"tiny.fp32.openvino", "tiny.fp32.tflite"}
+    assert {each.of for each in found.made} == {"tiny.fp32.openvino", "tiny.fp32.tflite"}
 
 
 @pytest.mark.parametrize(("count", "batch", "turns"), [(2, 8, 1), (8, 2, 4), (3, 2, 2), (1, 1, 1), (5, 5, 1)])

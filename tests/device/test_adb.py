@@ -122,7 +122,7 @@ def test_a_row_of_a_phone_is_a_row_like_others(
     found = latency.latency(device._target, both, {}, "quick", lambda *_: None)
     (row,) = found.rows["tflite-int8"]
     (other,) = found.unmeasured
-    assert (other.name, other.foreign, other.disagrees) == ("onnx-int8", True, False)
+    assert (other.name, other.left_out, other.disagrees) == ("onnx-int8", True, False)
     assert other.reason == "benchmark_model runs TFLite files only"
     assert 5.1 <= row.p50_ms <= row.p90_ms <= row.p99_ms <= 5.3
     assert (row.threads, row.origin, row.runtime) == (4, "measured", "benchmark_model")

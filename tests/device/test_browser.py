@@ -134,10 +134,10 @@ def test_the_command_measures_what_the_page_runs_and_ends(tmp_path: Path, format
     content = json.loads(out)
     assert set(content["latency"]) == {"tiny.fp32.tflite"}
     assert set(content.get("metrics", {})) == ({"tiny.fp32.tflite"} if labelled else set())
-    said = {each["name"]: (each["foreign"], each["reason"]) for each in content["unmeasured"]}
+    said = {each["name"]: (each["left_out"], each["reason"]) for each in content["unmeasured"]}
     assert said["tiny.fp32.openvino"] == (True, "no browser runs OpenVINO's files")
-    foreign, reason = said["tiny.fp32.onnx"]
-    assert not foreign
+    left_out, reason = said["tiny.fp32.onnx"]
+    assert not left_out
     assert reason.startswith(
         "the page runs tflite files only" if formats == ["tflite"] else "the page says: does not load"
     )

@@ -111,6 +111,27 @@ def test_a_worker_says_the_way_and_is_measured(folder: Path) -> None:
     }
 
 
+_ASKS_THE_CLOCK = """
+import sys, types
+from pathlib import Path
+from edgetl.devices import eager, ways
+class Looked(Exception): pass
+def clock():
+    raise Looked({"torch", "timm", "edgetl.models.spec"} <= sys.modules.keys())
+assert "torch" not in sys.modules
+eager.time = types.SimpleNamespace(perf_counter_ns=clock)
+try:
+    eager._serve(Path(sys.argv[1]), 32, 1, ways.Way())
+except Looked as looked:
+    print(looked)
+"""
+
+
+def test_loading_is_timed_without_the_import_of_pytorch(folder: Path) -> None:
+    command = [sys.executable, "-c", _ASKS_THE_CLOCK, str(folder)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"
+
+
 @pytest.mark.skipif(GPU, reason="there is a GPU")
 def test_a_worker_without_its_gpu_ends_with_exit_code_4(folder: Path) -> None:
     argv = eager.worker("net", 1, folder, SIZE, Way("cuda", "fp16", "graph", 64)).argv

@@ -15,6 +15,7 @@ import torch
 from fakes.progress import Heard
 
 from edgetl import pipeline
+from edgetl.backends import converter
 from edgetl.config.loading import load
 from edgetl.config.recipe import Recipe
 from edgetl.errors import EnvironmentFault, UsageError
@@ -155,6 +156,25 @@ class TestRefused:
         assert caught.value.message == "mobilenetv3_small_050: onnx-int8: says the same of every picture"
         assert caught.value.hint is not None
         assert caught.value.hint.startswith("`export: [onnx-fp32]` leaves it out")
+
+    def test_a_file_whose_operators_cannot_be_read_runs_all_the_same(
+        self, folder: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def operators(path: Path) -> None:
+            raise ValueError(f"{path.suffix}: an operator of another time")
+
+        monkeypatch.setattr(converter("onnx"), "operators", operators)
+        network, _ = backbones.create("mobilenetv3_small_050", 3)
+        monkeypatch.setattr(files, "_CONSTANT", 0.0)
+        images = np.random.default_rng(0).integers(0, 255, (2, 32, 32, 3), dtype=np.uint8)
+        (file,) = files.files_of(_recipe(export=["onnx-fp32"]), network.eval(), images, Steps(lambda _: None))
+        assert (file.problem, file.operators) == (None, None)
+        assert file.bytes > 0
+        assert file.unread == "onnx-fp32: reading its operators: ValueError: .onnx: an operator of another time"
+        monkeypatch.setattr(child, "run", lambda *_: Rehearsal((), None, (file,), 1.0, None))
+        changes, heard = {"teacher": None, "distil": {"batch_size": 5}, "export": ["onnx-fp32"]}, Heard()
+        remembered.rehearsed(_recipe(**changes), folder, _store(project), heard)
+        assert heard.warnings == [f"rehearsal: {file.unread}; what targets make of it is not predicted"]
 
     def test_what_was_rehearsed_for_a_recipe_that_ships_the_others_is_refused_by_one_that_does_not(
         self, project: Path, folder: Path, monkeypatch: pytest.MonkeyPatch

@@ -21,9 +21,9 @@ from fakes.sessions import FakeSession
 
 import edgetl
 from edgetl import cli
-from edgetl.api.batches import Twin, Twins, name_of
+from edgetl.api.batches import Batched, Written, name_of
 from edgetl.api.evaluate import evaluate
-from edgetl.devices import DEVICES, Kind
+from edgetl.devices import DEVICES, Kind, Presence
 from edgetl.devices.answers import TENSORS, answers
 from edgetl.errors import ArtifactError, DataError, EdgetlError, IntegrityError, UsageError, WorkerError
 from edgetl.report import story
@@ -182,16 +182,16 @@ def in_batches(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str,
     """Files for several images that need no converter; what is put here is refused."""
     refused: dict[tuple[str, int], EdgetlError] = {}
 
-    def twins(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Path) -> Twins:
+    def batched(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Path) -> Written:
         made = []
         for batch in batches:
             place = shutil.copytree(bundle, folder / str(batch))
             for each in manifest.artifacts:
                 if (each.name, batch) not in refused:
-                    made.append(Twin(each.name, batch, place, replace(each, name=name_of(each.name, batch))))
-        return Twins(tuple(made), refused)
+                    made.append(Batched(each.name, batch, place, replace(each, name=name_of(each.name, batch))))
+        return Written(tuple(made), refused)
 
-    monkeypatch.setattr("edgetl.api.bench.twins", twins)
+    monkeypatch.setattr("edgetl.api.bench.batched", batched)
     return refused
 
 
@@ -224,7 +224,7 @@ def test_a_batch_that_is_not_measured_is_told_with_the_rest(
         ("red batch 8", "lab"),
     ]
     for each in content["unmeasured"]:
-        assert (each["reason"], each["disagrees"], each["foreign"]) == (why.message, disagrees, not disagrees)
+        assert (each["reason"], each["disagrees"], each["left_out"]) == (why.message, disagrees, not disagrees)
     assert f"red is not measured with 8 images at a time: {why.message}" in said.err
 
 
@@ -310,6 +310,22 @@ def test_lasting_load_is_asked_for_by_the_minute(bundle: Path, monkeypatch: pyte
     assert "blue  FAILED: died" in said
 
 
+@pytest.mark.parametrize("how", [{"sustained": 1}, {"data": "folder:data", "quick": True}])
+def test_files_that_a_target_does_not_run_are_left_out_with_the_reason(
+    bundle: Path, how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = Kind("fake", "a fake", "fakes.devices:FakeTarget", f"{__name__}:Bench", presence="fakes.devices:presence")
+    monkeypatch.setitem(DEVICES, "fake", kind)
+    monkeypatch.setattr("fakes.devices.PRESENT", Presence("a fake", without={"openvino": "runs ONNX alone"}))
+    none = Sustained(1, (), (), (None, None), ((),), ())
+    monkeypatch.setattr("edgetl.devices.latency.sustain", lambda *_, **__: none)
+    result = edgetl.bench(bundle, targets=["desk"], **how)
+    assert [(each.name, each.target, each.reason) for each in result.unmeasured] == [
+        ("blue", "desk", "runs ONNX alone")
+    ]
+    result.raise_on_problems()  # nothing failed
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -341,10 +357,15 @@ def test_problems_have_the_class_of_the_worst() -> None:
 
 
 def test_a_report_says_what_could_not_be_measured() -> None:
-    without = (Unmeasured("a", "desk", 2, "died", disagrees=False), Unmeasured("b", "desk", 1, "hung", disagrees=False))
+    without = (
+        Unmeasured("a", "desk", 2, "died", disagrees=False),
+        Unmeasured("b", "desk", 1, "hung", disagrees=False),
+        Unmeasured("c", "desk", 1, "runs ONNX alone", disagrees=False, left_out=True),
+    )
     limits = story.limits(replace(make_report(), unmeasured=without))
     assert "a could not be measured on desk with 2 threads: died." in limits
     assert "b could not be measured on desk with one thread: hung." in limits
+    assert "c was not measured on desk: runs ONNX alone." in limits
 
 
 class Told:

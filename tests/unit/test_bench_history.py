@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -200,10 +201,22 @@ def test_accuracy_is_kept_with_the_digest_of_its_data(
     assert bench("--data", f"folder:{tmp_path / 'data'}")[0] == 0
     code, out, _ = bench("--data", "folder:data", "--compare", "--json")
     assert code == 0
-    assert set(json.loads(out)["comparison"]["accuracy"]) == {"red", "blue"}
+    answers = json.loads(out)["comparison"]["accuracy"]
+    assert [(each["artifact"], each["target"]) for each in answers] == [("red", "desk"), ("blue", "desk")]
     first, *_, last = History(tmp_path / ".edgetl" / "history.sqlite").read()
     assert first.data == last.data != ""
     assert 0 <= first.metrics["balanced_accuracy"].low <= first.metrics["balanced_accuracy"].high <= 1
+
+    def compared() -> bool:
+        return bool(json.loads(bench("--data", "folder:moved", "--compare", "--json")[1])["comparison"]["accuracy"])
+
+    (tmp_path / "data").rename(tmp_path / "moved")
+    (tmp_path / "moved" / "mel" / "0.png").rename(tmp_path / "moved" / "mel" / "renamed.png")
+    assert compared(), "the same pictures in another place"
+    shutil.copyfile(bundle / "golden/1.png", tmp_path / "moved" / "mel" / "renamed.png")
+    assert not compared(), "another picture in the same place"
+    (tmp_path / "moved" / "mel" / "renamed.png").rename(tmp_path / "moved" / "nv" / "renamed.png")
+    assert not compared(), "another label"
 
 
 class TestHistory:
@@ -248,6 +261,26 @@ class TestHistory:
         assert code == 0
         assert json.loads(out)["rows"][0]["changes"][0]["verdict"] == "better"
         assert edgetl(capsys, "history", "compare", "slow", "last")[0] == 1
+        code, _, err = edgetl(capsys, "history", "compare", "aaaaaa", "last")  # `slow` came after it
+        assert code == 2
+        assert "no bundle 'tiny' was measured before" in err
         code, _, err = edgetl(capsys, "history", "compare", "slow", "cccccc")
         assert code == 2
         assert "are the same measurements" in err
+
+
+def test_a_bundle_whose_manifest_was_written_anew_is_found(
+    bench: Run, bundle: Path, successor: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench("--label", "v1")[0] == 0
+    tiny_bundle.edit(bundle, lambda content: content.update(name="renamed"))
+    code, out, _ = edgetl(capsys, "history", "list", "--bundle", str(bundle), "--json")
+    assert code == 0
+    assert {each["label"] for each in json.loads(out)} == {"v1"}
+    code, _, err = edgetl(capsys, "history", "list", "--bundle", str(successor))
+    assert code == 2
+    assert "nothing of bundle tiny" in err
+    assert bench(of=successor)[0] == 0
+    code, out, _ = edgetl(capsys, "history", "compare", str(successor), str(bundle), "--json")
+    assert code == 0
+    assert {row["artifact"]: row["same_file"] for row in json.loads(out)["rows"]} == {"red": False, "blue": True}

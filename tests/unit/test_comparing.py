@@ -129,6 +129,16 @@ def test_now_is_not_its_own_past_and_does_not_hide_its_change_in_the_spread() ->
     assert only(against([now, *again], before, [*before, now, *again])).repeats == 4
 
 
+def test_what_a_build_measured_counts_once_however_often_it_is_kept() -> None:
+    kept = [record(run=f"key 2026-01-02T03:04:05Z{more}") for more in ("", " tiny aaaaaa", " other bbbbbb")]
+    found = against([new(10.5)], kept)
+    assert (only(found).before, only(found).repeats) == (1, 0)
+    assert only(against([new(10.5)], [*kept, record(run="key 2026-01-03T03:04:05Z tiny aaaaaa")])).repeats == 1
+    now = [record(14.0, run=f"next 2026-01-04T03:04:05Z{more}", bundle_sha256=NEW) for more in ("", " tiny bbbbbb")]
+    assert only(against(now, [record()])).now == 1
+    assert only(compare(now[1:], Baseline("all", (*kept, now[0])), [*kept, *now])).before == 1
+
+
 OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "machine": (
         {"machine": replace(MACHINE, processor="other")},
@@ -236,7 +246,11 @@ def test_memory_and_load() -> None:
     assert "onnx-int8 x1 on desk: peak memory" in against([new(peak_rss_mb=100.0)], before).regressions
     slow = [record(run=f"new{number}", bundle_sha256=NEW, load_ms=300.0) for number in range(3)]
     assert "onnx-int8 x1 on desk: load" in against(slow, before).regressions
-    found = against([new(load_ms=300.0)], before)  # one sample: anything may have come between
+    noisy = [slow[0], *(replace(each, row={**each.row, "noisy": True}) for each in slow[1:])]
+    for few in ([new(load_ms=300.0)], noisy):  # one sample: anything may have come between
+        assert change(against(few, before), "load_ms").verdict == "perhaps worse"
+        assert against(few, before).regressions == []
+    found = against([new(load_ms=300.0)], before)
     assert change(found, "load_ms").verdict == "perhaps worse"
     assert found.regressions == []
     found = against([new(peak_rss_mb=None, load_ms=0.0)], before)
@@ -247,14 +261,38 @@ def test_accuracy_is_compared_on_the_same_images_only() -> None:
     good, bad = ({"balanced_accuracy": Interval(value, value - 0.02, value + 0.02)} for value in (0.7, 0.6))
     before = [record(data="d", metrics=good)]
     found = against([new(data="d", metrics=bad)], before)
-    (worse,) = found.accuracy["onnx-int8"]
+    (answers,) = found.accuracy
+    assert (answers.artifact, answers.target, answers.accelerator) == ("onnx-int8", "desk", "cpu")
+    (worse,) = answers.changes
     assert worse.verdict == "worse"
     assert worse.interval == pytest.approx((-0.1 - 0.0283, -0.1 + 0.0283), abs=1e-4)
-    assert "onnx-int8: balanced accuracy" in found.regressions
-    assert against([new(data="e", metrics=bad)], before).accuracy == {}
-    assert against([new()], before).accuracy == {}
+    assert "onnx-int8 on desk: balanced accuracy" in found.regressions
+    assert against([new(data="e", metrics=bad)], before).accuracy == ()
+    assert against([new()], before).accuracy == ()
     near = {"balanced_accuracy": Interval(0.69, 0.67, 0.71)}
-    assert against([new(data="d", metrics=near)], before).accuracy["onnx-int8"][0].verdict == "no difference"
+    (answers,) = against([new(data="d", metrics=near)], before).accuracy
+    assert answers.changes[0].verdict == "no difference"
+
+
+def test_accuracy_is_compared_on_each_target_with_itself() -> None:
+    """A phone that answers worse than the desk ever did is no regression of either."""
+    good, bad = ({"balanced_accuracy": Interval(value, value - 0.02, value + 0.02)} for value in (0.7, 0.6))
+    places: list[dict[str, Any]] = [{}, {"target": "phone"}, {"accelerator": "npu"}]
+    said = [good, bad, bad]
+    before = [record(data="d", metrics=metrics, **place) for place, metrics in zip(places, said, strict=True)]
+    now = [new(data="d", metrics=metrics, **place) for place, metrics in zip(places, said, strict=True)]
+    found = against(now, before)
+    assert [(each.target, each.accelerator) for each in found.accuracy] == [
+        ("desk", "cpu"),
+        ("phone", "cpu"),
+        ("desk", "npu"),
+    ]
+    assert found.regressions == []
+    assert against(now[1:], before[:1]).accuracy == ()
+    (line,) = [line for line in comparison_lines(found) if "phone" in line and "balanced accuracy" in line]
+    assert "0.6000 -> 0.6000" in line
+    now[1] = new(data="d", metrics={"balanced_accuracy": Interval(0.5, 0.48, 0.52)}, target="phone")
+    assert against(now, before).regressions == ["onnx-int8 on phone: balanced accuracy"]
 
 
 def test_a_comparison_is_json() -> None:

@@ -19,7 +19,7 @@ from fakes.measurements import NEW, OLD, record
 
 from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
 from edgetl.evidence.intervals import Interval
-from edgetl.history import History, choose, content_digest
+from edgetl.history import History, Record, choose, content_digest, of_files
 from edgetl.history.table import to_csv, to_json
 
 
@@ -224,6 +224,45 @@ class TestChoosing:
         assert self.runs("other") == ["3"]
         assert self.runs("tiny", "tiny", NEW) == ["1", "2"]
         assert choose(self.RECORDS, "abcdef").about == "bundle other abcdef000000..."
+
+    def test_last_was_measured_before(self) -> None:
+        assert [each.run for each in choose(self.RECORDS, "last", "tiny", OLD, until=3).records] == ["1", "2"]
+        assert [each.run for each in choose(self.RECORDS, "last", "tiny", NEW, until=3).records] == ["1", "2"]
+        with pytest.raises(UsageError, match="no bundle 'tiny' was measured before") as raised:
+            choose(self.RECORDS, "last", "tiny", OLD, until=0)
+        assert "measured were" in str(raised.value.hint)
+        assert [each.run for each in choose(self.RECORDS, "v2", "tiny", OLD, until=0).records] == ["5"]
+
+    def test_a_label_of_several_bundles_is_that_of_the_name(self) -> None:
+        records = [*self.RECORDS, record(run="7", bundle="other", bundle_sha256="abcdef" + "0" * 58, label="v1")]
+        for name, runs in (("tiny", ["2"]), ("other", ["7"])):
+            assert [each.run for each in choose(records, "v1", name).records] == runs
+        for name in ("", "third"):
+            with pytest.raises(UsageError, match="runs of 2 bundles are labelled 'v1'") as raised:
+                choose(records, "v1", name)
+            assert "other, tiny" in str(raised.value.hint)
+        assert [each.run for each in choose(self.RECORDS, "v1", "third").records] == ["2"]
+
+    def test_a_folder_is_its_files(self) -> None:
+        """Whatever its bundle.json or its name was when they were measured."""
+
+        def of(run: str, sha256: str, fp32: str, int8: str) -> list[Record]:
+            files = {"onnx-fp32": fp32, "onnx-int8": int8}
+            return [record(run=run, bundle_sha256=sha256, artifact=name, content=files[name]) for name in files]
+
+        records = [
+            *of("1", OLD, "x", "y"),
+            *of("2", NEW, "x", "z"),  # another build, with a file that did not change
+            *of("key made tiny ", "", "x", "y"),  # its gates failed
+            *of("4", "d" * 64, "x", "y")[1:],  # one that could not be measured then
+            *of("5", "e" * 64, "x", "y"),
+        ]
+        found = of_files(records, "tiny", OLD, {"onnx-fp32": "x", "onnx-int8": "y"})
+        assert list(dict.fromkeys(each.run for each in found.records)) == ["1", "key made tiny ", "4", "5"]
+        assert found.about == f"bundle tiny {OLD[:12]}..."
+        with pytest.raises(UsageError, match="nothing of bundle tiny ffffffffffff") as raised:
+            of_files(records, "tiny", "f" * 64, {"onnx-fp32": "x", "onnx-int8": "other"})
+        assert "measured were" in str(raised.value.hint)
 
     def test_what_is_not_there(self) -> None:
         with pytest.raises(UsageError, match="nothing that was measured is called 'tinny'; did you mean 'tiny'"):

@@ -327,7 +327,7 @@ def test_warm_up_ends_when_two_windows_agree_or_at_its_limit(
 
 
 def test_the_limits_are_those_of_the_documents() -> None:
-    assert (SPREAD_LIMIT, DRIFT_LIMIT, STOLEN_LIMIT, FOREIGN_LIMIT) == (0.2, 0.1, 0.02, 0.1)
+    assert (SPREAD_LIMIT, DRIFT_LIMIT, STOLEN_LIMIT, FOREIGN_LIMIT) == (0.2, 0.1, 0.02, 0.05)
     quick, full = measuring.EFFORTS["quick"], measuring.EFFORTS["full"]
     assert (quick.rounds, quick.runs, quick.seconds, quick.limit_s) == (10, 100, 0.2, 8.0)
     assert (full.rounds, full.runs, full.seconds, full.limit_s) == (32, 1024, 60.0, math.inf)

@@ -244,6 +244,13 @@ class TestTargets:
         assert kind_of("local_cpu", tmp_path) == ("local_cpu", "local")
         assert kind_of("ethos_u", tmp_path) == ("mine", "local")
         assert kind_of("ethos_u", tmp_path / "targets") == ("ethos_u", "ethos_u")
+        assert kind_of("openvino_npu", tmp_path) == ("openvino_npu", "openvino_npu"), "edgetl's own target"
+        (tmp_path / "targets" / "laptop.yaml").write_text("{name: laptop, kind: openvino, accelerator: npu}")
+        assert kind_of("laptop", tmp_path) == ("laptop", "openvino_npu")
+        (found,) = lint(*kind_of("laptop", tmp_path), {"openvino-int8": chain(CONV)}).artifacts
+        assert found.rules == "openvino_npu"
+        (tmp_path / "targets" / "laptop.yaml").write_text("{name: laptop, kind: openvino, accelerator: gpu}")
+        assert kind_of("laptop", tmp_path) == ("laptop", "openvino")
         with pytest.raises(RecipeError, match='no target "ethos_v"') as caught:
             kind_of("ethos_v", tmp_path)
         assert "there are rules for: ethos_u, local, openvino_npu" in str(caught.value.hint)

@@ -226,6 +226,60 @@ class TestPlaces:
         assert [point.p50_ms for point in place.points] == [rows[0].p50_ms]
         assert len(place.rows) == 2
 
+    def test_ways_of_pytorch_are_told_apart_and_are_no_points(self, report: Report) -> None:
+        """Of a GPU: batches, shorter floats and CUDA graphs are quicker, and are not what one image in float32 takes."""
+        artifact = next(each for each in report.artifacts if each.name == "openvino-int8")
+        model = next(each for each in report.models if each.name == artifact.model)
+        eager = replace(artifact.latency[0], p50_ms=6.0, runtime="pytorch", placement="eager on H200")
+        others = (
+            replace(eager, p50_ms=0.1, batch=64),
+            replace(eager, p50_ms=0.2, compute_precision="fp16"),
+            replace(eager, p50_ms=0.3, compute_precision="bf16"),
+            replace(eager, p50_ms=0.4, compute_precision="tf32"),
+            replace(eager, p50_ms=0.5, placement="graph on H200"),
+            replace(eager, p50_ms=0.6, placement="compile on H200"),
+        )
+        ours = replace(artifact.latency[0], p50_ms=2.0)
+        made = replace(
+            report,
+            models=(replace(model, latency=(*others, eager)),),
+            artifacts=(replace(artifact, latency=(replace(ours, batch=8, p50_ms=0.01), ours)),),
+        )
+        (place,) = places(made)
+        assert [(point.name, point.p50_ms) for point in place.points] == [(artifact.name, 2.0), (model.name, 6.0)]
+        shown = {timed.row.p50_ms: (timed.accuracy is not None, *timed.way) for timed in place.rows if timed.is_model}
+        assert shown == {
+            0.1: (True, "64 images"),
+            0.2: (False, "fp16"),
+            0.3: (False, "bf16"),
+            0.4: (False, "tf32"),
+            0.5: (True, "graph"),
+            0.6: (True, "compile"),
+            6.0: (True,),
+        }
+        text = _text(render(made, NOTHING))
+        assert "2.00 msmedian, 1 thread" in text
+        assert "3.0 × as fast as PyTorch there" in text
+        assert f"{model.name} (PyTorch) fp16" in text
+        balanced = words.with_bounds(model.metrics["balanced_accuracy"])
+        table = text.partition("local_cpu: ")[2].partition("Class by class")[0]
+        assert table.count(balanced) == 4
+        card = [line for line in model_card(made).splitlines() if line.startswith(f"| {model.name} | local_cpu")]
+        assert [line.split("|")[3].strip() for line in card] == [
+            f"measured, quick{said}"
+            for said in (", 64 images", ", fp16", ", bf16", ", tf32", ", graph", ", compile", "")
+        ]
+
+    def test_a_file_in_a_shorter_float_has_no_accuracy_there(self, report: Report) -> None:
+        artifact = report.artifacts[0]
+        rows = tuple(
+            replace(artifact.latency[0], compute_precision=said)
+            for said in ("float32", "float16", "int8 3, bfloat16 1")
+        )
+        (place,) = places(replace(report, models=(), artifacts=(replace(artifact, latency=rows),)))
+        assert [timed.accuracy is None for timed in place.rows] == [False, True, True]
+        assert len(place.points) == 1
+
     def test_nothing_measured_is_no_part(self, report: Report) -> None:
         bare = tuple(replace(artifact, latency=()) for artifact in report.artifacts)
         page = render(replace(report, models=(), artifacts=bare), NOTHING)

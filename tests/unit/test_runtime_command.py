@@ -196,6 +196,7 @@ def test_info_says_what_is_installed(
     assert command.main(["info", "--json"]) == 0
     (info,) = lines(capsys)
     assert info["runtimes"] == {"onnx": "1", "openvino": "1", "tflite": None}
+    assert info["accelerators"] == {"onnx": ["cpu"], "openvino": ["cpu"]}
     assert info["cores"] == usable_cores()
     assert info["machine"] == platform.machine()
 
@@ -229,7 +230,7 @@ def test_people_read_lines(bundle: Path, capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr().out
     assert "ok       red  outputs: largest difference 0, allowed 0.05, 2 pictures on fake 1\n" in said
     assert command.main(["info"]) == 0
-    assert "onnx: 1\n" in capsys.readouterr().out
+    assert "onnx: 1 on cpu\n" in capsys.readouterr().out
 
 
 def test_bench_is_a_table_for_people(

@@ -248,5 +248,17 @@ def test_what_is_known_of_an_artefact_on_a_device(tmp_path: Path) -> None:
     assert (found.tolerance, found.expected.shape) == (1e-4, (2, 3))
     assert known(bundle, manifest, manifest.artifact("red")).tensors == str(bundle / "golden/tensors.npy")
     np.save(bundle / "golden/red.npy", np.zeros((1, 3), np.float32))
+    with pytest.raises(IntegrityError, match=r"red\.npy: its sha256 is not the manifest's"):
+        known(bundle, manifest, manifest.artifact("red"))
+    manifest = Manifest.load(tiny_bundle.rehash(bundle, "golden/red.npy"))
     with pytest.raises(IntegrityError, match=r"have shape \[1, 3\], expected \[2, 3\]"):
         known(bundle, manifest, manifest.artifact("red"))
+
+
+def test_golden_pictures_that_changed_are_noticed(tmp_path: Path) -> None:
+    bundle = tiny_bundle.write(tmp_path / "bundle")
+    manifest = Manifest.load(bundle)
+    tensors = np.load(bundle / "golden/tensors.npy")
+    np.save(bundle / "golden/tensors.npy", 255 - tensors)
+    with pytest.raises(IntegrityError, match=r"tensors\.npy: its sha256 is not the manifest's"):
+        known(bundle, manifest, manifest.artifact("blue"))

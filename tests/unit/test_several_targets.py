@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -43,7 +42,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two kinds of device: `near` is this machine, every target of `far` is a machine of its own."""
     for name in ("near", "far"):
         monkeypatch.setitem(DEVICES, name, Kind(name, "a fake", "", "", here=name == "near"))
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
 
 
 def targets(*kinds: str) -> list[Target]:
@@ -160,11 +159,10 @@ def test_ctrl_c_ends_all_of_them() -> None:
 
 
 HOLDER = """
-import sys, tempfile
+import sys
 from edgetl.stages.common.alone import alone_on
 from edgetl.config.target import Target
 from edgetl.console.progress import Silent
-tempfile.tempdir = sys.argv[1]
 with alone_on(Target(name="other", kind="local"), Silent()):
     print("has it", flush=True)
     sys.stdin.read()
@@ -173,9 +171,7 @@ with alone_on(Target(name="other", kind="local"), Silent()):
 
 def test_another_process_on_the_machine_is_waited_for_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alone, "_WAIT_S", 0.01)
-    holds = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, tempfile.gettempdir()], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    holds = subprocess.Popen([sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holds.stdin is not None
     assert holds.stdout is not None
     assert holds.stdout.readline() == b"has it\n"

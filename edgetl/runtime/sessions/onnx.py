@@ -88,14 +88,16 @@ def _opened(
             raise accelerator.missing(("cpu",), path.name, f"ONNX Runtime: {exc}") from exc
         raise IntegrityError(f"does not load in ONNX Runtime: {exc}", place=str(path)) from exc
     found = onnx_providers.placement(session, accelerator.name)
-    return OnnxSession(path, session, found.settled(accelerator, path.name))
+    shortened = "" if instead else onnx_providers.shortened(accelerator.options)
+    return OnnxSession(path, session, found.settled(accelerator, path.name), shortened)
 
 
 class OnnxSession:
     """One open .onnx file."""
 
-    def __init__(self, path: Path, session: Any, placement: Placement) -> None:
-        self._path, self._placement = path, placement
+    def __init__(self, path: Path, session: Any, placement: Placement, shortened: str = "") -> None:
+        """shortened: what options let it compute in beside the file's own precision."""
+        self._path, self._placement, self._shortened = path, placement, shortened
         self._session = session
         inputs, outputs = (
             [(_DTYPES.get(tensor.type, tensor.type), tensor.shape) for tensor in tensors]
@@ -119,7 +121,7 @@ class OnnxSession:
         return {
             "runtime": "onnxruntime",
             "version": version(),
-            "compute_precision": "int8 and float32" if quantized else "float32",
+            "compute_precision": ("int8 and float32" if quantized else "float32") + self._shortened,
             **self._placement.to_json(),
         }
 

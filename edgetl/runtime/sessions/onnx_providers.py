@@ -20,6 +20,16 @@ _NAMES = {providers[0]: name for name, providers in PROVIDERS.items()}
 _ASSIGNED = "get_provider_graph_assignment_info"
 
 
+# Options of a provider that let it compute in less than the file says, and in what.
+_SHORTER = {"use_tf32": "tf32", "trt_fp16_enable": "float16", "trt_bf16_enable": "bfloat16", "trt_int8_enable": "int8"}
+
+
+def shortened(options: Mapping[str, str]) -> str:
+    """What the user's options allow beside the file's own precision; no session tells whether it is used."""
+    allowed = [kind for name, kind in _SHORTER.items() if options.get(name, "0").lower() in ("1", "true")]
+    return f", {' or '.join(allowed)} allowed" if allowed else ""
+
+
 def built(runtime: Any) -> tuple[str, ...]:
     """The accelerators whose providers this build has; whether their libraries load is known when a file does."""
     available = runtime.get_available_providers()

@@ -137,7 +137,9 @@ class OpenVinoSession:
         checked = check_image(image, self.input_shape)
         try:
             np.copyto(self._input, checked)
-            self._request.infer()
+            # Not infer(), which copies all outputs into a dictionary: another 100 us.
+            self._request.start_async()
+            self._request.wait()
         except RuntimeError as exc:
             raise IntegrityError(f"does not run in OpenVINO: {_last_line(exc)}", place=str(self._path)) from exc
         return self._output.copy()

@@ -20,15 +20,22 @@ _WAIT_S = 0.2
 """Between two looks at a lock that somebody holds."""
 
 
+def _folder() -> Path:
+    """The user's own, on this machine."""
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime) / "edgetl"
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    return Path(tempfile.gettempdir()) / f"edgetl-{user}"
+
+
 @contextmanager
 def alone_on(target: Target, progress: Progress, look: Callable[[], None] = lambda: None) -> Iterator[None]:
     """While the block runs, no other measurement of this user runs on the target's machine, as far as this machine knows.
 
     look: called while it waits; what it raises ends the waiting.
     """
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
     name = hashlib.sha256(target.machine.encode()).hexdigest()[:16]
-    lock = Path(tempfile.gettempdir()) / f"edgetl-{user}" / f"measuring-{name}.lock"
+    lock = _folder() / f"measuring-{name}.lock"
     told = False
     while (other := holder(lock)) is not None:
         if not told:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import metadata
 
+from edgetl.distributions import installed
 from edgetl.runtime.backends import BACKENDS
 
 _TRAINING = ("torch", "timm", "numpy")
@@ -14,4 +14,4 @@ def tool_versions(backends: Iterable[str]) -> dict[str, str]:
     """Distribution -> version, of training and of these backends' converters and runtimes."""
     entries = [BACKENDS[backend] for backend in backends]
     tools = (tool for entry in entries for tool in (*entry.tools, entry.distribution))
-    return {tool: metadata.version(tool) for tool in dict.fromkeys([*_TRAINING, *tools])}
+    return {tool: installed(tool) for tool in dict.fromkeys([*_TRAINING, *tools])}

@@ -18,6 +18,7 @@ from edgetl.backends import converter, trial_run
 from edgetl.config.recipe import Recipe
 from edgetl.evidence import gates
 from edgetl.evidence.parity import compare, widest_flip
+from edgetl.lint.graph import Graph
 from edgetl.models.architecture import Network
 from edgetl.results.rehearsal import RehearsedFile
 from edgetl.runtime.backends import BACKENDS
@@ -110,13 +111,21 @@ def _file(
             options = dict(BACKENDS[backend].runtime_options.get(precision, {}))
             probabilities = trial_run.outputs(path, backend, images, options)
         difference = _judged(name, probabilities, reference)
-        with step.of(f"{name}: reading its operators"):
-            operators = converter(backend).operators(path)
+        operators, unread = _operators(name, backend, path, step)
         if look is not None:
             look(path, backend, precision)
     except Failure as exc:
         return RehearsedFile(name, time.perf_counter() - began, 0, None, exc.message, None)
-    return RehearsedFile(name, time.perf_counter() - began, size, difference, None, operators)
+    return RehearsedFile(name, time.perf_counter() - began, size, difference, None, operators, unread)
+
+
+def _operators(name: str, backend: str, path: Path, step: Steps) -> tuple[Graph | None, str]:
+    """What a file is made of, or why that cannot be read: it runs all the same, and nothing is predicted of it."""
+    try:
+        with step.of(f"{name}: reading its operators"):
+            return converter(backend).operators(path), ""
+    except Failure as exc:
+        return None, exc.message
 
 
 def _judged(name: str, probabilities: NDArray[np.float32], reference: _Reference | None) -> float | None:

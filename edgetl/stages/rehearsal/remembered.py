@@ -23,7 +23,7 @@ __all__ = ["NAME", "OFF", "is_due", "known", "rehearsed"]
 NAME = "rehearsal"
 OFF = "EDGETL_REHEARSAL"
 """Environment variable that leaves rehearsals out where it is `off`."""
-_VERSION = 4
+_VERSION = 5
 
 
 def is_due() -> bool:
@@ -62,6 +62,9 @@ def rehearsed(recipe: Recipe, folder: Path, store: Store, progress: Progress) ->
         require_files(recipe, found.files)  # it may have been made for a recipe that ships the others
         for problem in problems:
             progress.warn(f"rehearsal: WILL BE LEFT OUT: {problem}")
+    for file in found.files:
+        if file.unread:
+            progress.warn(f"rehearsal: {file.unread}; what targets make of it is not predicted")
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from edgetl.config import target as target_files
 from edgetl.config.loading import Loaded
-from edgetl.lint.linting import lint
+from edgetl.lint.linting import lint, named_by_rules
 from edgetl.results.foreseen import Foreseen, foreseen
 from edgetl.results.latency import Latency
 from edgetl.results.rehearsal import Rehearsal
@@ -26,7 +26,7 @@ def predictions(
     for name in loaded.recipe.targets if graphs else ():
         target = target_files.load(name, loaded.project)
         known = {artifact.name: graphs[artifact.name] for artifact in artifacts if artifact.name in graphs}
-        for prediction in lint(target.name, target.kind, known).artifacts:
+        for prediction in lint(target.name, named_by_rules(target), known).artifacts:
             measured = [row for row in rows[prediction.artifact] if row.target == target.name]
             if row := min(measured, key=lambda row: row.threads, default=None):
                 yield foreseen(prediction, row, pairs.get((prediction.artifact, row.target, row.threads)))

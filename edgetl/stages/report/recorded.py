@@ -17,34 +17,41 @@ from edgetl.store import Entry
 
 
 def record(loaded: Loaded, steps: Sequence[Step], run: Path, folder: Path, progress: Progress) -> None:
-    """Append what the benchmark stage of a written run folder measured, once, however often it is taken from the store.
+    """Append what the benchmark stage of a written run folder measured, once for each bundle that it is of.
+
+    However often it is taken from the store, it is one measurement (`Record.measurement`). It is kept again where the recipe
+    has another name, where gates pass that failed before, or where bundle.json was written anew and has another sha256: so
+    that the bundle is found, and can be compared with.
 
     Args:
         folder: the store's, where the history is.
 
     What goes wrong here is a warning: the build is finished.
     """
+    from edgetl.stages.report.report import BUNDLE
+
     entries = {step.stage.name: step.entry for step in steps if step.entry}
     benchmark = entries.get("benchmark")
     if benchmark is None:
         return
-    name, history = f"{benchmark.key} {benchmark.made}", History(folder / FILE)
+    history, manifest = History(folder / FILE), run / BUNDLE / "bundle.json"
+    sha256 = sha256_of(manifest) if manifest.is_file() else ""
+    name = f"{benchmark.key} {benchmark.made} {loaded.recipe.name} {sha256[:12]}"
     try:
         if not history.knows(name):
-            history.append(_records(loaded, name, benchmark, entries, run))
+            history.append(_records(loaded, name, sha256, benchmark, entries, run))
     except EdgetlError as exc:
         progress.warn(f"warning: the benchmark was not added to the history of measurements: {exc}")
 
 
-def _records(loaded: Loaded, name: str, benchmark: Entry, entries: dict[str, Entry], run: Path) -> list[Record]:
+def _records(
+    loaded: Loaded, name: str, sha256: str, benchmark: Entry, entries: dict[str, Entry], run: Path
+) -> list[Record]:
     from edgetl.results.artifacts import Calibration
     from edgetl.results.latency import LatencyTable
     from edgetl.results.report import Report
-    from edgetl.stages.report.report import BUNDLE
 
     table, report = LatencyTable.read(benchmark.folder), Report.read(run)
-    manifest = run / BUNDLE / "bundle.json"
-    bundle_sha256 = sha256_of(manifest) if manifest.is_file() else ""
     contents = {}
     for entry in (entry for stage, entry in entries.items() if stage.startswith("calibrate.")):
         for each in Calibration.read(entry.folder).artifacts:
@@ -58,7 +65,7 @@ def _records(loaded: Loaded, name: str, benchmark: Entry, entries: dict[str, Ent
             label="",
             edgetl=report.edgetl,
             bundle=loaded.recipe.name,
-            bundle_sha256=bundle_sha256,
+            bundle_sha256=sha256,
             artifact=artifact.name,
             sha256=artifact.sha256,
             content=contents[artifact.name],

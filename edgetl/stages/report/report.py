@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgetl.stages.common.stage import Step
 
 NAME = "report"
-VERSION = 5
+VERSION = 6
 PAGE = "report.html"
 BUNDLE = "bundle"
 _COPIED = ("models/", "golden/")
