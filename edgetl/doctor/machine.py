@@ -30,6 +30,11 @@ _TOOLS = {
     "browser": ("chromium", "chromium-browser", "google-chrome", "chrome"),
     "qemu": ("qemu-aarch64", "qemu-aarch64-static", "qemu-system-aarch64"),
 }
+_WITHOUT = {
+    "adb": "the adb extra brings one",
+    "browser": "no target starts one",
+    "qemu": "tools/arm64_device.py brings one",
+}
 
 
 def findings() -> Iterator[Finding]:
@@ -51,9 +56,7 @@ def surroundings() -> Iterator[Finding]:
     yield _telemetry(os.environ)
     for name, commands in _TOOLS.items():
         executable = next((path for command in commands if (path := shutil.which(command))), None)
-        yield Finding(
-            "tools", name, "ok" if executable else "absent", executable or "not on PATH; no target needs it yet"
-        )
+        yield Finding("tools", name, "ok" if executable else "absent", executable or f"not on PATH; {_WITHOUT[name]}")
 
 
 def _python() -> Finding:
