@@ -93,7 +93,7 @@ def build(
     if fresh or not all(step.cached for step in steps):
         preflight.check(loaded, progress.say)
         if any(step.stage.name == benchmark.NAME and (fresh or not step.cached) for step in steps):
-            preflight.require_targets(loaded)
+            preflight.require_targets(loaded, reach=True)
         with writing(store.root):
             files.fetch_weights(loaded, store.root)
     with writing(store.root), store.building():

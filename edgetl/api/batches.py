@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edgetl.runtime.manifest import Artifact, Manifest
 
-__all__ = ["Batched", "Written", "batched"]
+__all__ = ["Batched", "Written", "batched", "name_of"]
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,16 @@ class Batched:
 
 @dataclass(frozen=True)
 class Written:
-    """Those that there are, and why the others are not: (name of the bundle's artefact, batch) -> reason."""
+    """Those that there are, and why the others are not: (name of the bundle's artefact, batch) -> what went wrong."""
 
     made: tuple[Batched, ...]
-    refused: dict[tuple[str, int], str]
+    refused: dict[tuple[str, int], EdgetlError]
 
 
 def batched(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Path) -> Written:
     """Write every artefact of a bundle whose files are intact for each batch size, below an empty folder."""
     made: list[Batched] = []
-    refused: dict[tuple[str, int], str] = {}
+    refused: dict[tuple[str, int], EdgetlError] = {}
     for artifact in manifest.artifacts:
         for batch in batches:
             place = folder / str(batch)
@@ -50,8 +50,13 @@ def batched(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Pa
             try:
                 made.append(_write(bundle, manifest, artifact, batch, place))
             except EdgetlError as exc:
-                refused[artifact.name, batch] = exc.message
+                refused[artifact.name, batch] = exc
     return Written(tuple(made), refused)
+
+
+def name_of(artifact: str, batch: int) -> str:
+    """What a bundle's artefact is called that was written for so many images."""
+    return f"{artifact} batch {batch}"
 
 
 def _write(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, folder: Path) -> Batched:
@@ -64,7 +69,7 @@ def _write(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, fol
     files = [path, *(folder / name for name in companions)]
     other = replace(
         artifact,
-        name=f"{artifact.name} batch {batch}",
+        name=name_of(artifact.name, batch),
         path=path.name,
         companions=companions,
         sha256=digest(path),

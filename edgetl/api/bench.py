@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgetl.api.batches import batched
+from edgetl.api.batches import batched, name_of
 from edgetl.api.boundary import boundary
 from edgetl.api.data_section import data_section
 from edgetl.api.device_accuracy import accuracy
@@ -18,7 +18,7 @@ from edgetl.api.paths import AnyPath, bundle_folder
 from edgetl.api.several_targets import Advance, lost, on_each, unless_lost
 from edgetl.config.overrides import Overrides
 from edgetl.console.events import Listener, reporting_to
-from edgetl.errors import DeviceError, IntegrityError, UsageError, WorkerError
+from edgetl.errors import DeviceError, EdgetlError, IntegrityError, UsageError, WorkerError
 from edgetl.errors.wording import indented
 from edgetl.history import Comparison
 
@@ -167,7 +167,7 @@ def bench(
         UsageError: there is no bundle, a batch is not at least 1, or nothing that was measured is called `compare`.
         IntegrityError: it is damaged, or the history is.
         EnvironmentFault: a newer edgetl wrote the history.
-        RecipeError: there is no such target.
+        RecipeError: there is no such target, or two have one name.
         DataError: the labelled set does not fit the bundle, or has files that cannot be read.
         MissingAccelerator: a target is not on this machine; none of the others is measured then.
         DeviceError: the device is not there, went away, or none of the files can be measured on it. One of several targets
@@ -198,7 +198,7 @@ def bench(
     keeping = Keeping(
         folder, manifest, history, compare=compare, label=label, keeps=not no_history and sustained is None
     )
-    chosen = [target.load(name, Path.cwd()) for name in targets]
+    chosen = target.load_all(targets, Path.cwd())
     for each in chosen:  # all of them, before the first is measured for minutes
         require(each)
     mode: Mode = "quick" if quick else "full"
@@ -224,12 +224,14 @@ def bench(
                 unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
         else:
             further = batched(folder, manifest, sorted(set(batches) - {1}), Path(scratch))
-            for (name, batch), reason in further.refused.items():
-                reporter.warn(f"{name} is not measured with {batch} images at a time: {reason}")
+            for (name, batch), why in further.refused.items():
+                reporter.warn(f"{name} is not measured with {batch} images at a time: {why.message}")
+                unmeasured += [_unwritten(each, name, batch, why) for each in chosen]
             names = {each.artifact.name: each.of for each in further.made}
+            images = {each.artifact.name: each.batch for each in further.made}
             artifacts = [(folder, artifact) for artifact in manifest.artifacts]
             artifacts += [(each.folder, each.artifact) for each in further.made]
-            table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest})
+            table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest}, batches=images)
             for each, found in zip(chosen, on_each(chosen, unless_lost(table, chosen), reporter), strict=True):
                 if isinstance(found, DeviceError):
                     unmeasured += lost(each, manifest, found)
@@ -250,10 +252,19 @@ def _table(
     artifacts: Sequence[tuple[Path, Artifact]],
     mode: Mode,
     manifests: Mapping[Path, Manifest],
+    batches: Mapping[str, int],
 ) -> Measured:
     from edgetl.devices.latency import latency
 
-    return latency(target, artifacts, {}, mode, advance, manifests)
+    return latency(target, artifacts, {}, mode, advance, manifests, batches)
+
+
+def _unwritten(target: Target, name: str, batch: int, why: EdgetlError) -> Unmeasured:
+    """A batch that is not measured: of a file that computes something else, or that cannot be written, which is no failure."""
+    from edgetl.results.latency import Unmeasured
+
+    disagrees = isinstance(why, IntegrityError)
+    return Unmeasured(name_of(name, batch), target.name, 1, why.message, disagrees, left_out=not disagrees)
 
 
 def _lasting(target: Target, advance: Advance, bundle: Path, manifest: Manifest, minutes: int) -> Sustained:

@@ -14,7 +14,7 @@ from edgetl.errors import EnvironmentFault
 if TYPE_CHECKING:
     from edgetl.doctor import Finding
 
-_WORDS = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN ", "absent": "-      "}
+_WORDS = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN ", "absent": "-      ", "unknown": "?      "}
 
 
 def register(app: typer.Typer) -> None:

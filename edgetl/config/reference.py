@@ -39,7 +39,10 @@ _TARGET = """\
 
 `targets/NAME.yaml`, beside the recipe or among those that come with edgetl: where latency is measured. `edgetl doctor` lists
 the latter, whether they can be measured on this machine, and why not; a target that is not there ends `edgetl bench`, and a
-build before its first training, with exit code 4. [Accelerators](device-runtime.md#accelerators) says what each needs.
+build before its first training, with exit code 4. Whether a machine over ssh, a phone or a page is there is not known until
+it is used: a build connects to the first two before its first training, within a minute; a page is waited for when
+it is measured, after the training. Targets that are measured together have different names.
+[Accelerators](device-runtime.md#accelerators) says what each needs.
 """
 _TRAINING = "`teacher`, `distil` and `prune` have these fields too; what their own tables say goes before. "
 _INHERITS = "It is a [training](#training) with all its fields, and:"

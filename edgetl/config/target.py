@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, cast
 
@@ -17,7 +17,7 @@ from edgetl.config.validation import validate
 from edgetl.errors import RecipeError
 from edgetl.errors.wording import nearest, quoted
 
-__all__ = ["Target", "load", "types"]
+__all__ = ["Target", "load", "load_all", "types"]
 
 _KINDS = OneOf(DEVICES)
 _USUAL = "local"
@@ -56,6 +56,21 @@ def load(name: str, project: Path) -> Target:
     kind = document.value.get("kind") if isinstance(document.value, dict) else None
     # One without a kind that there is goes through the usual type, which says what is wrong.
     return validate(document, known[kind if isinstance(kind, str) and kind in known else _USUAL])
+
+
+def load_all(names: Sequence[str], project: Path) -> list[Target]:
+    """Read targets that are measured together. Raises RecipeError, also where two have one name: their rows would be mixed."""
+    found: dict[str, tuple[str, Target]] = {}
+    for file in names:
+        each = load(file, project)
+        if each.name in found:
+            raise RecipeError(
+                f"got {quoted(found[each.name][0])} and {quoted(file)}, both named {quoted(each.name)}, expected two names",
+                place="targets",
+                hint="name each target once, and give each target file its own `name`",
+            )
+        found[each.name] = file, each
+    return [each for _, each in found.values()]
 
 
 def find(name: str, project: Path) -> Path:

@@ -18,9 +18,11 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any, TextIO
 
-__all__ = ["Log", "Unharmed", "captured", "duplicate"]
+__all__ = ["Log", "Unharmed", "aloud", "captured", "duplicate"]
 
 _innermost: ContextVar[Log | None] = ContextVar("innermost", default=None)
+_outside: list[TextIO] = []
+"""Where stderr led before the outermost capture. Captures are of the whole process, and so of all its threads."""
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -89,6 +91,9 @@ def captured(log: Path | None = None) -> Iterator[Log]:
             stack.callback(lambda: around.add(log_so_far.text()))
         stack.callback(_innermost.reset, _innermost.set(log_so_far))
         _flush()
+        if not _outside:
+            _outside.append(duplicate(sys.stderr))
+            stack.callback(_let_go)
         for descriptor in (1, 2):
             saved = os.dup(descriptor)
             stack.callback(os.close, saved)
@@ -101,6 +106,17 @@ def captured(log: Path | None = None) -> Iterator[Log]:
         stack.enter_context(contextlib.redirect_stderr(printed))
         stack.callback(_flush)
         yield log_so_far
+
+
+def aloud(line: str) -> None:
+    """Print a line on stderr, past all captures: somebody must read it, or the work does not go on."""
+    print(line, file=_outside[0] if _outside else sys.stderr, flush=True)
+
+
+def _let_go() -> None:
+    stream = _outside.pop()
+    if stream is not sys.stderr:
+        stream.close()
 
 
 def duplicate(stream: TextIO) -> TextIO:

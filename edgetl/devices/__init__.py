@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
-from edgetl.errors import MissingAccelerator
+from edgetl.errors import DeviceError, MissingAccelerator
 
 if TYPE_CHECKING:
     from edgetl.config.target import Target
@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from edgetl.runtime.manifest import Artifact
     from edgetl.runtime.workers import Worker
 
-__all__ = ["DEVICES", "Baseline", "Device", "Kind", "Presence", "baselines", "open_device", "presence", "require"]
+__all__ = [
+    "DEVICES",
+    "Baseline",
+    "Device",
+    "Kind",
+    "Presence",
+    "baselines",
+    "open_device",
+    "presence",
+    "reach",
+    "require",
+]
 
 Baseline: TypeAlias = "Callable[[str, int], Worker]"
 """(name to measure under, threads) -> worker, for what is no artefact, such as PyTorch eager."""
@@ -49,12 +60,14 @@ class Presence:
     """Whether what a target names is there, asked before anything is measured or trained.
 
     said: what it is, in a few words.
-    absent: why nothing can be measured there, as "got ..., expected ..."; None where something can.
+    known: whether that could be asked; False where it shows once something is done with it.
+    absent: why nothing can be measured there, as "got ..., expected ..."; None where something can, as far as is known.
     hint: what to do about that.
     without: backend -> why its files cannot be measured there.
     """
 
     said: str = ""
+    known: bool = True
     absent: str | None = None
     hint: str | None = None
     without: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +82,9 @@ class Kind:
     load: MODULE:CLASS of its `Device`, which is made from such a target.
     here: whether it is the machine that edgetl runs on; only there PyTorch's networks are measured beside the artefacts.
     efforts: MODULE:NAME of how long it measures in each mode.
-    presence: MODULE:FUNCTION that gives the `Presence` of a target in a second or so; "" where only measuring shows it.
+    presence: MODULE:FUNCTION that gives the `Presence` of a target in a second or so; "" where only using it shows it.
+    reach: MODULE:FUNCTION that connects to a target and leaves it, within a minute, or raises a DeviceError that says
+        why it cannot; "" where there is nothing to connect to.
     networks: MODULE:FUNCTION of target, network's folder and image size: how PyTorch runs it there, a row each.
     """
 
@@ -80,6 +95,7 @@ class Kind:
     here: bool = False
     efforts: str = "edgetl.runtime.measuring:EFFORTS"
     presence: str = ""
+    reach: str = ""
     networks: str = f"{__name__}.local:networks"
 
 
@@ -89,6 +105,7 @@ _ENTRIES = (
         *("adb", "an Android phone behind adb", f"{__name__}.adb:AdbTarget", f"{__name__}.adb:Adb"),
         efforts=f"{__name__}.adb:EFFORTS",
         presence=f"{__name__}.adb:presence",
+        reach=f"{__name__}.adb:reach",
     ),
     Kind(
         *("browser", "a page in a browser", f"{__name__}.browser:BrowserTarget", f"{__name__}.browser:Browser"),
@@ -110,7 +127,10 @@ _ENTRIES = (
         f"{__name__}.openvino:OpenVino",
         presence=f"{__name__}.openvino:presence",
     ),
-    Kind("ssh", "a Linux machine over ssh", f"{__name__}.ssh.target:SshTarget", f"{__name__}.ssh.device:Ssh"),
+    Kind(
+        *("ssh", "a Linux machine over ssh", f"{__name__}.ssh.target:SshTarget", f"{__name__}.ssh.device:Ssh"),
+        reach=f"{__name__}.ssh.device:reach",
+    ),
 )
 
 DEVICES: dict[str, Kind] = {kind.name: kind for kind in _ENTRIES}
@@ -125,10 +145,10 @@ def open_device(target: Target) -> Device:
 
 def presence(target: Target) -> Presence:
     """Whether what a target names is there. Of a device that is reached over a wire nothing is known until it is used."""
-    ask = DEVICES[target.kind].presence
-    if not ask:
-        return Presence()
-    return cast("Callable[[Target], Presence]", pkgutil.resolve_name(ask))(target)
+    kind = DEVICES[target.kind]
+    if not kind.presence:
+        return Presence(known=kind.here)
+    return cast("Callable[[Target], Presence]", pkgutil.resolve_name(kind.presence))(target)
 
 
 def require(target: Target) -> Presence:
@@ -141,6 +161,25 @@ def require(target: Target) -> Presence:
     if found.absent is not None:
         raise MissingAccelerator(found.absent, place=f"target {target.name}", hint=found.hint)
     return found
+
+
+def reach(target: Target) -> None:
+    """Require its presence; where that is not known, connect to it and leave it again, if its kind can.
+
+    Raises:
+        MissingAccelerator: nothing can be measured there.
+        DeviceError: it cannot be reached, or refuses.
+        EnvironmentFault, MissingRuntime: what connects to it is not installed.
+        RecipeError, IntegrityError: a file that its target file names is missing, or another one.
+    """
+    connect = DEVICES[target.kind].reach
+    if require(target).known or not connect:
+        return
+    try:
+        cast("Callable[[Target], None]", pkgutil.resolve_name(connect))(target)
+    except DeviceError as exc:
+        exc.place = exc.place or f"target {target.name}"
+        raise
 
 
 def baselines(target: Target, network: Path, size: int) -> Sequence[Baseline]:

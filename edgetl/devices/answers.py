@@ -55,8 +55,9 @@ def answers(
 
             with Subject(device.worker(there, artifact, threads)) as subject:
                 subject.start()
-                with subject.failing():
-                    found[artifact.name] = _rows(subject, str(pictures), count, said)
+                if subject.failure is None:
+                    with subject.failing():
+                        found[artifact.name] = _rows(subject, str(pictures), count, said)
             if subject.failure:
                 failed.append(Unmeasured(artifact.name, target.name, threads, subject.failure.reason, disagrees=False))
     return found, failed

@@ -38,6 +38,7 @@ def latency(
     mode: Mode,
     advance: Callable[[str, int, int], None],
     manifests: Mapping[Path, Manifest] | None = None,
+    batches: Mapping[str, int] | None = None,
 ) -> Measured:
     """Measure everything at every thread count of a target.
 
@@ -48,12 +49,13 @@ def latency(
         artifacts: each with the folder that its path starts from.
         baselines: by name, in every way in which they are measured (`edgetl.devices.baselines`).
         manifests: of the folders that are bundles: their artefacts' golden outputs are looked at before they are timed.
+        batches: images of one call, by artefact, where it is not one.
 
     Raises:
         MissingAccelerator: the target is not there.
         DeviceError: the device is not there, or nothing of this can be measured on it.
     """
-    effort = pkgutil.resolve_name(DEVICES[target.kind].efforts)[mode]
+    effort, images = pkgutil.resolve_name(DEVICES[target.kind].efforts)[mode], batches or {}
     everything = artifacts
     artifacts = able(target, artifacts, beside=any(baselines.values()))
     with closing(open_device(target)) as device:
@@ -76,7 +78,7 @@ def latency(
                 if isinstance(result, Failure):
                     found.unmeasured.append(unmeasured_on(target, result, name))
                 else:
-                    found.rows.setdefault(name, []).append(_row(target, result))
+                    found.rows.setdefault(name, []).append(_row(target, result, images.get(name, result.batch)))
     return found
 
 
@@ -140,8 +142,9 @@ def unmeasured_on(target: Target, failure: Failure, name: str) -> Unmeasured:
     return Unmeasured(name, target.name, failure.threads, failure.reason, disagrees)
 
 
-def _row(target: Target, measurement: Measurement) -> Latency:
-    said = {"target": target.name, "origin": target.origin, **measurement.described}
+def _row(target: Target, measurement: Measurement, batch: int) -> Latency:
+    """batch: said by who has the file: a phone or a page that measures it does not tell how many images it takes."""
+    said = {"target": target.name, "origin": target.origin, "batch": batch, **measurement.described}
     values: dict[str, Any] = {
         each.name: said[each.name] if each.name in said else getattr(measurement, each.name) for each in fields(Latency)
     }

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 __all__ = ["Finding", "State"]
 
-State = Literal["ok", "warning", "broken", "absent"]
+State = Literal["ok", "warning", "broken", "absent", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Finding:
     """What was found, and what to do about it.
 
     state: ok; warning, which a build survives or does not need; broken, which the main recipe needs; absent, which nothing
-        needs yet. fix: for warning and broken.
+        needs yet; unknown, which shows once it is used. fix: for warning and broken.
     """
 
     group: str

@@ -51,11 +51,11 @@ def _target(file: str) -> _Answer:
     described = target.load(file, Path())
     found = devices.presence(described)
     kind = devices.DEVICES[described.kind]
-    if not (kind.here or kind.presence):
-        return "absent", f"{kind.about}: not asked, it shows itself when it is measured", None
     if found.absent is not None:
         return "absent", f"cannot be measured here: {found.absent}", found.hint
     without = "".join(f"; no {backend} files: {reason}" for backend, reason in found.without.items())
+    if not found.known:
+        return "unknown", f"not known until it is used: {found.said or kind.about}{without}", None
     return "ok", f"can be measured here: {found.said or kind.about}{without}", None
 
 

@@ -101,8 +101,8 @@ class Latency:
 class Unmeasured:
     """A model or an artefact that has no row, and why, in one line.
 
-    disagrees: it computes something else on that device. left_out: devices of that kind run no such files; nothing
-    failed.
+    disagrees: it computes something else on that device. left_out: devices of that kind run no such files, or it could not be
+    written for so many images at a time; nothing failed.
     """
 
     name: str

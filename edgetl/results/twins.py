@@ -35,7 +35,7 @@ class Described(Protocol):
 
 @dataclass(frozen=True)
 class Twins:
-    """An int8 file and its float32 twin on one target with one thread count.
+    """An int8 file and its float32 twin on one target with one thread count and batch size.
 
     ratio: the int8 file's time over its twin's, of the same rounds, with the 95 % interval; None where too few rounds tell.
     """
@@ -44,6 +44,7 @@ class Twins:
     fp32: str
     target: str
     threads: int
+    batch: int
     ratio: Interval | None
 
     @property
@@ -60,9 +61,10 @@ class Twins:
         """Of a slower one."""
         assert self.ratio is not None
         threads = "one thread" if self.threads == 1 else f"{self.threads} threads"
+        batch = "" if self.batch == 1 else f" in batches of {self.batch}"
         return (
-            f"{self.int8} is slower than {self.fp32} on {self.target} with {threads}: {self.ratio.value:.2f} times its time "
-            f"[{self.ratio.low:.2f}, {self.ratio.high:.2f}]"
+            f"{self.int8} is slower than {self.fp32} on {self.target} with {threads}{batch}: {self.ratio.value:.2f} times its "
+            f"time [{self.ratio.low:.2f}, {self.ratio.high:.2f}]"
         )
 
 
@@ -77,7 +79,7 @@ def twins(artifacts: Sequence[Described], rows: Mapping[str, Sequence[Latency]])
                     for other in rows.get(twin.name, ()):
                         if _same(row, other):
                             ratio = quotient(row.round_ms, other.round_ms)
-                            yield Twins(artifact.name, twin.name, row.target, row.threads, ratio)
+                            yield Twins(artifact.name, twin.name, row.target, row.threads, row.batch, ratio)
 
 
 def slow_int8(artifacts: Sequence[Described], rows: Mapping[str, Sequence[Latency]]) -> list[Twins]:

@@ -230,6 +230,16 @@ class TestOpenVino:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "DEVICE_ID": "1"}
         assert core.asked == [("GPU", options)]
 
+    def test_the_cpu_that_computes_instead_is_not_given_its_options(self, session: Any) -> None:
+        core = Core(["CPU"], available_devices=("CPU",))
+        found = session(core, Accelerator("gpu", {"DEVICE_ID": "1"}, allow_fallback=True))
+        assert (found.accelerator, found.delegated) == ("cpu", 0.0)
+        ((device, options),) = core.asked
+        assert device == "CPU"
+        assert "DEVICE_ID" not in options
+        session(core, Accelerator("cpu", {"ENABLE_HYPER_THREADING": "NO"}))
+        assert core.asked[1][1]["ENABLE_HYPER_THREADING"] == "NO", "its own it is given"
+
     def test_a_device_that_does_not_take_the_model_is_an_error_and_no_damaged_file(self, session: Any) -> None:
         with pytest.raises(MissingAccelerator, match="OpenVINO: no kernel for Softmax"):
             session(Core([], fails=RuntimeError("somewhere:\nno kernel for Softmax")), Accelerator("gpu"))

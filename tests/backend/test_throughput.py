@@ -85,9 +85,10 @@ def test_one_that_computes_something_else_is_refused_with_the_reason(
         if wrong == "the shape"
         else "in a batch of 4 probabilities differ by"
     )
-    ((name, reason),) = found.refused.items()
+    ((name, why),) = found.refused.items()
     assert name == ("tiny.fp32.onnx", 4)
-    assert said in reason
+    assert said in why.message
+    assert why.exit_code == 5
     assert {each.of for each in found.made} == {"tiny.fp32.openvino", "tiny.fp32.tflite"}
 
 

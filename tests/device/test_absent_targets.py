@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tiny_project
+from fakes.android import FakePhone
 from fakes.sessions import FakeSession
 
 import edgetl
@@ -16,7 +18,7 @@ from edgetl import cli
 from edgetl.config.places import shipped_targets
 from edgetl.doctor import targets
 from edgetl.doctor.finding import Finding
-from edgetl.errors import MissingAccelerator
+from edgetl.errors import DeviceError, MissingAccelerator, RecipeError
 from edgetl.runtime import measuring
 
 FILE = tiny_project.FILE
@@ -36,9 +38,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
     return run
 
 
-def _project(folder: Path, target: str) -> None:
-    """A recipe that could be built, on that target."""
+def _project(folder: Path, target: str, text: str = "") -> None:
+    """A recipe that could be built, on that target; text: of its file."""
     tiny_project.write_trainable(folder)
+    if text:
+        (folder / "targets" / f"{target}.yaml").write_text(text)
     tiny_project.read(folder, {**tiny_project.REAL_WEIGHTS, "targets": [target]})
 
 
@@ -77,6 +81,56 @@ def test_a_build_ends_before_its_first_stage(tmp_path: Path, command: str, name:
     assert not list(tmp_path.rglob("entry.json"))
 
 
+@pytest.fixture
+def unreachable(tmp_path: Path, phone: FakePhone, program: Path) -> dict[str, str]:
+    """Targets that nothing answers for, by what is said of them."""
+    phone.states = {}
+    digest = hashlib.sha256(program.read_bytes()).hexdigest()
+    files = {
+        "phone": f"kind: adb\nbenchmark: {program}\nsha256: {digest}\n",
+        "board": "kind: ssh\nhost: nowhere.invalid\n",
+    }
+    said = {
+        "phone": "target phone: no Android device is attached",
+        "board": "nowhere.invalid: its address is not known",
+    }
+    for name in files:
+        folder = tmp_path / "projects" / name
+        folder.mkdir(parents=True)
+        _project(folder, name, f"name: {name}\n{files[name]}")
+    return said
+
+
+@pytest.mark.parametrize("name", ["phone", "board"])
+def test_a_build_tries_to_reach_what_is_behind_a_wire_before_its_first_stage(
+    unreachable: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(DeviceError, match=unreachable[name]) as caught:
+        edgetl.build(tmp_path / "projects" / name / FILE, out=tmp_path / "run")
+    assert caught.value.exit_code == 4
+    assert caught.value.hint
+    assert not list(tmp_path.rglob("entry.json"))
+    edgetl.check(tmp_path / "projects" / name / FILE)  # trains nothing, so that nothing can be lost
+
+
+def test_a_program_that_is_missing_is_said_before_the_training_too(
+    unreachable: dict[str, str], tmp_path: Path, phone: FakePhone
+) -> None:
+    phone.states = {"X": "device"}
+    (tmp_path / "benchmark_model").unlink()
+    with pytest.raises(RecipeError, match=r"target phone: benchmark: .* cannot be read"):
+        edgetl.build(tmp_path / "projects/phone" / FILE, out=tmp_path / "run")
+
+
+@pytest.mark.parametrize("command", ["build", "check"])
+def test_two_targets_of_a_recipe_with_one_name_are_refused(tmp_path: Path, command: str) -> None:
+    tiny_project.write_trainable(tmp_path)
+    tiny_project.read(tmp_path, {**tiny_project.REAL_WEIGHTS, "targets": ["local_cpu", "mine", "local_cpu"]})
+    begin = edgetl.check if command == "check" else functools.partial(edgetl.build, out=tmp_path / "run")
+    with pytest.raises(RecipeError, match='targets: got "local_cpu" and "local_cpu", both named "local_cpu"'):
+        begin(tmp_path / FILE)
+
+
 def test_who_stops_before_measuring_needs_no_device(tmp_path: Path) -> None:
     _project(tmp_path, "openvino_npu")
     assert edgetl.build(tmp_path / FILE, out=tmp_path / "run", until="data").stages
@@ -89,5 +143,8 @@ def test_doctor_says_of_each_shipped_target_whether_it_can_be_measured() -> None
         assert (found[name].group, found[name].state) == ("targets", "absent")
         assert found[name].detail.startswith("cannot be measured here: ")
         assert found[name].fix
+    for name in ("android_adb", "arm64_emulated", "browser", "pi5_ssh"):
+        assert found[name].state == "unknown"
+        assert found[name].detail.startswith("not known until it is used: a")
     for name in ("local_cpu", "local_cpu_1t"):
         assert found[name] == Finding("targets", name, "ok", "can be measured here: this machine's CPU")

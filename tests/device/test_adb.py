@@ -19,14 +19,16 @@ from edgetl.config import target as targets
 from edgetl.devices import latency
 from edgetl.devices.adb import Adb, AdbTarget
 from edgetl.devices.adb import phone as phones
+from edgetl.devices.adb.benchmark_model import parsed
 from edgetl.devices.adb.link import Link
+from edgetl.devices.adb.running import _pieces
 from edgetl.errors import DeviceError, EdgetlError, IntegrityError, RecipeError
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.measuring import Effort
 from edgetl.runtime.sessions.tflite import open_session
 
-TINY = Path(__file__).parents[1] / "backend" / "tiny.tflite"
+TINY = Path(__file__).parents[1] / "tiny.tflite"
 
 
 def artifact(name: str = "tflite-int8", backend: str = "tflite", precision: Any = "int8") -> Artifact:
@@ -165,8 +167,62 @@ def test_an_accelerator_that_falls_back_is_an_error_unless_allowed(
             return
         ready = running.ready()
     assert ready["accelerator"] == ("cpu" if took == "none" else "gpu")
-    if took == "partially":
-        assert ready["placement"] == "TfLiteGpuDelegateV2, 41 of 60 operators, 1 partition"
+    assert (
+        ready["placement"]
+        == {
+            "completely": "TfLiteGpuDelegateV2, 60 of 60 operators, 1 partition",
+            "partially": "TfLiteGpuDelegateV2, 41 of 60 operators, 1 partition",
+            "none": "TfLiteXNNPackDelegate, 60 of 60 operators, 1 partition",
+        }[took]
+    )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # What NNAPI's delegate prints where the driver refuses the graph afterwards.
+        [
+            "VERBOSE: Replacing 31 out of 31 node(s) with delegate (TfLiteNnapiDelegate) node, yielding 1 partitions.",
+            "INFO: Though NNAPI delegate is explicitly applied, the model graph will not be executed by the delegate.",
+        ],
+        # With `flags: {use_xnnpack: "true"}`, XNNPACK is one that was asked for too.
+        [
+            "INFO: Though NNAPI delegate is explicitly applied, the model graph will not be executed by the delegate.",
+            "VERBOSE: Replacing 31 out of 31 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 1 partitions.",
+            "INFO: Explicitly applied XNNPACK delegate, and the model graph will be completely executed by the delegate.",
+        ],
+    ],
+)
+def test_only_the_accelerator_s_own_delegate_counts_for_it(lines: list[str]) -> None:
+    sums = ["INFO: count=1 curr=5100"] * 2
+    timings = "INFO: Inference timings in us: Init: 12500, First inference: 9000, Warmup (avg): 1, Inference (avg): 1"
+    found = parsed("\n".join([*lines, *sums, timings]), "nnapi")
+    assert (found.complete, found.accelerated) == (False, 0)
+    assert found.delegate in ("", "TfLiteXNNPackDelegate")
+
+
+def test_more_starts_than_one_request_holds_are_sent_in_pieces(
+    opened: Callable[..., Adb], phone: FakePhone, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = opened()
+    with device.worker(device.push(bundle), artifact(), 1).start() as running:
+        running.run(3)
+        longest = len(phone.calls[-1].encode())
+        monkeypatch.setattr("edgetl.devices.adb.running.LONGEST", longest)
+        phone.calls.clear()
+        assert len(running.run(13)) == 13
+    assert len(phone.calls) == 5, "as many pieces as starts, where a second one has no room"
+    assert all(len(call.encode()) <= longest for call in phone.calls)
+
+
+@pytest.mark.parametrize(
+    ("room", "sizes"), [(10, [2, 2, 1]), (9, [1] * 5), (14, [2, 2, 1]), (15, [3, 2]), (1, [1] * 5)]
+)
+def test_a_piece_is_as_large_as_fits_and_at_least_one(room: int, sizes: list[int]) -> None:
+    lines = [f"{number}-é-" for number in range(5)]  # five bytes each
+    pieces = list(_pieces(lines, room))
+    assert [len(piece) for piece in pieces] == sizes
+    assert [line for piece in pieces for line in piece] == lines
 
 
 # What is on the device

@@ -6,6 +6,8 @@ import contextlib
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -13,13 +15,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import model_bundle
 import numpy as np
 import pytest
 from fakes.page import HELLO, Page
+from PIL import Image
 
 from edgetl.devices import browser as browsers
 from edgetl.devices import latency
 from edgetl.devices.browser import Browser, BrowserTarget, answers
+from edgetl.devices.browser.session import Session
 from edgetl.errors import DeviceError, RecipeError
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.golden import Known
@@ -28,7 +33,7 @@ from edgetl.runtime.measuring import Effort, measure
 from edgetl.runtime.sessions.tflite import open_session
 from edgetl.runtime.subjects import Failure
 
-TINY = Path(__file__).parents[1] / "backend" / "tiny.tflite"
+TINY = Path(__file__).parents[1] / "tiny.tflite"
 ARTIFACT = Artifact("tflite-fp32", "student", "tflite", "fp32", "models/tiny.tflite", "0" * 64, 1)
 SHORT = Effort(rounds=2, runs=12, seconds=0.0, limit_s=2.0, warm_up_s=0.0)
 
@@ -106,6 +111,37 @@ def test_one_page_serves_all_measurements_of_a_target(opened: Callable[..., Brow
     Page(opened().site.url, tmp_path).start()
     assert opened().info() == opened().info()
     assert len(browsers._SITES) == 1
+
+
+@pytest.mark.parametrize(("formats", "labelled"), [(["tflite"], True), (["tflite", "onnx"], False)])
+def test_the_command_measures_what_the_page_runs_and_ends(tmp_path: Path, formats: list[str], labelled: bool) -> None:
+    bundle = model_bundle.make_bundle(tmp_path / "bundle", tmp_path)
+    words = [sys.executable, "-m", "edgetl", "bench", str(bundle), "--target", "browser", "--quick", "--json"]
+    if labelled:  # the address is told while what decoders print is captured
+        for seed, label in enumerate(model_bundle.LABELS * 2):
+            (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
+            pixels = np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"data/{label}/{seed}.png")
+        words += ["--data", "folder:data"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if line.startswith("open in the browser: "))
+        url = line.removeprefix("open in the browser: ").strip()
+        page = Page(url, tmp_path, {**HELLO, "formats": formats}).start()
+        out, _ = process.communicate(timeout=120)
+    page.join()
+    assert page.dismissed
+    content = json.loads(out)
+    assert set(content["latency"]) == {"tiny.fp32.tflite"}
+    assert set(content.get("metrics", {})) == ({"tiny.fp32.tflite"} if labelled else set())
+    said = {each["name"]: (each["left_out"], each["reason"]) for each in content["unmeasured"]}
+    assert said["tiny.fp32.openvino"] == (True, "no browser runs OpenVINO's files")
+    left_out, reason = said["tiny.fp32.onnx"]
+    assert not left_out
+    assert reason.startswith(
+        "the page runs tflite files only" if formats == ["tflite"] else "the page says: does not load"
+    )
+    assert process.returncode == 4
 
 
 def test_at_the_end_the_page_is_told(
@@ -195,6 +231,71 @@ def test_a_page_that_falls_silent_costs_one_wait(opened: Callable[..., Browser],
         ):
             running.ready()
     assert time.monotonic() - start < 5, "the first one alone"
+
+
+@pytest.mark.parametrize("how", ["silent", "closed"])
+def test_a_page_that_is_gone_is_replaced_by_what_is_measured_next(
+    opened: Callable[..., Browser], bundle: Path, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = opened()
+    lost = Page(first.site.url, tmp_path)
+    lost.claim()
+    assert opened().site.url == first.site.url, "it may still come back"
+    with monkeypatch.context() as patch:
+        if how == "silent":
+            patch.setattr(browsers, "_QUIT_S", 0.01)
+            with pytest.raises(WorkerError, match="did not answer"):
+                first.ask("tiny", "quit", answers.peak, artifact="tiny")
+        else:
+            patch.setattr("edgetl.devices.browser.session._AWAY_S", -1.0)
+        second = opened()
+        assert second.site.url != lost.url
+    assert second.site.url.startswith(f"{lost.base}/"), "the port stays"
+    assert lost.send(f"{lost.base}/next", {})[0] == 403
+    Page(second.site.url, tmp_path).start()
+    with second.worker(second.push(bundle), ARTIFACT, 1).start() as running:
+        assert running.ready()["ready"]
+
+
+def test_a_page_is_there_as_long_as_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("edgetl.devices.browser.session.time.monotonic", lambda: now[0])
+    session = Session()
+    assert not session.gone, "nobody came"
+    session.claim(answers.hello(HELLO))
+    for asks in (lambda: None, lambda: session.next(0.0), lambda: session.answer("none", {})):
+        asks()
+        now[0] += 29
+        assert not session.gone
+    now[0] += 2
+    assert session.gone
+
+
+def test_an_address_that_nobody_came_to_is_told_again(
+    opened: Callable[..., Browser], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = opened().site.url
+    assert opened().site.url == url
+    Page(url, tmp_path).claim()
+    assert opened().site.url == url
+    assert capsys.readouterr().err == f"open in the browser: {url}\n" * 2
+
+
+def test_what_the_page_has_fetched_is_let_go_of(opened: Callable[..., Browser], bundle: Path, tmp_path: Path) -> None:
+    device = opened()
+    page = Page(device.site.url, tmp_path)
+    page.wrong["outputs"] = {"failed": "no"}
+    page.start()
+    there = device.push(bundle)
+    with device.worker(there, ARTIFACT, 1).start() as running:
+        running.ready()
+        assert device.site.session.files == {}
+        with pytest.raises(WorkerError, match="the page says: no"):
+            running.outputs(str(there / "tensors.npy"), 0, 3)
+    page.wrong["load"] = {"failed": "no"}
+    with device.worker(there, ARTIFACT, 1).start() as running, pytest.raises(WorkerError, match="the page says: no"):
+        running.ready()
+    assert device.site.session.files == {}
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,18 @@ from ssh_devices import HOST
 from edgetl import devices
 from edgetl.config import target as targets
 from edgetl.config.target import Target, types
-from edgetl.devices import DEVICES, Device, Presence, browser, cuda_host, open_device, openvino, presence, require
+from edgetl.devices import (
+    DEVICES,
+    Device,
+    Presence,
+    browser,
+    cuda_host,
+    open_device,
+    openvino,
+    presence,
+    reach,
+    require,
+)
 from edgetl.devices.browser import Browser
 from edgetl.devices.cuda_host import CudaHostTarget
 from edgetl.devices.local import Local, LocalTarget
@@ -89,6 +100,14 @@ class TestEveryKind:
         with pytest.raises(MissingAccelerator, match=r"target here: .*got .*, expected .*\n  hint: ") as caught:
             require(target)
         assert caught.value.exit_code == 4
+
+    def test_it_can_be_connected_to_and_left(self, target: Target) -> None:
+        if presence(target).absent is not None:
+            with pytest.raises(MissingAccelerator):
+                reach(target)
+            return
+        reach(target)
+        assert presence(target).known is (target.kind not in ("adb", "browser", "ssh"))
 
     def test_it_says_what_it_is_but_not_whose(self, target: Target, device: Device) -> None:
         if presence(target).absent is not None:

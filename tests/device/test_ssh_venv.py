@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from edgetl.devices.ssh import device as ssh_device
 from edgetl.devices.ssh import packages
 from edgetl.errors import DeviceError
 from edgetl.runtime.manifest import Artifact
+from edgetl.runtime.measuring import measure
+from edgetl.runtime.subjects import Failure
 from tools.loopback_sshd import SshServer
 
 ARTIFACT = Artifact("a", "student", "onnx", "int8", "models/a", "0" * 64, 1)
@@ -42,11 +46,33 @@ def test_it_is_made_once_and_asks_pip_once(
     assert list(folder.glob("lib/python*/site-packages/tiny_dist.py"))
     package.unlink()
     assert open_ssh(venv=True)._python_for("onnx") == str(python)
-    monkeypatch.setattr(ssh_device, "requirement", lambda name: f"no-such-{name}")
-    with pytest.raises(
-        DeviceError, match="pip cannot install there: ERROR: No matching distribution found for no-such-"
-    ):
-        open_ssh(venv=True).worker(Path("/x"), ARTIFACT, 1)
+
+
+def test_a_runtime_that_pip_cannot_install_costs_its_own_files(
+    open_ssh: Open, server: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.program("python3", f'PIP_NO_INDEX=1 PIP_CONFIG_FILE=/dev/null exec "{sys.executable}" "$@"')
+    package = wheel(tmp_path)
+    monkeypatch.setattr(
+        ssh_device, "requirement", lambda name: "no-such-dist" if name == "onnxruntime" else str(package)
+    )
+    device, asked = open_ssh(venv=True), list[Sequence[str]]()
+    venv = device.agent.venv
+
+    def counted(wanted: Sequence[str]) -> str:
+        asked.append(wanted)
+        return venv(wanted)
+
+    monkeypatch.setattr(device.agent, "venv", counted)
+    for threads in (1, 2):
+        (failure,) = measure([device.worker(Path("/x"), ARTIFACT, threads)])
+        assert isinstance(failure, Failure)
+        assert "pip cannot install there: ERROR: No matching distribution found for no-such-dist" in failure.reason
+    assert len(asked) == 1, "it may take minutes"
+    other = device.worker(Path("/x"), replace(ARTIFACT, name="b", backend="openvino"), 1)
+    (failure,) = measure([other])  # its Python is there, and starts
+    assert isinstance(failure, Failure)
+    assert "died with exit code" in failure.reason
 
 
 def own_venv(server: SshServer, source: str) -> None:

@@ -47,9 +47,11 @@ def main() -> int:
         )
         tail = " w/ 1 delegate kernels." if took == "partially" else "."
         say(f"Explicitly applied GPU delegate, and the model graph will be {took} executed by the delegate{tail}")
-    elif "old" not in told:
+    left = {"completely": 0, "partially": 19}.get(took, 60) if accelerated else 60
+    if left and "old" not in told:  # XNNPACK takes what an accelerator leaves
         print(
-            "VERBOSE: Replacing 60 out of 60 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 1 partitions."
+            f"VERBOSE: Replacing {left} out of {left} node(s) with delegate (TfLiteXNNPackDelegate) node, "
+            "yielding 1 partitions."
         )
     times = [int(each) for each in told.get("times", ["5100", "5200", "5300"])]
     say(f"The input model file size (MB): {len(content) / 1e6:.6g}")

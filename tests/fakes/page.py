@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgetl.errors import EdgetlError
 from edgetl.runtime.serving import time_runs
 from edgetl.runtime.sessions.tflite import TfliteSession, open_session
 
@@ -22,7 +23,7 @@ HELLO = {
     "memory_gb": 8,
     "system": "Test",
     "machine": "unknown",
-    "formats": ["tflite", "onnx"],
+    "formats": ["tflite"],
 }
 
 
@@ -94,10 +95,17 @@ class Page:
         with contextlib.suppress(OSError):  # nobody listens any more
             self.claim()
             while (command := self.next())["do"] != "bye":
-                answer = self.wrong.get(command["do"]) or self._do(command)
+                answer = self.wrong.get(command["do"]) or self._answer(command)
                 self.done.append(command)
                 self.send(f"{self.base}/answers/{command['id']}", answer)
             self.dismissed = True
+
+    def _answer(self, command: dict[str, Any]) -> dict[str, Any]:
+        """A page goes on after what it cannot do: who asks waits for an answer for minutes."""
+        try:
+            return self._do(command)
+        except EdgetlError as exc:
+            return {"failed": exc.message}
 
     def _do(self, command: dict[str, Any]) -> dict[str, Any]:
         name = command["artifact"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +21,11 @@ from fakes.sessions import FakeSession
 
 import edgetl
 from edgetl import cli
+from edgetl.api.batches import Batched, Written, name_of
 from edgetl.api.evaluate import evaluate
 from edgetl.devices import DEVICES, Kind, Presence
 from edgetl.devices.answers import TENSORS, answers
-from edgetl.errors import DataError, IntegrityError, UsageError, WorkerError
+from edgetl.errors import ArtifactError, DataError, EdgetlError, IntegrityError, UsageError, WorkerError
 from edgetl.report import story
 from edgetl.results.artifacts import CalibratedArtifact, Calibration
 from edgetl.results.latency import LatencyTable, Unmeasured
@@ -151,6 +152,80 @@ def test_one_without_accuracy_still_has_its_times(bundle: Path, monkeypatch: pyt
     assert result.metrics is not None
     assert (set(result.metrics), set(result.latency)) == ({"red"}, {"red", "blue"})
     assert [(each.name, each.target) for each in result.unmeasured] == [("blue", "desk")]
+
+
+def test_one_that_dies_at_its_start_has_neither_accuracy_nor_times(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bench, "ill", {"red": "dies"})
+    result = edgetl.bench(bundle, targets=["desk"], data="folder:data", quick=True)
+    assert result.metrics is not None
+    assert (set(result.metrics), set(result.latency)) == ({"blue"}, {"blue"})
+    assert [(each.name, each.threads) for each in result.unmeasured] == [("red", 2), ("red", 1), ("red", 2)]
+    assert {each.reason for each in result.unmeasured} == {"died with exit code -11 (SIGSEGV)"}
+
+
+@pytest.mark.parametrize(("first", "second"), [("desk", "desk"), ("desk", "targets/desk.yaml"), ("desk", "other")])
+def test_targets_with_one_name_are_refused_before_anything_is_measured(
+    bundle: Path, first: str, second: str, capfd: Any
+) -> None:
+    (bundle.parent / "targets/other.yaml").write_text("name: desk\nkind: fake\n")
+    assert run("bench", str(bundle), "--target", first, "--target", second, "--quick") == 2
+    line, hint = capfd.readouterr().err.splitlines()
+    assert line == f'error: targets: got "{first}" and "{second}", both named "desk", expected two names'
+    assert "its own `name`" in hint
+    assert Bench.made == []
+
+
+@pytest.fixture
+def in_batches(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, int], EdgetlError]:
+    """Files for several images that need no converter; what is put here is refused."""
+    refused: dict[tuple[str, int], EdgetlError] = {}
+
+    def batched(bundle: Path, manifest: Manifest, batches: Sequence[int], folder: Path) -> Written:
+        made = []
+        for batch in batches:
+            place = shutil.copytree(bundle, folder / str(batch))
+            for each in manifest.artifacts:
+                if (each.name, batch) not in refused:
+                    made.append(Batched(each.name, batch, place, replace(each, name=name_of(each.name, batch))))
+        return Written(tuple(made), refused)
+
+    monkeypatch.setattr("edgetl.api.bench.batched", batched)
+    return refused
+
+
+def test_a_batch_is_in_its_row_where_the_device_does_not_say_it(bundle: Path, in_batches: object) -> None:
+    result = edgetl.bench(bundle, targets=["desk"], quick=True, batches=[8])
+    assert {name: [row.batch for row in rows] for name, rows in result.latency.items()} == {
+        name: [1, 1, 8, 8] for name in ("red", "blue")
+    }
+
+
+@pytest.mark.parametrize(
+    ("why", "code", "disagrees"),
+    [
+        (IntegrityError("in a batch of 8 probabilities differ by 0.2", place="red"), 5, True),
+        (ArtifactError("onnx: write it for a batch of 8 failed: no"), 0, False),
+    ],
+)
+def test_a_batch_that_is_not_measured_is_told_with_the_rest(
+    bundle: Path, in_batches: dict[Any, EdgetlError], why: EdgetlError, code: int, disagrees: bool, capfd: Any
+) -> None:
+    in_batches["red", 8] = why
+    words = ("bench", str(bundle), "--target", "desk", "--target", "lab", "--quick", "--batch", "8")
+    assert run(*words, "--json") == code
+    said = capfd.readouterr()
+    content = json.loads(said.out)
+    assert [row["batch"] for row in content["latency"]["red"]] == [1] * 4
+    assert [row["batch"] for row in content["latency"]["blue"]] == [1, 1, 8, 8] * 2
+    assert [(each["name"], each["target"]) for each in content["unmeasured"]] == [
+        ("red batch 8", "desk"),
+        ("red batch 8", "lab"),
+    ]
+    for each in content["unmeasured"]:
+        assert (each["reason"], each["disagrees"], each["left_out"]) == (why.message, disagrees, not disagrees)
+    assert f"red is not measured with 8 images at a time: {why.message}" in said.err
 
 
 def test_pictures_that_cannot_be_read_cost_no_measurement(bundle: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgetl.console.capture import captured
+from edgetl.console.capture import aloud, captured
 
 
 def test_takes_python_c_and_child_output(capfd: pytest.CaptureFixture[str]) -> None:
@@ -67,6 +67,14 @@ def test_the_innermost_capture_gets_the_lines_and_hands_them_on() -> None:
         print("after")
     assert inner.text() == "within\n"
     assert outer.text() == "before\nwithin\nafter\n"
+
+
+def test_what_somebody_must_read_passes_all_captures(capfd: pytest.CaptureFixture[str]) -> None:
+    with captured() as outer, captured() as inner:
+        aloud("open this")
+    aloud("and this")
+    assert outer.text() == inner.text() == ""
+    assert capfd.readouterr() == ("", "open this\nand this\n")
 
 
 def test_leaks_no_descriptor() -> None:

@@ -16,6 +16,7 @@ from edgetl.api.several_targets import Advance, lost, on_each, unless_lost
 from edgetl.config.target import Target
 from edgetl.console.progress import Silent
 from edgetl.devices import DEVICES, Kind
+from edgetl.devices.adb import AdbTarget
 from edgetl.devices.browser import BrowserTarget
 from edgetl.devices.openvino import OpenVinoTarget
 from edgetl.errors import DeviceError
@@ -125,6 +126,18 @@ def test_what_computes_in_this_machine_is_this_machine() -> None:
     assert BrowserTarget(name="c").machine == here
     assert BrowserTarget(name="d", kind="browser", address="192.168.1.10").machine != here
     assert Target(name="e", kind="far").machine != here
+
+
+def test_targets_of_one_phone_are_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    def machine(name: str, **fields: str) -> str:
+        return AdbTarget.model_validate({"name": name, "kind": "adb", **fields}).machine
+
+    monkeypatch.delenv("ANDROID_SERIAL", raising=False)
+    assert machine("a") == machine("b", accelerator="gpu")
+    assert machine("a", serial="X") == machine("b", serial="X", accelerator="gpu")
+    assert len({machine("a", serial="X"), machine("a", serial="Y"), machine("a")}) == 3
+    monkeypatch.setenv("ANDROID_SERIAL", "X")
+    assert machine("a") == machine("b", serial="X") != machine("c", serial="Y")
 
 
 def test_ctrl_c_ends_all_of_them() -> None:

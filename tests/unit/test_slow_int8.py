@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,6 +112,13 @@ class TestTwins:
         assert pair.sentence() == (
             "onnx-int8 is slower than onnx-fp32 on local_cpu with one thread: 1.30 times its time [1.30, 1.30]"
         )
+
+    def test_pairs_are_of_one_batch_size_and_say_it_where_it_is_not_one(self) -> None:
+        rows = {"onnx-fp32": [row(1.0), row(5.0, batch=8)], "onnx-int8": [row(0.9), row(6.0, batch=8)]}
+        assert [pair.batch for pair in twins(FILES, rows)] == [1, 8]
+        (pair,) = slow_int8(FILES, rows)
+        assert asdict(pair)["batch"] == 8
+        assert "on local_cpu with one thread in batches of 8: 1.20 times its time" in pair.sentence()
 
     def test_one_by_noise_is_not(self) -> None:
         noisy = replace(row(1.3), round_ms=(1.5, 0.8, 1.4, 0.9, 1.6, 1.5, 0.9, 1.3, 1.6, 1.4))

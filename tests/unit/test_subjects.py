@@ -16,7 +16,7 @@ from edgetl.runtime.golden import Known
 from edgetl.runtime.measurement import Measurement
 from edgetl.runtime.measuring import Effort, measure
 from edgetl.runtime.subjects import Failure
-from edgetl.runtime.sustained import Sustained, sustain
+from edgetl.runtime.sustained import Sustained, _runs, sustain
 
 SHORT = Effort(rounds=3, runs=6, seconds=0.0, limit_s=8.0, warm_up_s=0.0)
 
@@ -239,6 +239,18 @@ def test_one_that_fails_under_load_does_not_end_the_others(monkeypatch: pytest.M
     assert [(result.name, len(result.minutes)) for result in found.results] == [("z", 3)]
     nobody = lasting([Scripted("dies", dies=("run", 3))], 2, monkeypatch)
     assert (nobody.results, nobody.ranking) == ((), ((), ()))
+
+
+def test_a_turn_is_as_long_by_the_clock_here_where_starting_takes_longer_than_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = itertools.count(0.0, 2.0)  # ten runs of 5 ms take 2 s
+    monkeypatch.setattr("edgetl.runtime.sustained.time.perf_counter", lambda: next(clock))
+    with Scripted("a", (5.0,)).start() as running:
+        assert _runs(running, 1000.0) == 5
+    monkeypatch.setattr("edgetl.runtime.sustained.time.perf_counter", lambda: 0.0)
+    with Scripted("a", (5.0,)).start() as running:
+        assert _runs(running, 1000.0) == 200
 
 
 def test_its_json_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:

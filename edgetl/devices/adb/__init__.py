@@ -24,7 +24,7 @@ from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.measurement import Mode
 from edgetl.runtime.measuring import Effort
 
-__all__ = ["EFFORTS", "Adb", "AdbTarget", "presence"]
+__all__ = ["EFFORTS", "Adb", "AdbTarget", "presence", "reach"]
 
 EFFORTS: dict[Mode, Effort] = {
     "quick": Effort(rounds=6, runs=100, seconds=0.0, limit_s=8.0, warm_up_s=0.0, attempts=2),
@@ -56,6 +56,11 @@ class AdbTarget(Target):
     folder: Annotated[str, Field(pattern=r"^/[^\x00-\x1f\x7f]{0,200}$")] = "/data/local/tmp/edgetl"
     """On the device: where files lie and run."""
 
+    @property
+    def machine(self) -> str:
+        """Targets of one phone are one machine, whatever else they say."""
+        return f"{self.kind} {self.serial or os.environ.get('ANDROID_SERIAL') or 'the only one'}"
+
     @field_validator("flags")
     @classmethod
     def _others(cls, flags: dict[str, str]) -> dict[str, str]:
@@ -70,7 +75,18 @@ class AdbTarget(Target):
 def presence(target: AdbTarget) -> Presence:
     """What it runs; whether it is there shows when it is used."""
     why = "benchmark_model runs TFLite files only"
-    return Presence(said="an Android phone, known once it is used", without={"onnx": why, "openvino": why})
+    return Presence(said="an Android phone", known=False, without={"onnx": why, "openvino": why})
+
+
+def reach(target: AdbTarget) -> None:
+    """Find the phone, and the program that will be sent to it.
+
+    Raises:
+        DeviceError: it is not attached, or cannot be used.
+        RecipeError, IntegrityError: there is no such program, or it is another one.
+    """
+    _program(target)
+    Link(target.serial)
 
 
 class Adb:

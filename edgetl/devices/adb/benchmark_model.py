@@ -51,7 +51,8 @@ class Invocation:
 
     load_ms, first_ms: until the interpreter is ready, and its very first inference. times_ms: each run after the warm-up.
     peak_mb: in 10**6 bytes, where it was asked for. delegate, taken, nodes, pieces: which delegate has how many of the graph's
-    operators in how many partitions. complete: whether the one that was asked for has them all; None where none was.
+    operators in how many partitions; the accelerator's, or else the last one that was named. accelerated: how many the
+    accelerator's has. complete: whether those are all; None where no accelerator was asked for.
     """
 
     load_ms: float
@@ -62,6 +63,7 @@ class Invocation:
     taken: int = 0
     nodes: int = 0
     pieces: int = 0
+    accelerated: int = 0
     complete: bool | None = None
 
 
@@ -124,16 +126,27 @@ def parsed(said: str, accelerator: str) -> Invocation:
         raise ValueError(f"benchmark_model gave no times; its last error: {telling[-1][:200] if telling else '(none)'}")
     peaks = [float(match[1]) for line in lines if (match := _PEAK.search(line))]
     replaced = [match for line in lines if (match := _REPLACING.search(line))]
-    explicit = [match[2] == "completely" for line in lines if (match := _EXPLICIT.search(line))]
+    explicit = [
+        match[2] == "completely"
+        for line in lines
+        if (match := _EXPLICIT.search(line)) and match[1].lower() == accelerator
+    ]
+    # They are called TfLiteGpuDelegateV2 and TfLiteNnapiDelegate; TfLiteXNNPackDelegate, the CPU's, takes what they leave.
+    # NNAPI's replaces operators even where its driver refuses them afterwards; then nothing says that it was applied.
+    own = [match for match in replaced if accelerator in match[3].lower()]
+    others = [match for match in replaced if match not in own]
+    own = own if explicit else []
+    shown = own or [match for match in others if match[3] == others[-1][3]]
     return Invocation(
         load_ms=int(timings[0][1]) / 1e3,
         first_ms=int(timings[0][2]) / 1e3,
         times_ms=tuple(time / 1e3 for time in _each(sums[1])),
         peak_mb=peaks[-1] * 2**20 / 1e6 if peaks else None,
-        delegate=replaced[-1][3] if replaced else "",
-        taken=sum(int(match[1]) for match in replaced if match[3] == replaced[-1][3]),
+        delegate=shown[-1][3] if shown else "",
+        taken=sum(int(match[1]) for match in shown),
         nodes=max((int(match[2]) for match in replaced), default=0),
-        pieces=sum(int(match[4]) for match in replaced if match[3] == replaced[-1][3]),
+        pieces=sum(int(match[4]) for match in shown),
+        accelerated=sum(int(match[1]) for match in own),
         complete=None if accelerator == "cpu" else bool(explicit) and all(explicit),
     )
 

@@ -23,8 +23,11 @@ from edgetl.errors.wording import quoted
 if TYPE_CHECKING:
     from adbutils import AdbClient, AdbConnection
 
-__all__ = ["Link"]
+__all__ = ["LONGEST", "Link"]
 
+_SHELL = "shell,v2,raw:"
+LONGEST = 0xFFFF - len(_SHELL)
+"""The most bytes that a script may have: the length of a request is sent with four hexadecimal digits."""
 _ANSWER_LIMIT = 16 * 2**20
 _BLOCK = 64 * 1024  # the most that adbd takes in one DATA (SYNC_DATA_MAX of its file_sync_protocol.h)
 _SHORT_S = 30.0
@@ -67,7 +70,7 @@ class Link:
 
     def script(self, text: str, seconds: float = _SHORT_S) -> tuple[int, str]:
         """As `run`, for the text of a shell script. Its input stays open until it ends, or until this end is lost."""
-        with self._service(f"shell,v2,raw:{text}", seconds) as connection:
+        with self._service(f"{_SHELL}{text}", seconds) as connection:
             return _answered(connection, time.monotonic() + seconds)
 
     def must(self, words: Sequence[str]) -> str:

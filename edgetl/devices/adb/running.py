@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 
 from edgetl.devices.adb import phone
 from edgetl.devices.adb.benchmark_model import RUNS_AT_ONCE, Invocation, arguments, parsed
-from edgetl.devices.adb.link import Link
+from edgetl.devices.adb.link import LONGEST, Link
 from edgetl.devices.adb.storage import Storage
 from edgetl.errors import DeviceError, IntegrityError
 from edgetl.results.latency import Machine
@@ -116,7 +116,7 @@ class Running:
             "runtime": "benchmark_model",
             "version": f"sha256 {self._phone.version}",
             "compute_precision": f"not told ({self._worker.artifact.precision} file)",
-            "accelerator": asked if asked == "cpu" or first.taken else "cpu",
+            "accelerator": asked if asked == "cpu" or first.accelerated else "cpu",
             "placement": _placement(first),
         }
 
@@ -174,17 +174,34 @@ class Running:
             arguments(self._model, what.threads, count, warm_up_s, there.accelerator, there.flags, peak=peak, data=data)
             for count in counts
         ]
-        lines = (_COMMAND.format(command=shlex.join((there.program, *words))) for words in commands)
-        script = _SCRIPT.format(folder=shlex.quote(there.storage.scratch), commands="".join(lines))
-        with _worker(what.name):
-            code, said = there.link.script(script, _START_S)
-        parts = said.split("edgetl-exit ")
-        if code or len(parts) != len(counts) + 1:
-            raise WorkerError(f"ended with exit code {code}; its last line: {_last(said)}", place=what.name)
-        try:
-            return [parsed(part, there.accelerator) for part in parts[:-1]]
-        except ValueError as exc:
-            raise WorkerError(str(exc), place=what.name) from exc
+        lines = [_COMMAND.format(command=shlex.join((there.program, *words))) for words in commands]
+        folder = shlex.quote(there.storage.scratch)
+        found: list[Invocation] = []
+        for piece in _pieces(lines, LONGEST - len(_SCRIPT.format(folder=folder, commands="").encode())):
+            with _worker(what.name):
+                code, said = there.link.script(_SCRIPT.format(folder=folder, commands="".join(piece)), _START_S)
+            parts = said.split("edgetl-exit ")
+            if code or len(parts) != len(piece) + 1:
+                raise WorkerError(f"ended with exit code {code}; its last line: {_last(said)}", place=what.name)
+            try:
+                found += [parsed(part, there.accelerator) for part in parts[:-1]]
+            except ValueError as exc:
+                raise WorkerError(str(exc), place=what.name) from exc
+        return found
+
+
+def _pieces(lines: Sequence[str], room: int) -> Iterator[list[str]]:
+    """The lines, as many at once as have at most so many bytes together."""
+    piece: list[str] = []
+    left = room
+    for line in lines:
+        size = len(line.encode())
+        if piece and size > left:
+            yield piece
+            piece, left = [], room
+        piece.append(line)
+        left -= size
+    yield piece
 
 
 def _placement(found: Invocation) -> str:

@@ -7,10 +7,10 @@ import contextlib
 import ipaddress
 import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from edgetl.config.target import Target
+from edgetl.console.capture import aloud
 from edgetl.devices import Presence
 from edgetl.devices.browser import answers
 from edgetl.devices.browser.server import Server
@@ -69,7 +70,7 @@ class BrowserTarget(Target):
 
 def presence(target: BrowserTarget) -> Presence:
     """What it runs; whether it is there shows when it is used."""
-    return Presence(said="a page, known once it comes", without={"openvino": "no browser runs OpenVINO's files"})
+    return Presence(said="a page in a browser", known=False, without={"openvino": "no browser runs OpenVINO's files"})
 
 
 class Site:
@@ -85,10 +86,25 @@ class Site:
             raise DeviceError(
                 f"cannot listen on {where}: {exc.strerror}", place=place, hint="name another port"
             ) from exc
-        self.url = f"http://{target.address}:{self.server.port}/{self.session.token}/"
-        loopback = ipaddress.IPv4Address(target.address).is_loopback
-        open_to = "" if loopback else f" (whoever reaches {target.address} can connect; the address works once)"
-        print(f"open in the browser{open_to}: {self.url}", file=sys.stderr)
+        self._address = target.address
+        self.tell()
+
+    @property
+    def url(self) -> str:
+        """What a page is opened with, once."""
+        return f"http://{self._address}:{self.server.port}/{self.session.token}/"
+
+    def tell(self) -> None:
+        """Say it on stderr, also where a build or the decoding of pictures captures that."""
+        loopback = ipaddress.IPv4Address(self._address).is_loopback
+        open_to = "" if loopback else f" (whoever reaches {self._address} can connect; the address works once)"
+        aloud(f"open in the browser{open_to}: {self.url}")
+
+    def renew(self) -> None:
+        """Wait for another page, at another address of the same port."""
+        self.session.end()
+        self.session = self.server.session = Session()
+        self.tell()
 
     def close(self) -> None:
         """The page is told that it is over."""
@@ -98,20 +114,30 @@ class Site:
 _SITES: dict[str, Site] = {}
 
 
+def _site(target: BrowserTarget) -> Site:
+    """The one of a target, with the page that came to it; where that is gone, another one is waited for."""
+    key = target.model_dump_json()
+    site = _SITES.get(key)
+    if site is None:
+        site = _SITES[key] = Site(target)
+    elif site.session.gone:
+        site.renew()
+    elif site.session.hello is None:
+        site.tell()
+    return site
+
+
 class Browser:
-    """A page; the device stays the same for all that a command measures on a target, because an address works once."""
+    """A page; the same one for all that a process measures on a target, as long as it is there: an address works once."""
 
     def __init__(self, target: BrowserTarget) -> None:
         self._target = target
         self._folders: dict[Path, Path] = {}
 
-    @property
+    @cached_property
     def site(self) -> Site:
-        """Listening, with or without a page."""
-        key = self._target.model_dump_json()
-        if key not in _SITES:
-            _SITES[key] = Site(self._target)
-        return _SITES[key]
+        """Listening, with or without a page. A page that falls silent is not waited for again by this device."""
+        return _site(self._target)
 
     def info(self) -> Machine:
         """What the page says of its browser."""
@@ -141,7 +167,7 @@ class Browser:
         return PageWorker(f"{artifact.name}@{threads}", threads, self, artifact, self._folders[folder] / artifact.path)
 
     def close(self) -> None:
-        """What was loaded was let go of; the page stays for the rest of the command."""
+        """What was loaded was let go of; the page stays for what is measured next."""
 
     def ask(self, name: str, do: str, check: Callable[[Mapping[str, Any]], _T], **fields: Any) -> _T:
         """As `Session.ask`, failures being those of a worker of that name."""
@@ -206,7 +232,6 @@ class OnPage:
 
     def __init__(self, worker: PageWorker) -> None:
         self._worker, self._browser, self._held = worker, worker.browser, False
-        self._file = ""
 
     def ready(self) -> dict[str, Any]:
         """Have it fetched, loaded and run once."""
@@ -216,7 +241,11 @@ class OnPage:
         content = self._worker.file.read_bytes()
         about = {"format": artifact.backend, "precision": artifact.precision, "bytes": len(content)}
         self._held = True
-        found = self._ask("load", answers.loaded, file=session.offer(content), threads=self._worker.threads, **about)
+        name = session.offer(content)
+        try:
+            found = self._ask("load", answers.loaded, file=name, threads=self._worker.threads, **about)
+        finally:
+            session.files.pop(name, None)
         said = asdict(found)
         clock = said.pop("timer_ms")
         return {
@@ -251,7 +280,6 @@ class OnPage:
 
     def leave(self) -> None:
         """What remains to be done however it ended."""
-        self._browser.site.session.files.pop(self._file, None)
         if self._held:
             self._held = False
             with contextlib.suppress(WorkerError):  # it is gone, or has said why already

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -15,6 +16,8 @@ __all__ = ["Failed", "Session", "Silent"]
 
 _T = TypeVar("_T")
 _LEAVE_S = 1.0
+_AWAY_S = 30.0
+"""A page that is there asks again within 20 s."""
 
 
 class Silent(Exception):
@@ -42,6 +45,7 @@ class Session:
         self._answer: tuple[bool, Any] | None = None
         self._answered: set[str] = set()
         self._over = self._told = self._lost = False
+        self._seen = 0.0
 
     # The page's side, from the server's threads.
 
@@ -50,7 +54,7 @@ class Session:
         with self._changed:
             if self._key:
                 return None
-            self._key, self.hello = secrets.token_urlsafe(32), hello
+            self._key, self.hello, self._seen = secrets.token_urlsafe(32), hello, time.monotonic()
             self._changed.notify_all()
             return self._key
 
@@ -66,6 +70,7 @@ class Session:
         """The command to be done, as soon as there is one; None where there is none for so long."""
         with self._changed:
             self._changed.wait_for(lambda: self._over or (self._command and self._answer is None), seconds)
+            self._seen = time.monotonic()
             if self._over:
                 self._told = True
                 self._changed.notify_all()
@@ -75,6 +80,7 @@ class Session:
     def answer(self, name: str, content: Mapping[str, Any]) -> int:
         """Take the answer to a command; the HTTP status that says what became of it."""
         with self._changed:
+            self._seen = time.monotonic()
             if name in self._answered:
                 return 409
             if self._command is None or not hmac.compare_digest(name.encode(), self._command["id"].encode()):
@@ -94,6 +100,12 @@ class Session:
         return True, self._check(content)
 
     # The measurement's side, from one thread.
+
+    @property
+    def gone(self) -> bool:
+        """Whether a page came that does not answer, or does not ask what to do any more; to be asked between measurements."""
+        with self._changed:
+            return self._lost or (bool(self._key) and time.monotonic() - self._seen > _AWAY_S)
 
     def wait(self, seconds: float) -> Hello:
         """The page, once it has come. Raises Silent."""

@@ -14,7 +14,7 @@ from edgetl.devices.ssh.quoting import command
 from edgetl.errors import DeviceError
 from edgetl.results.latency import Machine
 
-__all__ = ["AgentClient", "File"]
+__all__ = ["AgentClient", "File", "NotInstalled"]
 
 PYTHON = (3, 11)
 """What the device side of edgetl is written for."""
@@ -33,6 +33,10 @@ class File:
     source: Path
     digest: str
     size: int
+
+
+class NotInstalled(DeviceError):
+    """The device's pip could not install what one backend needs."""
 
 
 class AgentClient:
@@ -93,7 +97,12 @@ class AgentClient:
         return found
 
     def venv(self, requirements: Sequence[str]) -> str:
-        """The Python of a virtual environment on the device that has them."""
+        """The Python of a virtual environment on the device that has them.
+
+        Raises:
+            NotInstalled: its pip does not find them.
+            DeviceError: its Python makes no virtual environment.
+        """
         return str(self._ask({"do": "venv", "requirements": list(requirements)}, VENV_TIMEOUT_S)["python"])
 
     def stop(self, worker: str) -> None:
@@ -187,5 +196,5 @@ def _refused(host: str, python: str, why: str, detail: str) -> DeviceError:
         case "pip":
             said = next((line for line in reversed(lines) if line.startswith("ERROR:")), last)
             hint = "has it a network, and is there a wheel for its Python? Or venv: false, and a `python` that has them"
-            return DeviceError(f"pip cannot install there: {said}", place=host, hint=hint)
+            return NotInstalled(f"pip cannot install there: {said}", place=host, hint=hint)
     return DeviceError(f"cannot keep our files: {detail}", place=host)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.devices.ssh.agent import VARIABLE
-from edgetl.devices.ssh.agent_client import AgentClient, File
+from edgetl.devices.ssh.agent_client import AgentClient, File, NotInstalled
 from edgetl.devices.ssh.connection import Connection, Program
 from edgetl.devices.ssh.packages import misfit, requirement
 from edgetl.devices.ssh.quoting import command
@@ -24,10 +24,15 @@ from edgetl.runtime import workers
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.manifest import Artifact
 
-__all__ = ["Ssh"]
+__all__ = ["Ssh", "reach"]
 
 PACKAGE = "edgetl_runtime"
 """What the device side is called there, as in its wheel."""
+
+
+def reach(target: SshTarget) -> None:
+    """Log in and leave. Raises DeviceError."""
+    Connection(target.host).close()
 
 
 class Ssh:
@@ -39,6 +44,7 @@ class Ssh:
         self._connection: Connection | None = None
         self._agent: AgentClient | None = None
         self._packages: dict[str, Mapping[str, Any] | None] = {}
+        self._refused: dict[str, NotInstalled] = {}
         self.pushed = 0
         """Files that the device did not have."""
 
@@ -60,16 +66,21 @@ class Ssh:
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> SshWorker:
         """A process of the device's Python with the device side of this edgetl.
 
+        A runtime that is missing, of another architecture, or that pip cannot install there is the worker's failure.
+
         Raises:
             DeviceError: that Python lacks what edgetl needs.
         """
         number, agent, name = str(next(self._names)), self.agent, f"{artifact.name}@{threads}"
-        argv = [self._python_for(artifact.backend), "-m", PACKAGE]
+        python, refused = self._python_or_why_not(artifact.backend)
+        argv = [python, "-m", PACKAGE]
         argv += workers.worker_arguments(str(folder / artifact.path), artifact, threads)
         # -m looks in the folder where it starts, unless the user's shell says PYTHONSAFEPATH.
         line = command(argv, self.runtime, {VARIABLE: f"{agent.token}/{number}", "PYTHONSAFEPATH": ""})
 
         def launch() -> Program:
+            if refused is not None:
+                raise WorkerError(refused.message, place=name, hint=refused.hint)
             if fault := self._misfit(BACKENDS[artifact.backend].distribution):
                 raise WorkerError(fault, place=name, hint=self._remedy(artifact.backend))
             return self.connection.start(line)
@@ -107,6 +118,15 @@ class Ssh:
         """A program that is started without a shell's help knows no `~`; ssh starts it in the home folder."""
         python = self._target.python
         return f"./{python[2:]}" if python.startswith("~/") else python
+
+    def _python_or_why_not(self, backend: str) -> tuple[str, NotInstalled | None]:
+        """pip is asked once for each backend, whatever it answers: it may take minutes."""
+        if backend not in self._refused:
+            try:
+                return self._python_for(backend), None
+            except NotInstalled as exc:
+                self._refused[backend] = exc
+        return "", self._refused[backend]
 
     def _python_for(self, backend: str) -> str:
         """The Python that runs workers, from whatever folder."""

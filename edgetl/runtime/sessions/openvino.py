@@ -60,11 +60,12 @@ def open_session(
     if path.suffix != ".xml":  # OpenVINO reads other formats too, which may keep weights anywhere
         raise IntegrityError("is no OpenVINO IR, expected an .xml with its .bin", place=str(path))
     device, there = accelerator.name.upper(), ("cpu",) if accelerator.name == "cpu" else _found(core)
+    own = accelerator.options
     if accelerator.name not in there:
         if not accelerator.allow_fallback:
             raise accelerator.missing(there, path.name)
-        device = "CPU"
-    settings = _settings(device, check_threads(threads), {**options, **accelerator.options})
+        device, own = "CPU", {}  # which has no such properties
+    settings = _settings(device, check_threads(threads), {**options, **own})
     where = f"HETERO:{device},CPU" if device != "CPU" and accelerator.allow_fallback else device
     try:
         with signal_stack.kept():

@@ -18,15 +18,21 @@ def _quiet(_: str) -> None:
     return
 
 
-def require_targets(loaded: Loaded) -> None:
+def require_targets(loaded: Loaded, *, reach: bool = False) -> None:
     """Ask for every device that will be measured on.
 
+    reach: whether to connect to those that are reached over a wire, too.
+
     Raises:
-        RecipeError: there is no such target.
+        RecipeError: there is no such target, or two have one name.
         MissingAccelerator: it is not on this machine.
+        DeviceError: it cannot be reached.
     """
-    for name in loaded.recipe.targets:
-        devices.require(target.load(name, loaded.project))
+    for each in target.load_all(loaded.recipe.targets, loaded.project):
+        if reach:
+            devices.reach(each)
+        else:
+            devices.require(each)
 
 
 def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:
@@ -35,14 +41,13 @@ def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:
     say: is told where attention is, and what pretrained weights fill.
 
     Raises:
-        RecipeError: there is no such target.
+        RecipeError: there is no such target, or two have one name.
         UsageError: there is no such backbone, it has no place for the attention, no features for hints or does not take such
             pictures, or the weights do not fit it.
         EnvironmentFault, IntegrityError: the weights' package is missing or damaged.
     """
     recipe = loaded.recipe
-    for name in recipe.targets:
-        target.load(name, loaded.project)
+    target.load_all(recipe.targets, loaded.project)
     from edgetl.models import backbones
     from edgetl.models.architecture import require_size
     from edgetl.training.hints import channels
