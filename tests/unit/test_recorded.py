@@ -34,7 +34,8 @@ class Build:
         self.report: Report = replace(report, artifacts=report.artifacts[:1])
         self._made = "2026-01-31T12:00:00Z"
         (one,) = self.report.artifacts
-        artifact = Artifact(one.name, one.model, one.backend, one.precision, one.path, one.sha256, one.bytes)
+        precision: Any = one.precision
+        artifact = Artifact(one.name, one.model, one.backend, precision, one.path, one.sha256, one.bytes)
         calibration = Calibration((CalibratedArtifact(artifact, None, {}),), ())
         table = LatencyTable(self.report.environment.targets, {one.name: one.latency})
         for name, document in (("calibrate.onnx", calibration), ("benchmark", table)):

@@ -19,6 +19,7 @@ from edgetl.api.evaluate import evaluate
 from edgetl.api.labelled import _labelled, _merge, _require_names
 from edgetl.config.recipe import Recipe
 from edgetl.data.decode import batches
+from edgetl.data.fingerprint import Fingerprints
 from edgetl.data.records import Record
 from edgetl.data.source import Source
 from edgetl.data.table import DataTable
@@ -83,8 +84,13 @@ class TestMapOfAnExternalSet:
         mapping = {"mel": "sick", "df": "sick", "scar": ""}
         source = self.source(tmp_path)
         _require_names(mapping, source, ("mel", "nv", "df"))
-        assert [record.label for record in _labelled(source, mapping, tmp_path)[0]] == ["sick", "nv"]
-        several, _ = _labelled(source, {"mel": "sick", "scar": "well", "nv": "well"}, tmp_path)
+        assert [record.label for record in _labelled(source, mapping, Fingerprints(tmp_path / "hashes.sqlite"))[0]] == [
+            "sick",
+            "nv",
+        ]
+        several, _ = _labelled(
+            source, {"mel": "sick", "scar": "well", "nv": "well"}, Fingerprints(tmp_path / "hashes.sqlite")
+        )
         assert [record.label for record in several] == ["sick", "well", "well"]
         assert [record.label for record in source.records] == ["mel", "nv", "scar"]
 
@@ -100,15 +106,17 @@ class TestMapOfAnExternalSet:
             _require_names(mapping, self.source(tmp_path), ("mel", "nv", "df"))
 
     def test_one_class_is_enough_and_none_too_few(self, tmp_path: Path) -> None:
-        records, _ = _labelled(self.source(tmp_path), {"mel": "", "scar": ""}, tmp_path)
+        records, _ = _labelled(self.source(tmp_path), {"mel": "", "scar": ""}, Fingerprints(tmp_path / "hashes.sqlite"))
         assert [record.label for record in records] == ["nv"]
         with pytest.raises(DataError, match=r"none of 3 images left .* expected at least one class"):
-            _labelled(self.source(tmp_path), {"mel": "", "scar": "", "nv": ""}, tmp_path)
+            _labelled(
+                self.source(tmp_path), {"mel": "", "scar": "", "nv": ""}, Fingerprints(tmp_path / "hashes.sqlite")
+            )
 
     def test_files_that_are_gone_are_returned(self, tmp_path: Path) -> None:
         source = self.source(tmp_path)
         (tmp_path / "mel.png").unlink()
-        assert list(_labelled(source, {}, tmp_path)[1]) == ["mel.png"]
+        assert list(_labelled(source, {}, Fingerprints(tmp_path / "hashes.sqlite"))[1]) == ["mel.png"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no folder names that are not text")
