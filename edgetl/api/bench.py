@@ -228,10 +228,10 @@ def bench(
                 reporter.warn(f"{name} is not measured with {batch} images at a time: {why.message}")
                 unmeasured += [_unwritten(each, name, batch, why) for each in chosen]
             names = {each.artifact.name: each.of for each in further.made}
-            images = {each.artifact.name: each.batch for each in further.made}
+            sizes = {each.artifact.name: each.batch for each in further.made}
             artifacts = [(folder, artifact) for artifact in manifest.artifacts]
             artifacts += [(each.folder, each.artifact) for each in further.made]
-            table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest}, batches=images)
+            table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest}, batches=sizes)
             for each, found in zip(chosen, on_each(chosen, unless_lost(table, chosen), reporter), strict=True):
                 if isinstance(found, DeviceError):
                     unmeasured += lost(each, manifest, found)
