@@ -58,7 +58,7 @@ class Effort:
 
 
 EFFORTS: dict[Mode, Effort] = {
-    "quick": Effort(10, 100, 0.2, 8.0, 0.3, warm_up_limit_s=2.0, attempts=3, spawns=1, pictures=2),
+    "quick": Effort(10, 100, 0.2, 8.0, 0.3, warm_up_limit_s=1.0, attempts=2, spawns=1, pictures=2),
     "full": Effort(32, 1024, 60.0, float("inf"), 1.0, warm_up_limit_s=15.0, attempts=3, spawns=5, pictures=8),
 }
 
@@ -76,7 +76,7 @@ def measure(
     Args:
         plan: what to start; names must differ.
         mode: quick takes at least 100 runs, a slow model fewer within 8 s; full at least 1024 runs and 60 s. Both are of one
-            worker in one attempt, of which there are up to three while it is noisy.
+            worker in one attempt, of which there are up to two (quick) or three while it is noisy.
         seed: of the order within the rounds.
         advance: told the label, the rounds done and all rounds.
         effort: instead of the mode's.
