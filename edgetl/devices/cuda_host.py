@@ -13,14 +13,14 @@ from pydantic import Field
 
 from edgetl.config.target import Target
 from edgetl.devices import Baseline, Presence, eager
-from edgetl.devices.local import machine
+from edgetl.devices.local import Here, machine, process
 from edgetl.devices.ways import Mode, Precision, Way, require
 from edgetl.errors import MissingAccelerator, MissingRuntime
 from edgetl.results.latency import Machine
 from edgetl.runtime.accelerators import Accelerator
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.manifest import Artifact
-from edgetl.runtime.workers import Command, Worker, local_worker
+from edgetl.runtime.workers import Command, Worker
 
 _BACKEND = "onnx"
 
@@ -46,7 +46,7 @@ class CudaHostTarget(Target):
     """Eager, torch.compile, or a CUDA graph that is recorded once and replayed."""
 
 
-class CudaHost:
+class CudaHost(Here):
     """This machine, with a GPU."""
 
     def __init__(self, target: CudaHostTarget) -> None:
@@ -61,20 +61,12 @@ class CudaHost:
         """One: a thread that waits for the GPU."""
         return (1,)
 
-    def push(self, folder: Path, keep: bool = True) -> Path:
-        """Everything is here already."""
-        return folder
-
-    def close(self) -> None:
-        """Nothing is held."""
-
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Command:
         """A process of this Python."""
         target = self._target
         options = {"device_id": str(target.gpu), **target.options}
         asked = Accelerator(target.accelerator, options, target.allow_fallback)
-        worker = local_worker(folder, artifact, threads, asked)
-        return replace(worker, name=f"{worker.name}@{threads}")
+        return process(folder, artifact, threads, asked)
 
 
 def presence(target: CudaHostTarget) -> Presence:

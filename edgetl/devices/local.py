@@ -13,6 +13,7 @@ from edgetl.config.target import Target
 from edgetl.devices import Baseline, eager
 from edgetl.devices.threads import ThreadCounts, resolved
 from edgetl.results.latency import Machine
+from edgetl.runtime.accelerators import CPU, Accelerator
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Artifact
 from edgetl.runtime.workers import Command, local_worker
@@ -25,7 +26,24 @@ class LocalTarget(Target):
     """Thread counts to measure with; all is every core that the process may use."""
 
 
-class Local:
+class Here:
+    """What devices of this machine have in common."""
+
+    def push(self, folder: Path, keep: bool = True) -> Path:
+        """Everything is here already."""
+        return folder
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def process(folder: Path, artifact: Artifact, threads: int, accelerator: Accelerator = CPU) -> Command:
+    """A worker of this Python, whose name tells the thread count."""
+    worker = local_worker(folder, artifact, threads, accelerator)
+    return replace(worker, name=f"{worker.name}@{threads}")
+
+
+class Local(Here):
     """The machine that edgetl itself runs on."""
 
     def __init__(self, target: LocalTarget) -> None:
@@ -39,17 +57,9 @@ class Local:
         """`all` is every core that this process may use, which a container or a batch system can limit."""
         return resolved(self._target.threads, usable_cores())
 
-    def push(self, folder: Path, keep: bool = True) -> Path:
-        """Everything is here already."""
-        return folder
-
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Command:
         """A process of this Python."""
-        worker = local_worker(folder, artifact, threads)
-        return replace(worker, name=f"{worker.name}@{threads}")
-
-    def close(self) -> None:
-        """Nothing is held."""
+        return process(folder, artifact, threads)
 
 
 def networks(target: Target, network: Path, size: int) -> Sequence[Baseline]:

@@ -10,13 +10,13 @@ from pydantic import Field
 
 from edgetl.config.target import Target
 from edgetl.devices import Presence
-from edgetl.devices.local import LocalTarget, machine
+from edgetl.devices.local import Here, LocalTarget, machine, process
 from edgetl.errors import MissingRuntime
 from edgetl.results.latency import Machine
 from edgetl.runtime.accelerators import Accelerator
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.manifest import Artifact
-from edgetl.runtime.workers import Command, local_worker
+from edgetl.runtime.workers import Command
 
 _BACKEND = "openvino"
 
@@ -39,7 +39,7 @@ class OpenVinoTarget(Target):
         return LocalTarget(name=self.name).machine
 
 
-class OpenVino:
+class OpenVino(Here):
     """This machine, with its accelerator."""
 
     def __init__(self, target: OpenVinoTarget) -> None:
@@ -54,19 +54,11 @@ class OpenVino:
         """One: an accelerator has no thread count."""
         return (1,)
 
-    def push(self, folder: Path, keep: bool = True) -> Path:
-        """Everything is here already."""
-        return folder
-
-    def close(self) -> None:
-        """Nothing is held."""
-
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> Command:
         """A process of this Python."""
         target = self._target
         asked = Accelerator(target.accelerator, target.options, target.allow_fallback)
-        worker = local_worker(folder, artifact, threads, asked)
-        return replace(worker, name=f"{worker.name}@{threads}")
+        return process(folder, artifact, threads, asked)
 
 
 def presence(target: OpenVinoTarget) -> Presence:
