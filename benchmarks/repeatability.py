@@ -40,6 +40,8 @@ _KEPT = (
     "attempts",
     "foreign",
     "stolen",
+    "yardstick",
+    "yardstick_ms",
 )
 
 
@@ -67,7 +69,10 @@ def main() -> None:
                 result = bench(args.bundle, targets=[TARGET], quick=mode == "quick", progress=console)
                 result.raise_on_problems()
                 found["cells"][f"{mode}-{number}"] = {
-                    artifact: {field: asdict(row)[field] for field in _KEPT}
+                    artifact: {
+                        **{field: asdict(row)[field] for field in _KEPT},
+                        "yardstick_ms": statistics.median(row.yardstick_ms),
+                    }
                     for artifact, (row,) in result.latency.items()
                 }
                 args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

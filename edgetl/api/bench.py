@@ -241,6 +241,7 @@ def bench(
                     rows.setdefault(names.get(subject, subject), []).extend(measured)
                 unmeasured += found.unmeasured
         comparison = keeping.end(rows, machines, metrics, images, reporter)
+    rows = keeping.judged(rows, machines)
     first = next(iter(metrics.values()), None)
     slow = slow_int8(manifest.artifacts, rows)
     return BenchResult(rows, first, metrics, unmeasured, lasted, slow, comparison)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from edgetl.files import sha256_of
 from edgetl.history import Baseline, Comparison, History, Record, choose, content_digest, of_files
 from edgetl.history import compare as compare_records
 from edgetl.history.choosing import LAST
+from edgetl.history.pace import slow
 from edgetl.runtime.manifest import NAME, Manifest
 
 if TYPE_CHECKING:
@@ -119,6 +120,21 @@ class Keeping:
         )
         wanted = compare is not None and not self._first
         self._baseline = choose(self._earlier, str(compare), manifest.name, self._sha256) if wanted else None
+
+    def judged(
+        self, rows: Mapping[str, Sequence[Latency]], machines: Mapping[str, Machine]
+    ) -> dict[str, list[Latency]]:
+        """The rows, marked noisy where the machine was slower than the history knows it.
+
+        What is kept has no such mark: comparisons divide by the yardstick, and need not leave these times out.
+        """
+
+        def marked(row: Latency) -> Latency:
+            said = slow(asdict(row), machines[row.target], self._earlier)
+            noise = "; ".join(filter(None, (row.noise, said)))
+            return replace(row, noisy=bool(noise), noise=noise)
+
+        return {name: list(map(marked, those)) for name, those in rows.items()}
 
     def end(
         self,

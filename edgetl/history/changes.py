@@ -23,7 +23,8 @@ DELEGATED_DROP = 0.01
 class Quantity:
     """A number of a latency row of which less is better.
 
-    timed: whether noise is in it, so that noisy rows say nothing of it. share: the quantile of the rounds that shows its inner
+    timed: whether noise is in it, so that noisy rows say nothing of it. paced: whether it goes with how quick the machine is, so
+    that it is divided by the yardstick where there is one. share: the quantile of the rounds that shows its inner
     spread; None where rounds say nothing about it.
     assumed: by mode, the standard deviation of its logarithm between measurements of one file, until repeated ones tell.
     weight: its part of the error rate of a comparison; that of the median is the largest, as it is what one asks first.
@@ -34,6 +35,7 @@ class Quantity:
     name: str
     title: str
     timed: bool
+    paced: bool
     share: float | None
     assumed: Mapping[str, float]
     weight: float
@@ -42,10 +44,10 @@ class Quantity:
 
 
 QUANTITIES = (
-    Quantity("p50_ms", "median", True, 0.5, {"full": 0.02, "quick": 0.04}, 0.7, 1.02),
-    Quantity("p90_ms", "90th percentile", True, 0.9, {"full": 0.04, "quick": 0.08}, 0.1, 1.05),
-    Quantity("load_ms", "load", True, None, {"full": 0.15, "quick": 0.15}, 0.1, 1.2, fewest=3),
-    Quantity("peak_rss_mb", "peak memory", False, None, {"full": 0.02, "quick": 0.02}, 0.1, 1.05),
+    Quantity("p50_ms", "median", True, True, 0.5, {"full": 0.02, "quick": 0.04}, 0.7, 1.02),
+    Quantity("p90_ms", "90th percentile", True, True, 0.9, {"full": 0.04, "quick": 0.08}, 0.1, 1.05),
+    Quantity("load_ms", "load", True, False, None, {"full": 0.15, "quick": 0.15}, 0.1, 1.2, fewest=3),
+    Quantity("peak_rss_mb", "peak memory", False, False, None, {"full": 0.02, "quick": 0.02}, 0.1, 1.05),
 )
 
 

@@ -1,7 +1,9 @@
 """Is this bundle slower, larger or worse than it was? Each file against its namesake, where both ran under the same conditions.
 
-What is never held against each other: other machines, other versions of a runtime, other modes of measuring, emulated times
-and measured ones, noisy rows. That is said row by row, as a comparison that was not made is no good news.
+Medians and 90th percentiles are divided by the yardstick beside them, where both sides have one: that a shared machine is
+slower today says nothing of a file. What is never held against each other: other machines, other versions of a runtime, other
+modes of measuring, emulated times and measured ones, noisy rows. That is said row by row, as a comparison that was not made is
+no good news.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import geometric_mean
 from typing import Any
 
 from edgetl.evidence.ratios import Measured, Ratio, Spread, block_spread, moderated, ratio
 from edgetl.history.changes import QUANTITIES, Answers, Change, Quantity, Verdict, accuracy, placement
 from edgetl.history.choosing import Baseline
+from edgetl.history.pace import one_yardstick
 from edgetl.history.record import CIRCUMSTANCES, Record
 
 __all__ = ["Comparison", "RowComparison", "compare"]
@@ -29,6 +33,7 @@ class RowComparison:
     reason: why no time could be compared; "" where it was. What noise does not touch, memory and where operators run, is
     compared in noisy rows too. before, now: quiet measurements on either side; measured: all of now. same_file: whether both
     are of the same bytes. repeats: repeated measurements that the spread of the median rests on; 0: it is assumed.
+    machine: how many times as long as before the machine took for its yardstick, by which times were divided; None without one.
     """
 
     artifact: str
@@ -43,6 +48,7 @@ class RowComparison:
     measured: int = 0
     same_file: bool = False
     repeats: int = 0
+    machine: float | None = None
     changes: tuple[Change, ...] = ()
 
 
@@ -108,15 +114,16 @@ def _row(now: Sequence[Record], before: Sequence[Record], history: Sequence[Reco
     if not same:
         return RowComparison(one.artifact, **shown, reason=_unlike(one, before))
     quiet = [[each for each in side if not each.noisy] for side in (same, now)]
-    changes, repeats = [], 0
+    compared = [*quiet[0], *quiet[1]]
+    changes, repeats, paced = [], 0, all(quiet) and one_yardstick(compared)
     for quantity in QUANTITIES:
         sides = quiet if quantity.timed else [same, now]
-        measured = [_measured(side, quantity) for side in sides]
+        measured = [_measured(side, quantity, paced and quantity.paced) for side in sides]
         if not all(measured):
             continue
-        spread = _spread(quantity, sides[1], sides[0], history)
+        spread = _spread(quantity, sides[1], sides[0], history, paced and quantity.paced)
         repeats = spread.repeats if quantity.name == "p50_ms" else repeats
-        means = [ratio([Measured(1.0)], side, spread).value for side in measured]
+        means = [_mean([each.number(quantity.name) for each in side]) for side in sides]
         found = ratio(measured[0], measured[1], spread)
         changes.append(Change(quantity.name, quantity.title, means[0], means[1], "no difference", found))
     return RowComparison(
@@ -128,6 +135,7 @@ def _row(now: Sequence[Record], before: Sequence[Record], history: Sequence[Reco
         measured=len(now),
         same_file=same[-1].content == one.content,
         repeats=repeats,
+        machine=_times_as_long(*quiet) if paced else None,
         changes=(*changes, *placement(same[-1], one)),
     )
 
@@ -161,16 +169,35 @@ def _unlike(one: Record, before: Sequence[Record]) -> str:
     return "; ".join(found[0])
 
 
-def _measured(records: Sequence[Record], quantity: Quantity) -> list[Measured]:
-    values = [(each, each.number(quantity.name)) for each in records]
-    return [
-        Measured(value, block_spread(each.rounds, quantity.share) if quantity.share else 0.0)
-        for each, value in values
-        if value
-    ]
+def _mean(values: Sequence[float | None]) -> float:
+    """Geometric, of those that are there and above 0."""
+    return geometric_mean([value for value in values if value])
 
 
-def _spread(quantity: Quantity, now: Sequence[Record], before: Sequence[Record], history: Sequence[Record]) -> Spread:
+def _times_as_long(before: Sequence[Record], now: Sequence[Record]) -> float:
+    """What the machine took for its yardstick."""
+    then, here = (_mean([each.yardstick_ms for each in side]) for side in (before, now))
+    return here / then
+
+
+def _measured(records: Sequence[Record], quantity: Quantity, paced: bool) -> list[Measured]:
+    """paced: in yardsticks instead of their unit."""
+    found = []
+    for each in records:
+        if value := _value(each, quantity, paced):
+            rounds = each.paced_rounds if paced else each.rounds
+            found.append(Measured(value, block_spread(rounds, quantity.share) if quantity.share else 0.0))
+    return found
+
+
+def _value(record: Record, quantity: Quantity, paced: bool) -> float | None:
+    value, unit = record.number(quantity.name), record.yardstick_ms if paced else 1.0
+    return value / unit if value and unit else None
+
+
+def _spread(
+    quantity: Quantity, now: Sequence[Record], before: Sequence[Record], history: Sequence[Record], paced: bool
+) -> Spread:
     """How much repeated measurements differ under these circumstances: of these two files, else of others beside them.
 
     Each side stands for itself, also where both are one file: whether they differ from each other is the question.
@@ -179,7 +206,9 @@ def _spread(quantity: Quantity, now: Sequence[Record], before: Sequence[Record],
     sides = {record.measurement: name for name, side in (("now", now), ("before", before)) for record in side}
     groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
     for each in history:
-        value = each.number(quantity.name)
+        if paced and not one_yardstick([each, now[-1]]):
+            continue
+        value = _value(each, quantity, paced)
         if each.place == place and value and not (quantity.timed and each.noisy):
             groups[each.content, sides.get(each.measurement, "")][each.measurement] = value
     assumed = quantity.assumed.get(now[-1].row["mode"], max(quantity.assumed.values()))

@@ -29,6 +29,8 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
             about += f" batch {row.batch}"
         if row.reason:
             yield f"{about}  {'times ' if row.changes else ''}not comparable: {row.reason}"
+        if row.machine is not None:
+            yield f"{about}  machine  x{row.machine:.3f} for its yardstick, which median and percentile are divided by"
         for change in row.changes:
             if change.quantity in _ALWAYS or change.verdict != "no difference":
                 yield f"{about}  {_line(change)}"

@@ -48,6 +48,8 @@ class Latency:
     energy_mj: of one run, of the whole processor package, idle consumption not subtracted.
     stolen, foreign: shares of the usable cores' time that a hypervisor and other processes took. ran_on: cores seen in use.
     golden_difference: largest difference of a golden output on this target, looked at before timing.
+    yardstick_ms, yardstick: how long a fixed piece of work took beside each round, and what it was: how quick the machine itself
+        was; empty where only a program that is not edgetl's ran there.
     before, after: the machine then. cautions: what it says that disturbs, such as a phone's screen that is on.
     """
 
@@ -95,6 +97,8 @@ class Latency:
     before: Surroundings | None = None
     after: Surroundings | None = None
     cautions: tuple[str, ...] = ()
+    yardstick: str = ""
+    yardstick_ms: tuple[Amount, ...] = ()
 
 
 @dataclass(frozen=True)

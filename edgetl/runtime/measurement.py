@@ -41,6 +41,7 @@ class Measurement:
     golden_difference: largest difference of a golden output, None where none was looked at.
     cautions: what the device says that disturbs, such as a screen that is on.
     round_ms: median of each round; round i of all workers of one `measure` ran within the same moments.
+    yardstick_ms: how long a fixed piece of work took beside each round, median; yardstick: what work that was (`yardstick`).
     described: runtime, version, compute_precision, accelerator, placement, as the worker says.
     delegated: share of the operators on the accelerator; None where nobody tells.
     """
@@ -84,6 +85,8 @@ class Measurement:
     after: Surroundings | None = None
     cautions: tuple[str, ...] = ()
     delegated: float | None = None
+    yardstick: str = ""
+    yardstick_ms: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """One flat object, `described` unpacked into it."""
@@ -92,6 +95,7 @@ class Measurement:
             **content.pop("described"),
             **content,
             "round_ms": list(self.round_ms),
+            "yardstick_ms": list(self.yardstick_ms),
             "ran_on": list(self.ran_on),
             "cautions": list(self.cautions),
         }
@@ -102,6 +106,9 @@ class Taken:
     """What one attempt took down of one worker."""
 
     rounds: list[list[float]] = field(default_factory=list)
+    yardstick: str = ""
+    yardsticks: list[float] = field(default_factory=list)
+    """Medians beside the rounds."""
     warm_up_s: float = 0.0
     steady: bool = False
     around: Mapping[str, Any] = field(default_factory=dict)
@@ -156,6 +163,8 @@ def summary(worker: Worker, mode: Mode, ready: Mapping[str, Any], taken: Taken, 
         described={key: str(value) for key, value in ready.items() if key not in own},
         warm_up_s=taken.warm_up_s,
         steady=taken.steady,
+        yardstick=taken.yardstick,
+        yardstick_ms=tuple(taken.yardsticks),
         delegated=ready.get("delegated"),
         **ends,
         **taken.around,

@@ -155,6 +155,7 @@ def _attempt(
         for subject in order.sample(left, len(left)):
             with subject.failing():
                 taken[subject.worker.name].rounds.append(turn(subject.running, counts[subject.worker.name]))
+                _beside(subject.running, taken[subject.worker.name])
         turns += 1
         advance(min(turns, effort.rounds), effort.rounds)
     for name, around in between(before, states(well(those))).items():
@@ -185,6 +186,14 @@ def turn(running: Running, count: int) -> list[float]:
     """Milliseconds of `count` runs, without those that settle it after the others ran."""
     settling = 1 + count // 10 if count > 1 else 0  # a model that slow does not notice cold caches
     return running.run(settling + count)[settling:]
+
+
+def _beside(running: Running, taken: Taken) -> None:
+    """The yardstick, in the process and the moment of a round; what is no Python process knows none."""
+    said = running.ask("yardstick")
+    if times := said.get("times"):
+        taken.yardstick = str(said.get("kind"))
+        taken.yardsticks.append(float(np.median(times)))
 
 
 def _enough(rounds: list[list[float]], effort: Effort) -> bool:

@@ -7,6 +7,7 @@ line is a word and JSON values, and each answer is one line of JSON:
     outputs PATH START COUNT  a list of COUNT rows of probabilities, of the uint8 tensors [N, H, W, 3] in a .npy file
     whole BUNDLE ARTIFACT N   {"preprocess_ms": [...], "postprocess_ms": [...], "whole_ms": [...]} of N calls
     state                     what the machine says of itself, and what this process has used: `surroundings`
+    yardstick                 {"kind": ..., "times": [...]}: `yardstick`
     quit                      {"peak_rss_mb": ...}
 
 What a worker does not know is answered with null. Between two lines it is blocked on its input and costs nothing, so any
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from . import surroundings
+from . import surroundings, yardstick
 from .accelerators import CPU, Accelerator
 from .arrays import array
 from .backends import BACKENDS
@@ -51,7 +52,12 @@ def serve(
         knows: by word, what answers the lines that only an artefact can (`outputs`, `whole`).
     """
     answers, used = _own_stdout(), Used()
-    answering: dict[str, Callable[..., object]] = {"run": partial(used.run, run), "state": used.state, **(knows or {})}
+    answering: dict[str, Callable[..., object]] = {
+        "run": partial(used.run, run),
+        "state": used.state,
+        "yardstick": lambda: {"kind": yardstick.kind(), "times": yardstick.times()},
+        **(knows or {}),
+    }
     _answer(answers, {"ready": True, "cold_ms": surroundings.age_ms(), **ready})
     for line in sys.stdin:
         word, values = spoken(line)

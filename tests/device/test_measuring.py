@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import edgetl
+from edgetl.runtime import yardstick
 from edgetl.runtime.measurement import Measurement
 from edgetl.runtime.measuring import Effort, measure
 from edgetl.runtime.subjects import Failure
@@ -61,6 +62,9 @@ def test_two_workers_are_timed_in_turns(tmp_path: Path) -> None:
     assert slow.runs >= 12
     assert (slow.load_ms, slow.first_ms, slow.described) == (3.5, 2.0, {"runtime": "sleep", "version": "1"})
     assert len(slow.round_ms) == len(fast.round_ms) == 4
+    assert len(slow.yardstick_ms) == len(fast.yardstick_ms) == 4
+    assert slow.yardstick == fast.yardstick == yardstick.kind()
+    assert min(slow.yardstick_ms) > 0
     order = [line.split()[0] for line in log.read_text().splitlines()]
     changes = sum(one != other for one, other in pairwise(order))
     assert changes >= 4, "they did not take turns"

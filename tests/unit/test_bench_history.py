@@ -23,10 +23,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 class Clock:
-    """Milliseconds of each run of the fake device, by artefact."""
+    """Milliseconds of each run of the fake device, by artefact, and of its yardstick."""
 
     def __init__(self) -> None:
         self.ms: dict[str, float] = {}
+        self.yardstick = 1.0
 
 
 @pytest.fixture
@@ -36,7 +37,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     def run(self: devices.FakeRunning, count: int) -> list[float]:
         return [found.ms.get(self._worker.name.partition("@")[0], 10.0)] * count
 
+    def ask(self: devices.FakeRunning, word: str, *values: object) -> dict[str, object]:
+        return {"kind": "fake", "times": [found.yardstick] * 9} if word == "yardstick" else {}
+
     monkeypatch.setattr(devices.FakeRunning, "run", run)
+    monkeypatch.setattr(devices.FakeRunning, "ask", ask)
     kind = Kind("fake", "a fake", "fakes.devices:FakeTarget", "fakes.devices:FakeDevice")
     monkeypatch.setitem(DEVICES, "fake", kind)
     for mode in ("quick", "full"):
@@ -88,6 +93,28 @@ def test_a_bench_is_kept_in_the_projects_store(bench: Run, bundle: Path, tmp_pat
     assert found[0].row["p50_ms"] == 10.0
     text = str(found[0].to_json())
     assert str(tmp_path) not in text
+
+
+def test_on_a_slow_machine_times_are_marked_and_compared_all_the_same(
+    bench: Run, successor: Path, clock: Clock, tmp_path: Path
+) -> None:
+    for _ in range(5):
+        assert "noisy" not in bench()[1]
+    clock.yardstick, clock.ms = 1.2, {"red": 12.0, "blue": 12.0}
+    code, out, _ = bench("--compare", "--json", of=successor)
+    content = json.loads(out)
+    assert code == 0
+    rows = [row for rows in content["latency"].values() for row in rows]
+    assert {(row["noisy"], row["noise"]) for row in rows} == {
+        (True, "the machine was slower than it has been: its yardstick took 1.2 ms, 1 at best")
+    }
+    assert [row["machine"] for row in content["comparison"]["rows"]] == [pytest.approx(1.2)] * 4
+    kept = History(tmp_path / ".edgetl" / "history.sqlite").read()
+    assert not any(each.noisy for each in kept), "what is kept is judged by who reads it"
+    clock.ms["red"] = 14.0
+    code, out, _ = bench("--compare", of=successor)
+    assert code == 1
+    assert "red            desk x1  machine  x1.200" in out
 
 
 def test_where_it_is_kept(bench: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from edgetl.evidence.ratios import moderated
 from edgetl.history import Baseline, Comparison, Record, compare
 from edgetl.history.changes import Change
 from edgetl.history.comparing import RowComparison
+from edgetl.history.pace import slow
 from edgetl.history.wording import comparison_lines
 
 
@@ -115,6 +116,67 @@ def test_others_of_the_machine_lend_their_repeats() -> None:
     assert against([new(14.0)], [record(10.0)]).regressions != []
     elsewhere = [replace(each, machine=replace(MACHINE, cores=64)) for each in others]
     assert only(against([new(14.0)], [record(10.0)], [record(10.0), *elsewhere])).repeats == 0
+
+
+def paced(each: Record, pace: float, kind: str = "1", **more: Any) -> Record:
+    """The same measurement on a machine that takes `pace` times as long for everything."""
+    row = {**each.row, "yardstick": kind, "yardstick_ms": [pace] * 10, **more}
+    for name in ("p50_ms", "p90_ms"):
+        row[name] *= pace
+    return replace(each, row={**row, "round_ms": [pace * time for time in each.row["round_ms"]]})
+
+
+def test_a_slower_machine_is_no_slower_file_and_hides_none() -> None:
+    before = [paced(each, 1.0 + 0.05 * number) for number, each in enumerate(runs(5, 0.01, mode="full"))]
+    same = against([paced(new(10.0, mode="full"), 1.3)], before)
+    assert {one: change(same, one).verdict for one in ("p50_ms", "p90_ms")} == dict.fromkeys(
+        ("p50_ms", "p90_ms"), "no difference"
+    )
+    assert change(same, "p50_ms").now == pytest.approx(13.0), "milliseconds are shown as they were"
+    assert only(same).machine == pytest.approx(1.3 / np.prod([1.0 + 0.05 * number for number in range(5)]) ** 0.2)
+    assert any("machine  x1.18" in line for line in comparison_lines(same))
+    slower = against([paced(new(11.0, mode="full"), 0.9)], before)
+    assert change(slower, "p50_ms").verdict == "worse", "a quick machine does not make up for a slow file"
+    ratio = change(slower, "p50_ms").ratio
+    assert ratio is not None
+    assert ratio.value == pytest.approx(1.1, rel=0.02)
+    plain = against([new(11.0, mode="full")], runs(5, 0.01, mode="full"))
+    unpaced = change(plain, "p50_ms").ratio
+    assert unpaced is not None
+    assert ratio.high / ratio.low == pytest.approx(unpaced.high / unpaced.low), "the interval is that of a steady machine"
+
+
+def test_a_yardstick_counts_where_it_is_the_same_on_both_sides_and_of_the_processor_that_computed() -> None:
+    before = [paced(each, 1.0) for each in runs(5, 0.01, mode="full")]
+    for now in (
+        paced(new(10.0, mode="full"), 1.3, kind="2"),
+        new(13.0, mode="full"),
+        paced(new(10.0, mode="full"), 1.3, yardstick_ms=[1.0, 0.0]),
+    ):
+        found = against([now], before)
+        assert only(found).machine is None
+        assert change(found, "p50_ms").verdict == "worse"
+    elsewhere = [replace(each, row={**each.row, "accelerator": "cuda"}) for each in before]
+    now = paced(new(10.0, mode="full"), 1.3, accelerator="cuda")
+    assert only(against([now], elsewhere)).machine is None
+    older = [replace(each, run=f"older-{each.run}") for each in runs(5, 0.3, mode="full")]
+    with_older = against([paced(new(10.5, mode="full"), 1.0)], before, [*older, *before])
+    assert only(with_older).repeats == 4, "measurements from before there were yardsticks say nothing of these ratios"
+
+
+def test_a_machine_that_is_slower_than_it_has_been_is_said_to_be() -> None:
+    earlier = [paced(record(run=str(number)), pace) for number, pace in enumerate((1.2, 1.0, 1.1))]
+    for pace, said in ((1.04, False), (1.06, True), (0.7, False)):
+        assert bool(slow(paced(new(), pace).row, MACHINE, earlier)) is said
+    assert "took 1.06 ms, 1 at best" in slow(paced(new(), 1.06).row, MACHINE, earlier)
+    now = paced(new(), 2.0)
+    assert slow(now.row, replace(MACHINE, cores=64), earlier) == ""
+    assert slow(paced(new(), 2.0, kind="2").row, MACHINE, earlier) == ""
+    assert slow(new(20.0).row, MACHINE, earlier) == ""
+    assert slow(now.row, MACHINE, []) == ""
+    # One file's row that was lucky is no quicker machine: a measurement is what most of its rows say.
+    lucky = [paced(record(run="0", artifact=str(number)), pace) for number, pace in enumerate((1.0, 1.0, 0.5))]
+    assert slow(paced(new(), 1.04).row, MACHINE, lucky) == ""
 
 
 def test_now_is_not_its_own_past_and_does_not_hide_its_change_in_the_spread() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import tiny_bundle
 from fakes.sessions import SIZE, FakeSession
 
-from edgetl.runtime import serving, surroundings
+from edgetl.runtime import serving, surroundings, yardstick
 from edgetl.runtime.errors import IntegrityError, WorkerError
 from edgetl.runtime.golden import Known, difference, known
 from edgetl.runtime.manifest import Manifest
@@ -45,6 +46,17 @@ def test_a_line_is_a_word_and_json(line: str, word: str, values: list[Any]) -> N
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(ValueError, match="Expecting value"):
         serving.spoken("run five")
+
+
+def test_the_yardstick_is_known_by_its_work_and_small_beside_a_model() -> None:
+    assert yardstick.kind() == f"1, numpy {np.__version__}"
+    tracemalloc.start()
+    times = yardstick.times(5)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(times) == 5
+    assert min(times) > 0.05, "long enough for the clock"
+    assert peak < 2e6, "peak_rss_mb is the model's"
 
 
 def test_outputs_are_those_of_the_asked_tensors(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""A fixed piece of work that shows how quick the machine itself is at the moment.
+
+A virtual machine's processor slows by a tenth for half an hour, and nothing in it says so: no time is stolen, nothing else
+runs, the frequency reads the same. Two measurements of one file then differ by that much. The same work beside both tells
+how much of it is the machine.
+
+The work is what networks do, in about equal parts: products of matrices, arithmetic on each element, copies that the first
+cache does not hold. No single one of them slows as much as networks do. It is done in one thread: OpenBLAS splits no product of
+64 x 64. What it takes depends on numpy too, so only times of one `kind` can be divided by each other.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+_SIDE, _PRODUCTS = 64, 55
+_ELEMENTS, _PASSES = 1 << 16, 7
+_COPIED, _COPIES = 1 << 19, 18
+"""Bytes: two such pieces fit into the second cache of most cores, and are little beside a model."""
+
+
+def kind() -> str:
+    """What the work is, and by which numpy."""
+    return f"1, numpy {np.__version__}"
+
+
+def times(count: int = 15) -> list[float]:
+    """Milliseconds of each of `count` pieces of work, after one that finds cold caches."""
+    matrix, elements = np.full((_SIDE, _SIDE), 1.5, np.float32), np.full(_ELEMENTS, 0.5, np.float32)
+    product, result = np.empty_like(matrix), np.empty_like(elements)
+    source = np.ones(_COPIED, np.uint8)
+    copy, found = np.empty_like(source), []
+    for _ in range(1 + count):
+        begun = time.perf_counter_ns()
+        for _ in range(_PRODUCTS):
+            np.matmul(matrix, matrix, out=product)
+        for _ in range(_PASSES):
+            np.multiply(elements, elements, out=result)
+            np.add(result, elements, out=result)
+            np.maximum(result, 0.0, out=result)
+        for _ in range(_COPIES):
+            np.copyto(copy, source)
+        found.append((time.perf_counter_ns() - begun) / 1e6)
+    return found[1:]
