@@ -41,7 +41,7 @@ _SEEDED = {
     NONE: ("", ()),
 }
 """Of each kind, the artefact and what of it has to be named for it to count as found."""
-_LAYERS = (2, 4, 6, 8, 10, 13)
+_LAYERS = (8, 13, 18, 24, 32, 44)
 _WANTED = 1.10
 _SHARE = 0.05
 

@@ -23,9 +23,9 @@ DELEGATED_DROP = 0.01
 class Quantity:
     """A number of a latency row of which less is better.
 
-    timed: whether noise is in it, so that noisy rows say nothing of it. paced: whether it goes with how quick the machine is, so
-    that it is divided by the yardstick where there is one. share: the quantile of the rounds that shows its inner
-    spread; None where rounds say nothing about it.
+    timed: whether noise is in it, so that noisy rows say nothing of it. paced: whether it goes with how quick the machine is,
+    so that it is divided by the yardstick where there is one. share: the quantile of the rounds that shows its inner spread;
+    None where rounds say nothing about it.
     assumed: by mode, the standard deviation of its logarithm between measurements of one file, until repeated ones tell.
     weight: its part of the error rate of a comparison; that of the median is the largest, as it is what one asks first.
     relevant: a smaller ratio is no difference, however sure it is. fewest: measurements now before it is more than perhaps; a

@@ -48,8 +48,8 @@ class Latency:
     energy_mj: of one run, of the whole processor package, idle consumption not subtracted.
     stolen, foreign: shares of the usable cores' time that a hypervisor and other processes took. ran_on: cores seen in use.
     golden_difference: largest difference of a golden output on this target, looked at before timing.
-    yardstick_ms, yardstick: how long a fixed piece of work took beside each round, and what it was: how quick the machine itself
-        was; empty where only a program that is not edgetl's ran there.
+    yardstick_ms, yardstick: how long a fixed piece of work took beside each round, and what work: how quick the machine itself
+    was. Empty where no Python ran.
     before, after: the machine then. cautions: what it says that disturbs, such as a phone's screen that is on.
     """
 

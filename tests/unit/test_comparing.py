@@ -143,7 +143,9 @@ def test_a_slower_machine_is_no_slower_file_and_hides_none() -> None:
     plain = against([new(11.0, mode="full")], runs(5, 0.01, mode="full"))
     unpaced = change(plain, "p50_ms").ratio
     assert unpaced is not None
-    assert ratio.high / ratio.low == pytest.approx(unpaced.high / unpaced.low), "the interval is that of a steady machine"
+    assert ratio.high / ratio.low == pytest.approx(unpaced.high / unpaced.low), (
+        "the interval is that of a steady machine"
+    )
 
 
 def test_a_yardstick_counts_where_it_is_the_same_on_both_sides_and_of_the_processor_that_computed() -> None:
