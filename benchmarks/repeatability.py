@@ -93,6 +93,10 @@ def deviation(rows: Sequence[Mapping[str, Any]], field: str) -> float:
     return max(abs(value / middle - 1) for value in values)
 
 
+def _paced(row: Mapping[str, Any]) -> dict[str, float]:
+    return {field: row[field] / row["yardstick_ms"] for field in ("p50_ms", "p90_ms")}
+
+
 def render(result: dict[str, Any]) -> str:
     """The section of docs/results.md."""
     lines = []
@@ -112,13 +116,15 @@ def render(result: dict[str, Any]) -> str:
                     str(sum(row["attempts"] for row in rows)),
                     *(f"{deviation(rows, field):.1%}" for field in ("p50_ms", "p90_ms")),
                     *(f"{deviation(quiet, field):.1%}" if quiet else "-" for field in ("p50_ms", "p90_ms")),
+                    *(f"{deviation([_paced(row) for row in rows], field):.1%}" for field in ("p50_ms", "p90_ms")),
                     f"{verdict} ({bar:.0%})",
                 ]
             )
     text = (
         f"The bundle of `{result['bundle']}` on `{TARGET}`, measured again and again by `edgetl bench`, in full and quickly "
-        "in turns. Largest deviation of a median (p50) and of a 90th percentile (p90) from the middle one, of all measurements "
-        "and of those that are not marked noisy; attempts: how often all was measured, as noisy ones are repeated.\n"
+        "in turns. Largest deviation of a median (p50) and of a 90th percentile (p90) from the middle one, of all measurements, "
+        "of those that are not marked noisy, and of all, each divided by the yardstick beside it, as comparisons with the "
+        "history do; attempts: how often all was measured, as noisy ones are repeated.\n"
     )
     head = [
         "",
@@ -130,6 +136,8 @@ def render(result: dict[str, Any]) -> str:
         "p90, all",
         "p50, quiet",
         "p90, quiet",
+        "p50 / yardstick",
+        "p90 / yardstick",
         "p90 within",
     ]
     return "\n".join(["\n## The same number again\n", made_by(result), text, table(head, lines)])

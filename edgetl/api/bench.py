@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +22,14 @@ from edgetl.errors.wording import indented
 from edgetl.history import Comparison
 
 if TYPE_CHECKING:
+    from edgetl.config.recipe import Data
     from edgetl.config.target import Target
+    from edgetl.console.progress import Progress
     from edgetl.devices.latency import Measured
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency, Machine, Unmeasured
     from edgetl.results.twins import Twins
-    from edgetl.runtime.manifest import Artifact, Manifest
+    from edgetl.runtime.manifest import Manifest
     from edgetl.runtime.measurement import Mode
     from edgetl.runtime.sustained import Sustained
 
@@ -175,21 +176,10 @@ def bench(
     """
     from edgetl.config import target
     from edgetl.devices import require
-    from edgetl.devices.latency import left_out, unmeasured_on
     from edgetl.results.twins import slow_int8
     from edgetl.runtime.manifest import Manifest
 
-    if any(batch < 1 for batch in batches):
-        raise UsageError(f"got a batch of {min(batches)}, expected at least 1", place="batch")
-    if sustained is not None and (quick or batches or sustained < 1):
-        raise UsageError(
-            f"got {sustained} minutes{' and quick' * quick}{' and batches' * bool(batches)}, expected at least 1, alone",
-            place="sustained",
-        )
-    if sustained is not None and compare is not None:
-        raise UsageError(
-            "got compare too, expected it alone: lasting load is not kept in the history", place="sustained"
-        )
+    _require_sense(quick=quick, batches=batches, sustained=sustained, compare=compare)
     section = data_section(data, columns, overrides) if data is not None else None
     folder = bundle_folder(bundle)
     manifest = Manifest.load(folder)
@@ -201,63 +191,97 @@ def bench(
     chosen = target.load_all(targets, Path.cwd())
     for each in chosen:  # all of them, before the first is measured for minutes
         require(each)
-    mode: Mode = "quick" if quick else "full"
-    rows: dict[str, list[Latency]] = {}
-    unmeasured: list[Unmeasured] = []
-    lasted: dict[str, Sustained] = {}
-    machines: dict[str, Machine] = {}
-    metrics: dict[str, dict[str, dict[str, Interval]]] = {}
-    images = ""
-    with reporting_to(progress) as reporter, tempfile.TemporaryDirectory() as scratch:
+    found = _Found(folder, manifest)
+    with reporting_to(progress) as reporter:
         if section is not None:  # first: pictures that cannot be read must not cost the minutes that times take
-            metrics, failed, gone, images = accuracy(folder, manifest, *section, chosen, reporter)
-            unmeasured += failed
-            chosen = [each for each in chosen if each.name not in gone]
+            chosen = found.accuracy(section, chosen, reporter)
         if sustained is not None:
-            minutes = partial(_lasting, bundle=folder, manifest=manifest, minutes=sustained)
-            for each, run in zip(chosen, on_each(chosen, unless_lost(minutes, chosen), reporter), strict=True):
-                if isinstance(run, DeviceError):
-                    unmeasured += lost(each, manifest, run)
-                    continue
-                lasted[each.name] = run
-                unmeasured += left_out(each, manifest.artifacts)
-                unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
+            found.sustained(sustained, chosen, reporter)
         else:
-            further = batched(folder, manifest, sorted(set(batches) - {1}), Path(scratch))
+            found.times("quick" if quick else "full", sorted(set(batches) - {1}), chosen, reporter)
+        comparison = keeping.end(found.rows, found.machines, found.metrics, found.images, reporter)
+    rows = keeping.judged(found.rows, found.machines)
+    first = next(iter(found.metrics.values()), None)
+    slow = slow_int8(manifest.artifacts, rows)
+    return BenchResult(rows, first, found.metrics, found.unmeasured, found.lasted, slow, comparison)
+
+
+def _require_sense(*, quick: bool, batches: Sequence[int], sustained: int | None, compare: str | None) -> None:
+    """Raises UsageError where arguments contradict each other."""
+    if any(batch < 1 for batch in batches):
+        raise UsageError(f"got a batch of {min(batches)}, expected at least 1", place="batch")
+    if sustained is not None and (quick or batches or sustained < 1):
+        raise UsageError(
+            f"got {sustained} minutes{' and quick' * quick}{' and batches' * bool(batches)}, expected at least 1, alone",
+            place="sustained",
+        )
+    if sustained is not None and compare is not None:
+        raise UsageError(
+            "got compare too, expected it alone: lasting load is not kept in the history", place="sustained"
+        )
+
+
+class _Found:
+    """What was measured so far of a bundle, on all targets; a device that is lost costs its own part.
+
+    rows: by artefact. machines, metrics, lasted: by target. images: digest of the labelled set, "" without one.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self._folder, self._manifest = folder, manifest
+        self.rows: dict[str, list[Latency]] = {}
+        self.machines: dict[str, Machine] = {}
+        self.metrics: dict[str, dict[str, dict[str, Interval]]] = {}
+        self.images = ""
+        self.lasted: dict[str, Sustained] = {}
+        self.unmeasured: list[Unmeasured] = []
+
+    def accuracy(self, section: tuple[Data, Path], chosen: Sequence[Target], reporter: Progress) -> list[Target]:
+        """Of every artefact on every target; those that were not lost on the way."""
+        self.metrics, failed, gone, self.images = accuracy(self._folder, self._manifest, *section, chosen, reporter)
+        self.unmeasured += failed
+        return [each for each in chosen if each.name not in gone]
+
+    def sustained(self, minutes: int, chosen: Sequence[Target], reporter: Progress) -> None:
+        """Lasting load."""
+        from edgetl.devices.latency import left_out, sustained, unmeasured_on
+
+        def lasting(target: Target, advance: Advance) -> Sustained:
+            return sustained(target, self._folder, self._manifest, minutes, advance)
+
+        for each, run in zip(chosen, on_each(chosen, unless_lost(lasting, chosen), reporter), strict=True):
+            if isinstance(run, DeviceError):
+                self.unmeasured += lost(each, self._manifest, run)
+                continue
+            self.lasted[each.name] = run
+            self.unmeasured += left_out(each, self._manifest.artifacts)
+            self.unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
+
+    def times(self, mode: Mode, batches: Sequence[int], chosen: Sequence[Target], reporter: Progress) -> None:
+        """Latency tables, of further files for several images at once too."""
+        from edgetl.devices.latency import latency
+
+        with tempfile.TemporaryDirectory() as scratch:
+            further = batched(self._folder, self._manifest, batches, Path(scratch))
             for (name, batch), why in further.refused.items():
                 reporter.warn(f"{name} is not measured with {batch} images at a time: {why.message}")
-                unmeasured += [_unwritten(each, name, batch, why) for each in chosen]
-            names = {each.artifact.name: each.of for each in further.made}
-            sizes = {each.artifact.name: each.batch for each in further.made}
-            artifacts = [(folder, artifact) for artifact in manifest.artifacts]
+                self.unmeasured += [_unwritten(each, name, batch, why) for each in chosen]
+            artifacts = [(self._folder, artifact) for artifact in self._manifest.artifacts]
             artifacts += [(each.folder, each.artifact) for each in further.made]
-            table = partial(_table, artifacts=artifacts, mode=mode, manifests={folder: manifest}, batches=sizes)
-            for each, found in zip(chosen, on_each(chosen, unless_lost(table, chosen), reporter), strict=True):
-                if isinstance(found, DeviceError):
-                    unmeasured += lost(each, manifest, found)
+            sizes = {each.artifact.name: each.batch for each in further.made}
+
+            def table(target: Target, advance: Advance) -> Measured:
+                return latency(target, artifacts, {}, mode, advance, {self._folder: self._manifest}, sizes)
+
+            names = {each.artifact.name: each.of for each in further.made}
+            for each, measured in zip(chosen, on_each(chosen, unless_lost(table, chosen), reporter), strict=True):
+                if isinstance(measured, DeviceError):
+                    self.unmeasured += lost(each, self._manifest, measured)
                     continue
-                machines[each.name] = found.machine
-                for subject, measured in found.rows.items():
-                    rows.setdefault(names.get(subject, subject), []).extend(measured)
-                unmeasured += found.unmeasured
-        comparison = keeping.end(rows, machines, metrics, images, reporter)
-    rows = keeping.judged(rows, machines)
-    first = next(iter(metrics.values()), None)
-    slow = slow_int8(manifest.artifacts, rows)
-    return BenchResult(rows, first, metrics, unmeasured, lasted, slow, comparison)
-
-
-def _table(
-    target: Target,
-    advance: Advance,
-    artifacts: Sequence[tuple[Path, Artifact]],
-    mode: Mode,
-    manifests: Mapping[Path, Manifest],
-    batches: Mapping[str, int],
-) -> Measured:
-    from edgetl.devices.latency import latency
-
-    return latency(target, artifacts, {}, mode, advance, manifests, batches)
+                self.machines[each.name] = measured.machine
+                for subject, rows in measured.rows.items():
+                    self.rows.setdefault(names.get(subject, subject), []).extend(rows)
+                self.unmeasured += measured.unmeasured
 
 
 def _unwritten(target: Target, name: str, batch: int, why: EdgetlError) -> Unmeasured:
@@ -266,9 +290,3 @@ def _unwritten(target: Target, name: str, batch: int, why: EdgetlError) -> Unmea
 
     disagrees = isinstance(why, IntegrityError)
     return Unmeasured(name_of(name, batch), target.name, 1, why.message, disagrees, left_out=not disagrees)
-
-
-def _lasting(target: Target, advance: Advance, bundle: Path, manifest: Manifest, minutes: int) -> Sustained:
-    from edgetl.devices.latency import sustained
-
-    return sustained(target, bundle, manifest, minutes, advance)

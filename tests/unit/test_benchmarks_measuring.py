@@ -17,8 +17,10 @@ ABOUT = {
 }
 
 
-def row(p50: float, p90: float, *, noisy: bool = False, attempts: int = 1) -> dict[str, Any]:
-    return {"p50_ms": p50, "p90_ms": p90, "noisy": noisy, "attempts": attempts}
+def row(
+    p50: float, p90: float, *, noisy: bool = False, attempts: int = 1, yardstick_ms: float = 2.0
+) -> dict[str, Any]:
+    return {"p50_ms": p50, "p90_ms": p90, "noisy": noisy, "attempts": attempts, "yardstick_ms": yardstick_ms}
 
 
 def lines(page: str) -> list[list[str]]:
@@ -35,17 +37,17 @@ def test_deviation_is_the_largest_from_the_middle_one() -> None:
 def test_noisy_measurements_are_told_apart() -> None:
     cells = {
         "full-0": {"a": row(10, 20), "b": row(10, 20)},
-        "full-1": {"a": row(10, 20.8), "b": row(10, 30, noisy=True, attempts=3)},
+        "full-1": {"a": row(10, 20.8), "b": row(10, 30, noisy=True, attempts=3, yardstick_ms=3.0)},
         "full-2": {"a": row(10, 21), "b": row(10, 20)},
         "quick-0": {"a": row(10, 20), "b": row(10, 20, noisy=True)},
         "quick-1": {"a": row(10, 25), "b": row(10, 20, noisy=True)},
     }
     _, _, *found = lines(repeatability.render({**ABOUT, "cells": cells}))
     assert found == [
-        ["a", "full", "3", "0", "3", "0.0%", "3.8%", "0.0%", "3.8%", "yes (5%)"],
-        ["b", "full", "3", "1", "5", "0.0%", "50.0%", "0.0%", "0.0%", "yes (5%)"],
-        ["a", "quick", "2", "0", "2", "0.0%", "11.1%", "0.0%", "11.1%", "**no** (10%)"],
-        ["b", "quick", "2", "2", "2", "0.0%", "0.0%", "-", "-", "all noisy (10%)"],
+        ["a", "full", "3", "0", "3", "0.0%", "3.8%", "0.0%", "3.8%", "0.0%", "3.8%", "yes (5%)"],
+        ["b", "full", "3", "1", "5", "0.0%", "50.0%", "0.0%", "0.0%", "33.3%", "0.0%", "yes (5%)"],
+        ["a", "quick", "2", "0", "2", "0.0%", "11.1%", "0.0%", "11.1%", "0.0%", "11.1%", "**no** (10%)"],
+        ["b", "quick", "2", "2", "2", "0.0%", "0.0%", "-", "-", "0.0%", "0.0%", "all noisy (10%)"],
     ]
 
 
