@@ -122,9 +122,10 @@ def render(result: dict[str, Any]) -> str:
             )
     text = (
         f"The bundle of `{result['bundle']}` on `{TARGET}`, measured again and again by `edgetl bench`, in full and quickly "
-        "in turns. Largest deviation of a median (p50) and of a 90th percentile (p90) from the middle one, of all measurements, "
-        "of those that are not marked noisy, and of all, each divided by the yardstick beside it, as comparisons with the "
-        "history do; attempts: how often all was measured, as noisy ones are repeated.\n"
+        "in turns. Largest deviation of a median (p50) and of a 90th percentile (p90) from the middle one: of all "
+        "measurements, of those that are not marked noisy, and of all once each is divided by the yardstick in its process "
+        "(comparisons with the history divide by that of all processes); attempts: how often all was measured, as noisy ones "
+        "are repeated.\n"
     )
     head = [
         "",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgetl import __version__
 from edgetl.api.boundary import boundary
@@ -68,7 +69,7 @@ def compare(now: str, before: str, *, file: AnyPath | None = None) -> Comparison
     ours = _chosen(records, now)
     last, first = ours.records[-1], records.index(ours.records[0])
     theirs = _chosen(records, before, last.bundle, last.bundle_sha256, first)
-    if {record.measurement for record in ours.records} & {record.measurement for record in theirs.records}:
+    if {record.measurement for record in theirs.records} <= {record.measurement for record in ours.records}:
         raise UsageError(f"{now} and {before} are the same measurements: {ours.about}")
     return compare_records(ours.records, theirs, records)
 
@@ -113,13 +114,26 @@ class Keeping:
         """
         self._folder, self._manifest, self._label, self._keeps = folder, manifest, label, keeps
         self._history = History(history_path(file))
-        self._earlier = self._history.read() if keeps or compare is not None else []
+        self._earlier = self._read(needed=keeps or compare is not None)
         self._sha256 = sha256_of(folder / NAME)
         self._first = compare == LAST and not any(
             record.bundle == manifest.name and record.bundle_sha256 for record in self._earlier
         )
         wanted = compare is not None and not self._first
-        self._baseline = choose(self._earlier, str(compare), manifest.name, self._sha256) if wanted else None
+        self._baseline = (
+            choose(self._earlier, str(compare), manifest.name, self._sha256, contents=_contents(manifest))
+            if wanted
+            else None
+        )
+
+    def _read(self, *, needed: bool) -> list[Record]:
+        """What is known; nothing where the file is damaged and nobody asked for it."""
+        try:
+            return self._history.read()
+        except EdgetlError:
+            if needed:
+                raise
+            return []
 
     def judged(
         self, rows: Mapping[str, Sequence[Latency]], machines: Mapping[str, Machine]
@@ -129,9 +143,13 @@ class Keeping:
         What is kept has no such mark: comparisons divide by the yardstick, and need not leave these times out.
         """
 
+        beside: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+        for row in (row for those in rows.values() for row in those):
+            beside[row.target, row.threads].append(asdict(row))
+        said = {where: slow(those, machines[where[0]], self._earlier) for where, those in beside.items()}
+
         def marked(row: Latency) -> Latency:
-            said = slow(asdict(row), machines[row.target], self._earlier)
-            noise = "; ".join(filter(None, (row.noise, said)))
+            noise = "; ".join(filter(None, (row.noise, said[row.target, row.threads])))
             return replace(row, noisy=bool(noise), noise=noise)
 
         return {name: list(map(marked, those)) for name, those in rows.items()}

@@ -29,7 +29,8 @@ class _Command(TyperCommand):
         """With `last` behind a `--compare` that has nothing behind it."""
         if _COMPARE in args:
             after = args.index(_COMPARE) + 1
-            if after == len(args) or args[after].startswith("-"):
+            # A folder of a bundle is no word to compare with: it is the bundle that is measured.
+            if after == len(args) or args[after].startswith("-") or (Path(args[after]) / "bundle.json").is_file():
                 args = [*args[:after], "last", *args[after:]]
         return super().parse_args(ctx, args)
 

@@ -16,6 +16,7 @@ from edgetl.results.latency import Machine
 from edgetl.runtime.accelerators import CPU, Accelerator
 from edgetl.runtime.cores import usable_cores
 from edgetl.runtime.manifest import Artifact
+from edgetl.runtime.surroundings import processor
 from edgetl.runtime.workers import Command, local_worker
 
 
@@ -73,18 +74,9 @@ def machine() -> Machine:
     import psutil
 
     return Machine(
-        processor=_processor(),
+        processor=processor(),
         cores=usable_cores(),
         memory_gb=round(psutil.virtual_memory().total / 1e9),
         system=platform.system(),
         machine=platform.machine(),
     )
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -3,7 +3,7 @@
 - `record`: one measurement, a latency row whole, with what it was measured of and on
 - `database`: the file: append, read; damaged or newer ones are errors and never replaced
 - `choosing`: which earlier measurements `last`, a label, a name or a sha256 means
-- `pace`: how quick the machine itself was
+- `pace`, `reading`: how quick the machine itself was, and times divided by that
 - `changes`, `comparing`: slower, faster, no difference, not comparable; operators off the accelerator, worse answers
 - `table`, `wording`: as CSV and JSON, and as lines for people
 """

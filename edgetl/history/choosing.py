@@ -25,12 +25,17 @@ class Baseline:
 
 
 def choose(
-    records: Sequence[Record], wanted: str, name: str = "", sha256: str = "", until: int | None = None
+    records: Sequence[Record],
+    wanted: str,
+    name: str = "",
+    sha256: str = "",
+    until: int | None = None,
+    contents: Mapping[str, str] | None = None,
 ) -> Baseline:
     """The measurements that a word means, looked up in this order.
 
-    - `last`: the bundle that was measured last among those called `name` that are not `sha256`; where there is none, earlier
-      measurements of that very bundle.
+    - `last`: the bundle that was measured last among those called `name` that are another one; where there is none, earlier
+      measurements of that very bundle. One whose files are all the same is that very bundle, whatever its bundle.json says.
     - a label that runs were given: those of bundles called `name`, or of the only name that has it.
     - the beginning of a bundle's sha256, at least 6 digits.
     - the name of a bundle: as `last`, among the bundles of that name.
@@ -39,12 +44,13 @@ def choose(
         records: the history, oldest first.
         name, sha256: the bundle that is to be compared; "" where there is none.
         until: before which record `last` was measured; all of them without it.
+        contents: by artefact, what that bundle's files are known by; without it, as they were measured.
 
     Raises:
         UsageError: nothing is meant by it, or several bundles are.
     """
     if wanted == LAST and name:
-        found = _latest(records[:until], name, sha256)
+        found = _latest(records[:until], name, sha256, contents)
         if found is None:
             raise UsageError(f"--compare {wanted}: no bundle {name!r} was measured before", hint=_known(records))
         return found
@@ -56,7 +62,7 @@ def choose(
             raise UsageError(f"{wanted} begins the sha256 of {len(shas)} bundles", hint=", ".join(sorted(shas)))
         if shas:
             return _of_bundle(records, shas.pop())
-    if found := _latest(records, wanted, sha256):
+    if found := _latest(records, wanted, sha256, contents):
         return found
     words = sorted({word for record in records for word in (record.label, record.bundle) if word})
     raise UsageError(f"nothing that was measured is called {wanted!r}{nearest(wanted, words)}", hint=_known(records))
@@ -97,9 +103,11 @@ def _labelled(labelled: Sequence[Record], label: str, name: str) -> Baseline:
     return Baseline(f"the runs labelled {label!r}", tuple(record for record in labelled if record.bundle == meant))
 
 
-def _latest(records: Sequence[Record], name: str, sha256: str) -> Baseline | None:
+def _latest(records: Sequence[Record], name: str, sha256: str, contents: Mapping[str, str] | None) -> Baseline | None:
     named = [record for record in records if record.bundle == name and record.bundle_sha256]  # that shipped
-    others = [record for record in named if record.bundle_sha256 != sha256] or named
+    own = contents or {record.artifact: record.content for record in records if record.bundle_sha256 == sha256}
+    changed = {each.bundle_sha256 for each in named if own.get(each.artifact) != each.content}
+    others = [each for each in named if each.bundle_sha256 != sha256 and each.bundle_sha256 in changed] or named
     return _of_bundle(named, others[-1].bundle_sha256) if others else None
 
 

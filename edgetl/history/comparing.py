@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from statistics import geometric_mean
 from typing import Any
 
-from edgetl.evidence.ratios import Measured, Ratio, Spread, block_spread, moderated, ratio
+from edgetl.evidence.ratios import Ratio, Spread, moderated, ratio
 from edgetl.history.changes import QUANTITIES, Answers, Change, Quantity, Verdict, accuracy, placement
 from edgetl.history.choosing import Baseline
-from edgetl.history.pace import one_yardstick
+from edgetl.history.pace import Paces
+from edgetl.history.reading import Reading, mean, reading
 from edgetl.history.record import CIRCUMSTANCES, Record
 
 __all__ = ["Comparison", "RowComparison", "compare"]
 
 ERROR_RATE = 0.05
-"""Of a whole comparison: how often one in which nothing changed may call anything worse or better."""
+"""Of all times and sizes of a comparison: how often one in which nothing changed may call any worse or better."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class RowComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A bundle's measurements against earlier ones. unseen: artefacts that were measured before and are not now."""
+    """A bundle's measurements against earlier ones. unseen: which rows were measured before and are not now, in words."""
 
     baseline: str
     rows: tuple[RowComparison, ...]
@@ -95,10 +95,26 @@ def compare(now: Sequence[Record], baseline: Baseline, history: Sequence[Record]
     groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
     for record in now:
         groups[(record.artifact, *record.place)].append(record)
-    rows = [_row(group, before, [*history, *now]) for group in groups.values()]
-    targets, names = {record.row["target"] for record in now}, {record.artifact for record in now}
-    missing = {each.artifact: None for each in before if each.row["target"] in targets and each.artifact not in names}
-    return Comparison(baseline.about, tuple(_judged(rows)), accuracy(now, before), tuple(missing))
+    alike: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in (*history, *now):
+        alike[record.place].append(record)
+    paces = Paces([*history, *before, *now])
+    rows = [_row(group, before, alike[group[-1].place], paces) for group in groups.values()]
+    return Comparison(baseline.about, tuple(_judged(rows)), accuracy(now, before), _unseen(now, before))
+
+
+def _unseen(now: Sequence[Record], before: Sequence[Record]) -> tuple[str, ...]:
+    """What was measured before on a target that is measured now, and is not, in words."""
+
+    def which(record: Record) -> tuple[Any, ...]:
+        return (record.artifact, *(record.row[name] for name in ("target", "threads", "batch")))
+
+    targets, seen = {each.row["target"] for each in now}, {which(each) for each in now}
+    gone = {which(each): None for each in before if each.row["target"] in targets and which(each) not in seen}
+    return tuple(
+        f"{artifact} x{threads} on {target}" + (f" batch {batch}" if batch != 1 else "")
+        for artifact, target, threads, batch in gone
+    )
 
 
 def _once(records: Sequence[Record]) -> list[Record]:
@@ -106,24 +122,24 @@ def _once(records: Sequence[Record]) -> list[Record]:
     return list({(each.measurement, each.artifact, each.place): each for each in records}.values())
 
 
-def _row(now: Sequence[Record], before: Sequence[Record], history: Sequence[Record]) -> RowComparison:
-    """Changes with the verdicts of single comparisons; `_judged` takes all of them together."""
+def _row(now: Sequence[Record], before: Sequence[Record], alike: Sequence[Record], paces: Paces) -> RowComparison:
+    """Changes whose verdicts `_judged` gives. alike: all that is known of any file under the same circumstances."""
     one = now[-1]
     shown = {name: one.row[name] for name in ("target", "threads", "batch", "accelerator", "mode")}
     same = [each for each in before if (each.artifact, each.place) == (one.artifact, one.place)]
     if not same:
         return RowComparison(one.artifact, **shown, reason=_unlike(one, before))
-    quiet = [[each for each in side if not each.noisy] for side in (same, now)]
-    compared = [*quiet[0], *quiet[1]]
-    changes, repeats, paced = [], 0, all(quiet) and one_yardstick(compared)
+    quiet = ([each for each in same if not each.noisy], [each for each in now if not each.noisy])
+    read = reading(*quiet, paces)
+    changes, repeats = [], 0
     for quantity in QUANTITIES:
-        sides = quiet if quantity.timed else [same, now]
-        measured = [_measured(side, quantity, paced and quantity.paced) for side in sides]
+        sides = quiet if quantity.timed else (same, now)
+        measured = [read.measured(side, quantity) for side in sides]
         if not all(measured):
             continue
-        spread = _spread(quantity, sides[1], sides[0], history, paced and quantity.paced)
+        spread = _spread(quantity, sides[1], sides[0], alike, read)
         repeats = spread.repeats if quantity.name == "p50_ms" else repeats
-        means = [_mean([each.number(quantity.name) for each in side]) for side in sides]
+        means = [mean([each.number(quantity.name) for each in side]) for side in sides]
         found = ratio(measured[0], measured[1], spread)
         changes.append(Change(quantity.name, quantity.title, means[0], means[1], "no difference", found))
     return RowComparison(
@@ -135,7 +151,7 @@ def _row(now: Sequence[Record], before: Sequence[Record], history: Sequence[Reco
         measured=len(now),
         same_file=same[-1].content == one.content,
         repeats=repeats,
-        machine=_times_as_long(*quiet) if paced else None,
+        machine=read.machine(*quiet),
         changes=(*changes, *placement(same[-1], one)),
     )
 
@@ -169,47 +185,19 @@ def _unlike(one: Record, before: Sequence[Record]) -> str:
     return "; ".join(found[0])
 
 
-def _mean(values: Sequence[float | None]) -> float:
-    """Geometric, of those that are there and above 0."""
-    return geometric_mean([value for value in values if value])
-
-
-def _times_as_long(before: Sequence[Record], now: Sequence[Record]) -> float:
-    """What the machine took for its yardstick."""
-    then, here = (_mean([each.yardstick_ms for each in side]) for side in (before, now))
-    return here / then
-
-
-def _measured(records: Sequence[Record], quantity: Quantity, paced: bool) -> list[Measured]:
-    """paced: in yardsticks instead of their unit."""
-    found = []
-    for each in records:
-        if value := _value(each, quantity, paced):
-            rounds = each.paced_rounds if paced else each.rounds
-            found.append(Measured(value, block_spread(rounds, quantity.share) if quantity.share else 0.0))
-    return found
-
-
-def _value(record: Record, quantity: Quantity, paced: bool) -> float | None:
-    value, unit = record.number(quantity.name), record.yardstick_ms if paced else 1.0
-    return value / unit if value and unit else None
-
-
 def _spread(
-    quantity: Quantity, now: Sequence[Record], before: Sequence[Record], history: Sequence[Record], paced: bool
+    quantity: Quantity, now: Sequence[Record], before: Sequence[Record], alike: Sequence[Record], read: Reading
 ) -> Spread:
     """How much repeated measurements differ under these circumstances: of these two files, else of others beside them.
 
     Each side stands for itself, also where both are one file: whether they differ from each other is the question.
     """
-    place, contents = now[-1].place, {now[-1].content, before[-1].content}
+    contents = {now[-1].content, before[-1].content}
     sides = {record.measurement: name for name, side in (("now", now), ("before", before)) for record in side}
     groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for each in history:
-        if paced and not one_yardstick([each, now[-1]]):
-            continue
-        value = _value(each, quantity, paced)
-        if each.place == place and value and not (quantity.timed and each.noisy):
+    for each in alike:
+        value = read.value(each, quantity)
+        if value and not (quantity.timed and each.noisy):
             groups[each.content, sides.get(each.measurement, "")][each.measurement] = value
     assumed = quantity.assumed.get(now[-1].row["mode"], max(quantity.assumed.values()))
     own = moderated([list(group.values()) for (content, _), group in groups.items() if content in contents], assumed)

@@ -1,45 +1,85 @@
-"""How quick the machine was: the yardstick beside a measurement, held against what it took on that machine before."""
+"""How quick the machine was: what a yardstick took beside the rounds of a measurement (`edgetl.runtime.yardstick`)."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
-from edgetl.history.record import Record, yardstick_of
+from edgetl.history.record import Record
 from edgetl.results.latency import Machine
 
-__all__ = ["SLOW", "one_yardstick", "slow"]
+__all__ = ["SLOW", "Pace", "Paces", "pace", "slow"]
 
 SLOW = 1.05
 """A machine that takes so many times as long for its yardstick as it has done is slow, and times of it are noisy."""
 
 
-def one_yardstick(records: Sequence[Record]) -> bool:
-    """Whether all have a yardstick and it is the same work, so that their times can be divided by it."""
-    return all(each.yardstick_ms for each in records) and len({each.row["yardstick"] for each in records}) == 1
+@dataclass(frozen=True)
+class Pace:
+    """Milliseconds of the yardstick beside each round: the median of all processes that took turns.
 
-
-def slow(row: Mapping[str, Any], machine: Machine, earlier: Sequence[Record]) -> str:
-    """That the machine was slower while a latency row was measured than in its quickest earlier measurement; "" where not.
-
-    Nor where that is not known: without earlier measurements of this machine, with the same yardstick.
+    The work differs by some percent from process to process, and the machine is the same for all of them. kind: what work.
     """
-    now = yardstick_of(row)
-    measured: dict[str, list[float]] = defaultdict(list)
-    for each in earlier:
-        if each.yardstick_ms and each.row["yardstick"] == row.get("yardstick") and _alike(each.machine, machine):
-            measured[each.measurement].append(each.yardstick_ms)
-    if not measured or now is None:
-        return ""
-    before = min(median(times) for times in measured.values())
-    if now <= SLOW * before:
-        return ""
-    return f"the machine was slower than it has been: its yardstick took {now:.3g} ms, {before:.3g} at best"
+
+    kind: str
+    rounds: tuple[float, ...]
+
+    @property
+    def ms(self) -> float:
+        """The median round."""
+        return median(self.rounds)
 
 
-def _alike(one: Machine, other: Machine) -> bool:
+def pace(rows: Sequence[Mapping[str, Any]]) -> Pace | None:
+    """Of latency rows whose rounds ran beside each other; None where no processor that computed a model had a yardstick."""
+    known = [
+        row for row in rows if row.get("yardstick_ms") and row["accelerator"] == "cpu" and min(row["yardstick_ms"]) > 0
+    ]
+    if not known:
+        return None
+    kind = known[-1]["yardstick"]
+    beside = [row["yardstick_ms"] for row in known if row["yardstick"] == kind]
+    return Pace(kind, tuple(median(times) for times in zip(*beside, strict=False)))  # one that died has fewer rounds
+
+
+class Paces:
+    """Those of many measurements."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        rows: dict[tuple[Any, ...], list[Mapping[str, Any]]] = defaultdict(list)
+        for each in records:
+            rows[_beside(each)].append(each.row)
+        self._known = {key: pace(those) for key, those in rows.items()}
+
+    def of(self, record: Record) -> Pace | None:
+        """Of one of these records; None where another processor than the yardstick's computed the model."""
+        return self._known[_beside(record)] if record.row["accelerator"] == "cpu" else None
+
+
+def slow(rows: Sequence[Mapping[str, Any]], machine: Machine, earlier: Sequence[Record]) -> str:
+    """That the machine was slower than in its quickest earlier measurement of that target and thread count; "" where not.
+
+    Nor where that is not known: without earlier measurements there, with the same yardstick.
+
+    Args:
+        rows: latency rows of one target and thread count, at least one.
+    """
+    now, wanted = pace(rows), (rows[0]["target"], rows[0]["threads"], replace(machine, memory_gb=0))
+    there = [each for each in earlier if _where(each) == wanted]
+    known = Paces(there)
+    found = [its.ms for each in there if (its := known.of(each)) and now and its.kind == now.kind]
+    if not now or not found or now.ms <= SLOW * min(found):
+        return ""
+    return f"the machine was slower than it has been: its yardstick took {now.ms:.3g} ms, {min(found):.3g} at best"
+
+
+def _beside(record: Record) -> tuple[Any, ...]:
+    return (record.measurement, *_where(record))
+
+
+def _where(record: Record) -> tuple[Any, ...]:
     """A kernel that takes some megabytes more makes no other machine."""
-    return replace(one, memory_gb=other.memory_gb) == other
+    return record.row["target"], record.row["threads"], replace(record.machine, memory_gb=0)

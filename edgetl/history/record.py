@@ -6,13 +6,12 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
 from typing import Any
 
 from edgetl.evidence.intervals import Interval
 from edgetl.results.latency import Machine
 
-__all__ = ["CIRCUMSTANCES", "Record", "content_digest", "yardstick_of"]
+__all__ = ["CIRCUMSTANCES", "Record", "content_digest"]
 
 CIRCUMSTANCES = ("target", "origin", "batch", "threads", "accelerator", "mode", "runtime", "version")
 """What of a latency row must be equal, beside the machine, before two are held against each other; so in messages."""
@@ -88,27 +87,9 @@ class Record:
         """Median of each round, ms; those of 0 ms are left out."""
         return [float(value) for value in self.row.get("round_ms") or () if value > 0]
 
-    @property
-    def paced_rounds(self) -> Sequence[float]:
-        """The rounds, each in the yardsticks beside it."""
-        beside = self.row.get("yardstick_ms") or ()
-        both = zip(self.row.get("round_ms") or (), beside, strict=False)
-        return [time / unit for time, unit in both if time > 0 and unit > 0]
-
-    @property
-    def yardstick_ms(self) -> float | None:
-        """How long the fixed work beside it took (`yardstick_of`)."""
-        return yardstick_of(self.row)
-
     def to_json(self) -> dict[str, Any]:
         """As it is exported: one object with everything."""
         return asdict(self)
-
-
-def yardstick_of(row: Mapping[str, Any]) -> float | None:
-    """Milliseconds of the fixed work beside a row; None where there was none, or another processor computed the model."""
-    times = row.get("yardstick_ms") or ()
-    return float(median(times)) if times and min(times) > 0 and row["accelerator"] == "cpu" else None
 
 
 def content_digest(sha256: str, companions: Mapping[str, str]) -> str:

@@ -29,6 +29,8 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
             about += f" batch {row.batch}"
         if row.reason:
             yield f"{about}  {'times ' if row.changes else ''}not comparable: {row.reason}"
+        if row.machine is None and not row.reason and any(change.verdict != "no difference" for change in row.changes):
+            yield f"{about}  machine  not divided out: no yardstick that both sides have"
         if row.machine is not None:
             yield f"{about}  machine  x{row.machine:.3f} for its yardstick, which median and percentile are divided by"
         for change in row.changes:
@@ -38,7 +40,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
         for change in each.changes:
             yield f"{each.artifact:<14} {each.target}  {_line(change)}"
     for name in comparison.unseen:
-        yield f"{name:<14} not comparable: was measured before, and is not now"
+        yield f"{name}  not comparable: was measured before, and is not now"
     alike = sum(not row.reason for row in comparison.rows)
     if alike < len(comparison.rows):
         yield f"times of {alike} of {len(comparison.rows)} rows could be compared"

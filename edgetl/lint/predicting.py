@@ -93,7 +93,7 @@ def predict(artifact: str, graph: Graph | None, name: str, rules: Rules | None) 
         native_layers=sum(_as_said(kind, verdicts[kind], int8=int8) for kind in layers),
         pieces=cut,
         integer_only=_integer_only(graph, verdicts) if int8 else "no",
-        int8=_pays(graph, rules) if int8 and rules is not None else "unknown",
+        int8=_pays(graph, rules) if int8 and rules is not None and not (rules.cuts and unknown) else "unknown",
     )
 
 

@@ -70,12 +70,11 @@ def look(root: Path = _ROOT) -> Surroundings:
 
 
 def processor(root: Path = _ROOT) -> str:
-    """Its name; on ARM boards, whose kernel knows none, the board's."""
-    for line in _text(root / "proc/cpuinfo").splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in ("model name", "Model") and value.strip():
-            return value.strip()
-    return _text(root / "proc/device-tree/model").strip("\0") or platform.processor() or platform.machine()
+    """The board's name where there is one, as on ARM, whose processors have none of their own; else the processor's."""
+    pairs = (line.partition(":") for line in _text(root / "proc/cpuinfo").splitlines())
+    said = {name.strip(): value.strip() for name, _, value in pairs}
+    board = _text(root / "proc/device-tree/model").strip("\0") or said.get("Model")
+    return board or said.get("model name") or platform.processor() or platform.machine()
 
 
 def ticks(root: Path = _ROOT) -> Ticks | None:

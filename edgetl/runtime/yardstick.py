@@ -20,13 +20,14 @@ import numpy.typing as npt
 _SIDE, _PRODUCTS = 64, 55
 _ELEMENTS, _PASSES = 1 << 16, 7
 _COPIED, _COPIES = 1 << 17, 18
-"""Of float32; two such pieces fit into the second cache of most cores, and are little beside a model."""
-_PAGE = 4096
+"""Of float32: more than a first cache holds, and little beside a model."""
+_HALF_PAGE = 2048 // 4
 
 
 def kind() -> str:
-    """What the work is, and by which numpy."""
-    return f"1, numpy {np.__version__}"
+    """What the work is, and by which numpy with which BLAS."""
+    built = np.show_config(mode="dicts")["Build Dependencies"].get("blas", {})
+    return f"1, numpy {np.__version__}, {built.get('name')} {built.get('version')}"
 
 
 def times(count: int = 15) -> list[float]:
@@ -54,7 +55,7 @@ def _pair(length: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]
     Not from the heap: what a runtime left there decides where the two lie within their pages, and with it a twentieth of
     the time (a store and a load of the same place in two pages wait for each other).
     """
-    apart = length + _PAGE // 2 // 4
+    apart = length + _HALF_PAGE
     memory = np.frombuffer(mmap.mmap(-1, 4 * (apart + length)), np.float32)
     memory[:length] = 0.5
     return memory[:length], memory[apart:]

@@ -70,4 +70,4 @@ def stage(backends: Sequence[str]) -> Stage:
     """The benchmark of all artefacts of these backends."""
     needs = (*TEACHER_NETWORKS, *SHIPPED, *(f"calibrate.{backend}" for backend in backends))
     tools = ("numpy", "torch", "timm", *dict.fromkeys(BACKENDS[backend].distribution for backend in backends))
-    return Stage(NAME, 5, needs, _settings, tools, _run, files=targets)
+    return Stage(NAME, 6, needs, _settings, tools, _run, files=targets)

@@ -17,9 +17,7 @@ ABOUT = {
 }
 
 
-def row(
-    p50: float, p90: float, *, noisy: bool = False, attempts: int = 1, yardstick_ms: float = 2.0
-) -> dict[str, Any]:
+def row(p50: float, p90: float, *, noisy: bool = False, attempts: int = 1, yardstick_ms: float = 2.0) -> dict[str, Any]:
     return {"p50_ms": p50, "p90_ms": p90, "noisy": noisy, "attempts": attempts, "yardstick_ms": yardstick_ms}
 
 

@@ -161,24 +161,56 @@ def test_a_yardstick_counts_where_it_is_the_same_on_both_sides_and_of_the_proces
     elsewhere = [replace(each, row={**each.row, "accelerator": "cuda"}) for each in before]
     now = paced(new(10.0, mode="full"), 1.3, accelerator="cuda")
     assert only(against([now], elsewhere)).machine is None
-    older = [replace(each, run=f"older-{each.run}") for each in runs(5, 0.3, mode="full")]
-    with_older = against([paced(new(10.5, mode="full"), 1.0)], before, [*older, *before])
-    assert only(with_older).repeats == 4, "measurements from before there were yardsticks say nothing of these ratios"
+    older = [replace(each, run=f"older-{each.run}") for each in runs(5, 0.3, 2.0, mode="full")]
+    for baseline in (before, [*older, *before]):  # a baseline that goes back to before there were yardsticks
+        with_older = against([paced(new(10.0, mode="full"), 1.3)], baseline, [*older, *before])
+        assert only(with_older).machine == pytest.approx(1.3)
+        assert only(with_older).repeats == 4, "measurements without it say nothing of these ratios"
+        assert change(with_older, "p50_ms").verdict == "no difference"
+        assert change(with_older, "load_ms").verdict == "no difference"
+
+
+def test_all_processes_of_a_measurement_say_together_how_quick_the_machine_was() -> None:
+    """The work differs from process to process: that of one file's own must not move its ratio."""
+    others = [record(run="old", artifact=f"other{number}") for number in range(4)]
+    before = [paced(each, 1.0) for each in (record(run="old", mode="full"), *others)]
+    odd = paced(new(10.0, mode="full"), 1.0, yardstick_ms=[1.2] * 10)
+    beside = [paced(new(artifact=f"other{number}"), 1.0) for number in range(4)]
+    found = against([odd, *beside], before)
+    (row,) = [each for each in found.rows if each.artifact == "onnx-int8"]
+    assert row.machine == pytest.approx(1.0)
+    assert row.changes[0].ratio is not None
+    assert row.changes[0].ratio.value == pytest.approx(1.0)
+
+
+def test_a_percentile_is_divided_round_by_round() -> None:
+    """Four rounds on a machine a tenth slower: they are the 90th percentile of the rounds, and none of it is the file's."""
+    before = [paced(each, 1.0) for each in runs(5, 0.001, mode="full")]
+    slower = [1.0] * 6 + [1.1] * 4
+    now = new(10.0, mode="full", yardstick="1", yardstick_ms=slower, rounds=[10.0 * pace for pace in slower])
+    now = replace(now, row={**now.row, "p90_ms": 1.1 * now.row["p90_ms"]})
+    found = change(against([now], before), "p90_ms").ratio
+    assert found is not None
+    assert found.value == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_machine_that_is_slower_than_it_has_been_is_said_to_be() -> None:
     earlier = [paced(record(run=str(number)), pace) for number, pace in enumerate((1.2, 1.0, 1.1))]
     for pace, said in ((1.04, False), (1.06, True), (0.7, False)):
-        assert bool(slow(paced(new(), pace).row, MACHINE, earlier)) is said
-    assert "took 1.06 ms, 1 at best" in slow(paced(new(), 1.06).row, MACHINE, earlier)
+        assert bool(slow([paced(new(), pace).row], MACHINE, earlier)) is said
+    assert "took 1.06 ms, 1 at best" in slow([paced(new(), 1.06).row], MACHINE, earlier)
     now = paced(new(), 2.0)
-    assert slow(now.row, replace(MACHINE, cores=64), earlier) == ""
-    assert slow(paced(new(), 2.0, kind="2").row, MACHINE, earlier) == ""
-    assert slow(new(20.0).row, MACHINE, earlier) == ""
-    assert slow(now.row, MACHINE, []) == ""
-    # One file's row that was lucky is no quicker machine: a measurement is what most of its rows say.
+    assert slow([now.row], replace(MACHINE, cores=64), earlier) == ""
+    assert slow([paced(new(), 2.0, kind="2").row], MACHINE, earlier) == ""
+    assert slow([new(20.0).row], MACHINE, earlier) == ""
+    assert slow([now.row], MACHINE, []) == ""
+    # One file's row that was lucky is no quicker machine, and an unlucky one no slower: most rows of a measurement say it.
     lucky = [paced(record(run="0", artifact=str(number)), pace) for number, pace in enumerate((1.0, 1.0, 0.5))]
-    assert slow(paced(new(), 1.04).row, MACHINE, lucky) == ""
+    assert slow([paced(new(), 1.04).row], MACHINE, lucky) == ""
+    assert slow([paced(new(), pace).row for pace in (1.0, 1.0, 1.5)], MACHINE, lucky) == ""
+    # All cores at once are slower than one, and say nothing of it.
+    assert slow([paced(new(threads=2), 1.2).row], MACHINE, earlier) == ""
+    assert slow([paced(new(target="other"), 1.2).row], MACHINE, earlier) == ""
 
 
 def test_now_is_not_its_own_past_and_does_not_hide_its_change_in_the_spread() -> None:
@@ -270,7 +302,7 @@ def test_the_nearest_of_several_says_why() -> None:
 
 def test_a_file_that_is_gone_is_said() -> None:
     found = against([new()], [record(), record(artifact="gone"), record(artifact="elsewhere", target="phone")])
-    assert found.unseen == ("gone",)
+    assert found.unseen == ("gone x1 on desk",)
     assert any("gone" in line and "is not now" in line for line in comparison_lines(found))
 
 

@@ -18,6 +18,9 @@ from edgetl.devices.adb.benchmark_model import OWN_FLAGS
 from edgetl.devices.adb.link import Link
 from edgetl.devices.adb.running import Phone, PhoneWorker
 from edgetl.devices.adb.storage import Storage
+from edgetl.devices.pushed import Pushed
+from edgetl.devices.threads import ThreadCounts, resolved
+from edgetl.devices.variables import replaced
 from edgetl.errors import IntegrityError, RecipeError
 from edgetl.results.latency import Machine
 from edgetl.runtime.manifest import Artifact
@@ -32,7 +35,6 @@ EFFORTS: dict[Mode, Effort] = {
 }
 """A start costs far more than the three runs that it tells: time under load, not of the runs alone, is what is long enough."""
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FLAG = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -45,7 +47,7 @@ class AdbTarget(Target):
     """benchmark_model for Android, a file of this computer; `${NAME}` is replaced from the environment."""
     sha256: str = "${EDGETL_BENCHMARK_MODEL_SHA256}"
     """What that file must be, in hexadecimal; `${NAME}` is replaced. Another file is never run."""
-    threads: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)] | Literal["all"], ...], Field(min_length=1)] = (1, 4)
+    threads: ThreadCounts = (1, 4)
     """Thread counts to measure with; all is every core that is switched on."""
     accelerator: Literal["cpu", "gpu", "nnapi"] = "cpu"
     """What computes. gpu keeps float32."""
@@ -94,7 +96,7 @@ class Adb:
 
     def __init__(self, target: AdbTarget) -> None:
         self._target = target
-        self._folders: dict[Path, Path] = {}
+        self._pushed = Pushed(target.folder)
 
     def info(self) -> Machine:
         """Model, chip, Android's version; no serial number."""
@@ -103,23 +105,16 @@ class Adb:
     def threads(self) -> tuple[int, ...]:
         """`all` is every core that is switched on."""
         counts = self._target.threads
-        available = phone.cores(self._link) if "all" in counts else 0
-        return tuple(sorted({available if count == "all" else count for count in counts}))
+        return resolved(counts, phone.cores(self._link) if "all" in counts else 0)
 
     def push(self, folder: Path, keep: bool = True) -> Path:
         """A name for it: artefacts are sent when they are needed, each under its hash; pictures one by one, and never kept."""
-        for there, here in self._folders.items():
-            if here == folder:
-                return there
-        there = Path(f"{self._target.folder}/pushed/{len(self._folders)}")
-        self._folders[there] = folder
-        return there
+        return self._pushed.push(folder)
 
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> PhoneWorker:
         """An artefact, a TFLite file; the binary is sent now, the artefact when it is started."""
-        return PhoneWorker(
-            f"{artifact.name}@{threads}", threads, self._phone, artifact, self._folders[folder] / artifact.path
-        )
+        file = self._pushed.host(folder / artifact.path)
+        return PhoneWorker(f"{artifact.name}@{threads}", threads, self._phone, artifact, file)
 
     def close(self) -> None:
         """Remove what this run wrote; what is kept by its hash stays for the next."""
@@ -147,7 +142,7 @@ class Adb:
             accelerator=target.accelerator,
             allow_fallback=target.allow_fallback,
             flags=target.flags,
-            folders=self._folders,
+            pushed=self._pushed,
         )
 
 
@@ -159,8 +154,8 @@ def _program(target: AdbTarget) -> bytes:
         IntegrityError: it is another file than the target says.
     """
     place = f"target {target.name}"
-    path = Path(_replaced(target.benchmark, "benchmark", place))
-    expected = _replaced(target.sha256, "sha256", place).lower()
+    path = Path(replaced(target.benchmark, "benchmark", place))
+    expected = replaced(target.sha256, "sha256", place).lower()
     if not re.fullmatch(r"[0-9a-f]{64}", expected):
         raise RecipeError("sha256: expected 64 hexadecimal digits", place=place, hint=f"sha256sum {path.name}")
     try:
@@ -176,12 +171,3 @@ def _program(target: AdbTarget) -> bytes:
             hint="if you trust the new file, change sha256 in the target file",
         )
     return content
-
-
-def _replaced(text: str, field: str, place: str) -> str:
-    for name in _VARIABLE.findall(text):
-        if not os.environ.get(name):
-            raise RecipeError(
-                f"{field}: the environment variable {name} is not set", place=place, hint="docs/devices.md"
-            )
-    return _VARIABLE.sub(lambda match: os.environ[match[1]], text)

@@ -15,6 +15,7 @@ from edgetl.devices.adb import phone
 from edgetl.devices.adb.benchmark_model import RUNS_AT_ONCE, Invocation, arguments, parsed
 from edgetl.devices.adb.link import LONGEST, Link
 from edgetl.devices.adb.storage import Storage
+from edgetl.devices.pushed import Pushed
 from edgetl.errors import DeviceError, IntegrityError
 from edgetl.results.latency import Machine
 from edgetl.runtime.arrays import array
@@ -60,15 +61,7 @@ class Phone:
     accelerator: str
     allow_fallback: bool
     flags: Mapping[str, str]
-    folders: Mapping[Path, Path]
-    """Of this computer, by what `push` said of them."""
-
-    def host(self, path: str) -> Path:
-        """The file of this computer that a path of a pushed folder stands for."""
-        for there, here in self.folders.items():
-            if Path(path).is_relative_to(there):
-                return here / Path(path).relative_to(there)
-        raise WorkerError("was asked for a file that was not pushed", place=path)
+    pushed: Pushed
 
 
 @dataclass(frozen=True)
@@ -133,7 +126,7 @@ class Running:
     def outputs(self, path: str, start: int, count: int) -> list[list[float]] | None:
         """What it computes of tensors of a .npy file in a pushed folder."""
         rows = []
-        for tensor in array(self._phone.host(path), np.uint8)[start : start + count]:
+        for tensor in array(self._phone.pushed.host(path), np.uint8)[start : start + count]:
             with _worker(self._worker.name):
                 source = self._phone.storage.put(np.ascontiguousarray(tensor).tobytes(), "input")
                 # By their names in the folder that it runs in: a path's commas and colons would be the flag's own.

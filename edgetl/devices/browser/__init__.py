@@ -5,14 +5,12 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ipaddress
-import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -24,6 +22,9 @@ from edgetl.devices.browser import answers
 from edgetl.devices.browser.server import Server
 from edgetl.devices.browser.session import Failed, Session, Silent
 from edgetl.devices.local import LocalTarget
+from edgetl.devices.pushed import Pushed
+from edgetl.devices.threads import ThreadCounts, resolved
+from edgetl.devices.variables import replaced
 from edgetl.errors import DeviceError, RecipeError
 from edgetl.results.latency import Machine
 from edgetl.runtime.arrays import array
@@ -32,7 +33,6 @@ from edgetl.runtime.manifest import Artifact
 
 __all__ = ["Browser", "BrowserTarget", "Site", "presence"]
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _FILES, _FILE_BYTES = 64, 64 * 2**20
 _QUIT_S = 10.0
 _T = TypeVar("_T")
@@ -47,7 +47,7 @@ class BrowserTarget(Target):
     """0 is one that is free."""
     page: str | None = None
     """Folder with the page: index.html and what it loads, no subfolders; `${NAME}` is replaced. edgetl ships none yet."""
-    threads: Annotated[tuple[Annotated[int, Field(ge=1, le=1024)] | Literal["all"], ...], Field(min_length=1)] = (1,)
+    threads: ThreadCounts = (1,)
     """Thread counts that the page is asked to use; all is every core that the browser names."""
     wait_s: Annotated[float, Field(gt=0, le=3600)] = 120.0
     """How long to wait for the page."""
@@ -132,7 +132,7 @@ class Browser:
 
     def __init__(self, target: BrowserTarget) -> None:
         self._target = target
-        self._folders: dict[Path, Path] = {}
+        self._pushed = Pushed("")
 
     @cached_property
     def site(self) -> Site:
@@ -146,8 +146,7 @@ class Browser:
 
     def threads(self) -> tuple[int, ...]:
         """`all` is what the browser says."""
-        counts = self._target.threads
-        return tuple(sorted({self._hello().cores if count == "all" else count for count in counts}))
+        return resolved(self._target.threads, self._hello().cores)
 
     def formats(self) -> tuple[str, ...]:
         """Of the files that the page runs."""
@@ -155,16 +154,11 @@ class Browser:
 
     def push(self, folder: Path, keep: bool = True) -> Path:
         """A name for it: the page fetches what it is told to, and keeps nothing."""
-        for there, here in self._folders.items():
-            if here == folder:
-                return there
-        there = Path(f"/pushed/{len(self._folders)}")
-        self._folders[there] = folder
-        return there
+        return self._pushed.push(folder)
 
     def worker(self, folder: Path, artifact: Artifact, threads: int) -> PageWorker:
         """An artefact, not fetched yet."""
-        return PageWorker(f"{artifact.name}@{threads}", threads, self, artifact, self._folders[folder] / artifact.path)
+        return PageWorker(f"{artifact.name}@{threads}", threads, self, artifact, self.host(folder / artifact.path))
 
     def close(self) -> None:
         """What was loaded was let go of; the page stays for what is measured next."""
@@ -184,12 +178,9 @@ class Browser:
                 hint="keep it in the foreground and the screen on, and start again",
             ) from exc
 
-    def host(self, path: str) -> Path:
-        """The file of this computer that a path of a pushed folder stands for."""
-        for there, here in self._folders.items():
-            if Path(path).is_relative_to(there):
-                return here / Path(path).relative_to(there)
-        raise WorkerError("was asked for a file that was not pushed", place=path)
+    def host(self, path: str | Path) -> Path:
+        """As `Pushed.host`."""
+        return self._pushed.host(path)
 
     def _hello(self) -> answers.Hello:
         try:
@@ -293,10 +284,7 @@ def _pages(target: BrowserTarget, place: str) -> dict[str, bytes]:
     """The page's files by name, read once: what lies there later is not served."""
     if target.page is None:
         return {}
-    for name in _VARIABLE.findall(target.page):
-        if not os.environ.get(name):
-            raise RecipeError(f"page: the environment variable {name} is not set", place=place)
-    folder = Path(_VARIABLE.sub(lambda match: os.environ[match[1]], target.page))
+    folder = Path(replaced(target.page, "page", place))
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
         if len(files) > _FILES or sum(path.stat().st_size for path in files) > _FILE_BYTES:

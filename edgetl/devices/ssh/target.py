@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from edgetl.config.target import Target
+from edgetl.devices.local import LocalTarget
 from edgetl.devices.threads import ThreadCounts
 
 __all__ = ["SshTarget"]
@@ -54,8 +55,8 @@ class SshTarget(Target):
 
     @property
     def machine(self) -> str:
-        """Targets with one host are one machine, whatever else they say."""
-        return f"ssh {self.host}"
+        """Targets with one host are one machine, whatever else they say; an emulator computes on this one."""
+        return LocalTarget(name=self.name).machine if self.emulated else f"ssh {self.host}"
 
     @property
     def origin(self) -> Literal["measured", "emulated"]:
