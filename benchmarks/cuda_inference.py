@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.markdown import table
-from edgetl.devices import eager
-from edgetl.devices.ways import MODES, PRECISIONS, Way
+from edgetl.devices.pytorch import worker as pytorch
+from edgetl.devices.pytorch.ways import MODES, PRECISIONS, Way
 from edgetl.errors import WorkerError
 from edgetl.runtime.measuring import EFFORTS, measure
 from edgetl.runtime.subjects import Failure
@@ -53,7 +53,7 @@ def main() -> None:
     ways = [Way(parsed.device, precision, mode, batch) for batch, precision, mode in grid]
     networks = dict(_named(given) for given in parsed.network)
     plan = [
-        (name, eager.worker(f"{name} {way.name}", 1, folder, parsed.size, way))
+        (name, pytorch.worker(f"{name} {way.name}", 1, folder, parsed.size, way))
         for name, folder in networks.items()
         for way in ways
     ]

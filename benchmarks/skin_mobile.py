@@ -23,8 +23,8 @@ from benchmarks.markdown import interval, made_by, table
 from benchmarks.provenance import provenance
 from edgetl.config import target
 from edgetl.console.progress import Console
-from edgetl.devices import eager
 from edgetl.devices.latency import latency
+from edgetl.devices.pytorch import worker as pytorch
 from edgetl.results.latency import Latency
 from edgetl.results.report import Report, ReportedArtifact, ReportedModel
 from edgetl.results.training import DistilResult, PruneResult, Run, Scores, TeachResult, TrialResult
@@ -124,7 +124,7 @@ def _measure() -> dict[str, list[Latency]]:
     size = report.shown_recipe.data.image_size
     stages = {stage.name: stage.key for stage in report.stages}
     baselines = {
-        name: [functools.partial(eager.worker, network=store / stages[stage] / "network", size=size)]
+        name: [functools.partial(pytorch.worker, network=store / stages[stage] / "network", size=size)]
         for name, stage in (("unpruned pytorch", "distil"), ("pruned pytorch", "prune"))
     }
     with Console() as console:

@@ -56,7 +56,7 @@ def compare(now: str, before: str, *, file: AnyPath | None = None) -> Comparison
     """Hold two bundles that were measured against each other; nothing is measured.
 
     Args:
-        now: a label, the beginning of a bundle's sha256, a bundle's name, or its folder.
+        now: a label, the beginning of a bundle's sha256, a bundle's name, or its folder. What is `before` too is not now.
         before: the same; "last" is the bundle of the same name before the first measurement of `now`.
         file: of the history; the project's without it.
 
@@ -69,9 +69,12 @@ def compare(now: str, before: str, *, file: AnyPath | None = None) -> Comparison
     ours = _chosen(records, now)
     last, first = ours.records[-1], records.index(ours.records[0])
     theirs = _chosen(records, before, last.bundle, last.bundle_sha256, first)
-    if {record.measurement for record in theirs.records} <= {record.measurement for record in ours.records}:
+    earlier, later = ({record.measurement for record in side.records} for side in (theirs, ours))
+    if earlier == later:
         raise UsageError(f"{now} and {before} are the same measurements: {ours.about}")
-    return compare_records(ours.records, theirs, records)
+    # Of a folder that was measured again since a label was given, what came after it.
+    since = [record for record in ours.records if not earlier < later or record.measurement not in earlier]
+    return compare_records(since, theirs, records)
 
 
 def _chosen(

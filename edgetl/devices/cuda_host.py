@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edgetl.config.target import Target
-from edgetl.devices import Baseline, Presence, eager
+from edgetl.devices import Baseline, Presence
 from edgetl.devices.local import Here, machine, process
-from edgetl.devices.ways import Mode, Precision, Way, require
+from edgetl.devices.pytorch import worker as pytorch
+from edgetl.devices.pytorch.ways import Mode, Precision, Way, require
 from edgetl.errors import MissingAccelerator, MissingRuntime
 from edgetl.results.latency import Machine
 from edgetl.runtime.accelerators import Accelerator
@@ -107,4 +108,4 @@ def networks(target: CudaHostTarget, network: Path, size: int) -> Sequence[Basel
 
 
 def _worker(name: str, threads: int, network: Path, size: int, way: Way) -> Worker:
-    return eager.worker(f"{name} {way.name}", threads, network, size, way)
+    return pytorch.worker(f"{name} {way.name}", threads, network, size, way)

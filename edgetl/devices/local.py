@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from edgetl.config.target import Target
-from edgetl.devices import Baseline, eager
+from edgetl.devices import Baseline
+from edgetl.devices.pytorch import worker as pytorch
 from edgetl.devices.threads import ThreadCounts, resolved
 from edgetl.results.latency import Machine
 from edgetl.runtime.accelerators import CPU, Accelerator
@@ -65,7 +66,7 @@ class Local(Here):
 
 def networks(target: Target, network: Path, size: int) -> Sequence[Baseline]:
     """PyTorch eager on the CPU."""
-    return (functools.partial(eager.worker, network=network, size=size),)
+    return (functools.partial(pytorch.worker, network=network, size=size),)
 
 
 @cache

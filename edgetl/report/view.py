@@ -32,7 +32,7 @@ Entry = ReportedModel | ReportedArtifact
 
 _SHORTENED = re.compile("tf32|bf16|float16|fp16")
 _MODES = ("compile", "graph")
-"""How PyTorch runs a network where it is not eager: `edgetl.devices.ways.Mode`, with which `Latency.placement` begins."""
+"""How PyTorch runs a network where it is not eager, with which `Latency.placement` begins: `edgetl.devices.pytorch.ways.Mode`."""
 
 
 def shortened(row: Latency) -> bool:

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgetl.devices import eager
-from edgetl.devices.ways import TOLERANCES, Way, call, pictures, require, require_same
+from edgetl.devices.pytorch import worker as pytorch
+from edgetl.devices.pytorch.ways import TOLERANCES, Way, call, pictures, require, require_same
 from edgetl.errors import DeviceError, MissingAccelerator
 from edgetl.models import backbones, spec
 from edgetl.runtime.measurement import Measurement
@@ -103,7 +103,7 @@ def test_nothing_is_the_same_as_what_is_no_number() -> None:
 
 
 def test_a_worker_says_the_way_and_is_measured(folder: Path) -> None:
-    plan = [eager.worker(f"net {way.name}", 1, folder, SIZE, way) for way in (Way(), Way(precision="bf16", batch=2))]
+    plan = [pytorch.worker(f"net {way.name}", 1, folder, SIZE, way) for way in (Way(), Way(precision="bf16", batch=2))]
     rows = [row for row in measure(plan, effort=Effort(1, 4, 0.0, 1.0, 0.0)) if isinstance(row, Measurement)]
     assert [(row.batch, row.described["compute_precision"]) for row in rows] == [(1, "fp32"), (2, "bf16")]
     assert {(row.described["accelerator"], row.described["placement"], row.delegated) for row in rows} == {
@@ -114,14 +114,14 @@ def test_a_worker_says_the_way_and_is_measured(folder: Path) -> None:
 _ASKS_THE_CLOCK = """
 import sys, types
 from pathlib import Path
-from edgetl.devices import eager, ways
+from edgetl.devices.pytorch import ways, worker
 class Looked(Exception): pass
 def clock():
     raise Looked({"torch", "timm", "edgetl.models.spec"} <= sys.modules.keys())
 assert "torch" not in sys.modules
-eager.time = types.SimpleNamespace(perf_counter_ns=clock)
+worker.time = types.SimpleNamespace(perf_counter_ns=clock)
 try:
-    eager._serve(Path(sys.argv[1]), 32, 1, ways.Way())
+    worker._serve(Path(sys.argv[1]), 32, 1, ways.Way())
 except Looked as looked:
     print(looked)
 """
@@ -134,7 +134,7 @@ def test_loading_is_timed_without_the_import_of_pytorch(folder: Path) -> None:
 
 @pytest.mark.skipif(GPU, reason="there is a GPU")
 def test_a_worker_without_its_gpu_ends_with_exit_code_4(folder: Path) -> None:
-    argv = eager.worker("net", 1, folder, SIZE, Way("cuda", "fp16", "graph", 64)).argv
+    argv = pytorch.worker("net", 1, folder, SIZE, Way("cuda", "fp16", "graph", 64)).argv
     done = subprocess.run(argv, capture_output=True, text=True, check=False, input="")
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr.startswith("PyTorch: got 0 GPUs")

@@ -296,6 +296,49 @@ class TestHistory:
         assert "are the same measurements" in err
 
 
+def test_a_bundle_is_compared_with_its_own_first_measurement(
+    bench: Run, bundle: Path, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench("--label", "v1")[0] == 0
+    code, _, err = edgetl(capsys, "history", "compare", str(bundle), "v1")
+    assert (code, "are the same measurements" in err) == (2, True)
+    clock.ms = {"red": 20.0, "blue": 20.0}
+    assert bench()[0] == 0
+    code, out, _ = edgetl(capsys, "history", "compare", str(bundle), "v1")
+    assert code == 1
+    assert "10.00 -> 20.00 ms" in out
+
+
+def test_last_is_no_bundle_with_the_same_files(bench: Run, bundle: Path, successor: Path, clock: Clock) -> None:
+    """A build out of the store by another edgetl has another bundle.json, and is what was built before all the same."""
+    for _ in range(3):
+        assert bench()[0] == 0
+    clock.ms["red"] = 14.0
+    assert bench(of=successor)[0] == 0
+    tiny_bundle.edit(successor, lambda content: content.update(edgetl="9.9.9"))
+    code, _, err = bench("--compare", of=successor)
+    assert (code, "red x1 on desk: median" in err) == (1, True)
+
+
+def test_that_nothing_could_be_compared_is_a_warning(bench: Run, successor: Path) -> None:
+    assert bench("--quick")[0] == 0
+    code, _, err = bench("--compare", of=successor)
+    assert code == 0
+    assert "warning: no time could be compared with bundle tiny" in err
+    assert "mode quick then, full now" in err
+    assert "--quick" in err
+    assert "no time could be compared" not in bench("--quick", "--compare", of=successor)[2]
+
+
+def test_a_bundle_behind_compare_is_the_bundle_that_is_measured(
+    bench: Run, bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench()[0] == 0
+    code, out, _ = edgetl(capsys, "bench", "--target", "desk", "--compare", str(bundle))
+    assert code == 0
+    assert "compared with bundle tiny" in out
+
+
 def test_a_bundle_whose_manifest_was_written_anew_is_found(
     bench: Run, bundle: Path, successor: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

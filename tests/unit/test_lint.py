@@ -180,7 +180,7 @@ class TestPrediction:
     def test_an_unknown_operator_leaves_unknown_what_hangs_on_it(self) -> None:
         found = predict("tflite-int8", chain(CONV, STRANGE, CONV), "xnnpack", rules("xnnpack"))
         assert [(finding.verdict, finding.source) for finding in found.findings] == [("unknown", "")]
-        assert (found.pieces, found.integer_only) == (None, "unknown")
+        assert (found.pieces, found.integer_only, found.int8) == (None, "unknown", "unknown")
 
     def test_float_operators_make_a_graph_no_integer_one_whatever_is_unknown(self) -> None:
         kinds = (CONV, DEQUANTIZE, FLOAT_SWISH, QUANTIZE, STRANGE, CONV)

@@ -18,7 +18,9 @@ from edgetl.console.progress import Silent
 from edgetl.devices import DEVICES, Kind
 from edgetl.devices.adb import AdbTarget
 from edgetl.devices.browser import BrowserTarget
+from edgetl.devices.local import LocalTarget
 from edgetl.devices.openvino import OpenVinoTarget
+from edgetl.devices.ssh.target import SshTarget
 from edgetl.errors import DeviceError
 from edgetl.runtime.manifest import Manifest
 from edgetl.stages.common import alone
@@ -193,3 +195,9 @@ def test_another_process_on_the_machine_is_waited_for_and_named(monkeypatch: pyt
     assert told.said == [f"waiting for pid {holds.pid}, which measures on other"]
     holds.stdout.close()
     assert holds.wait() == 0
+
+
+def test_an_emulated_device_takes_turns_with_the_machine_that_emulates_it() -> None:
+    here = LocalTarget(name="local_cpu", kind="local").machine
+    assert SshTarget(name="arm", kind="ssh", host="arm", emulated=True).machine == here
+    assert SshTarget(name="pi", kind="ssh", host="pi").machine != here

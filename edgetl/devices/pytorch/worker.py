@@ -1,6 +1,6 @@
 """A network in PyTorch as a worker for measuring: the baseline that every artefact is compared with.
 
-python -m edgetl.devices.eager --network FOLDER --size PIXELS --threads N
+python -m edgetl.devices.pytorch.worker --network FOLDER --size PIXELS --threads N
     [--device cuda:0 --precision fp16 --mode graph --batch 64]
 """
 
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from edgetl.devices.ways import MODES, PRECISIONS, Way, call, pictures, require, require_same
+from edgetl.devices.pytorch.ways import MODES, PRECISIONS, Way, call, pictures, require, require_same
 from edgetl.errors import EdgetlError
 from edgetl.runtime.serving import serve, time_runs
 from edgetl.runtime.workers import Command
@@ -23,7 +23,7 @@ def worker(name: str, threads: int, network: Path, size: int, way: Way = _CPU) -
     """How to start the worker for the network that `edgetl.models.spec` wrote into a folder."""
     settings = ["--network", str(network), "--size", str(size), "--threads", str(threads)]
     settings += ["--device", way.device, "--precision", way.precision, "--mode", way.mode, "--batch", str(way.batch)]
-    return Command(name, (sys.executable, "-m", "edgetl.devices.eager", *settings), threads, way.batch)
+    return Command(name, (sys.executable, "-m", "edgetl.devices.pytorch.worker", *settings), threads, way.batch)
 
 
 def main() -> int:
