@@ -32,7 +32,7 @@ Entry = ReportedModel | ReportedArtifact
 
 _SHORTENED = re.compile("tf32|bf16|float16|fp16")
 _MODES = ("compile", "graph")
-"""How PyTorch runs a network where it is not eager, with which `Latency.placement` begins: `edgetl.devices.pytorch.ways.Mode`."""
+"""With which `Latency.placement` begins where PyTorch does not run a network eagerly: `edgetl.devices.pytorch.ways.Mode`."""
 
 
 def shortened(row: Latency) -> bool:
