@@ -202,6 +202,11 @@ def test_a_wrong_word_or_a_damaged_history_is_told_before_anything_is_measured(
     assert (tmp_path / "history.sqlite").read_bytes() == b"no database" * 100
 
 
+def test_a_damaged_history_is_nobodys_matter_who_neither_compares_nor_keeps(bench: Run, tmp_path: Path) -> None:
+    (tmp_path / "history.sqlite").write_bytes(b"no database" * 100)
+    assert bench("--history", "history.sqlite", "--no-history")[0] == 0
+
+
 def test_a_history_that_cannot_be_written_costs_no_measurement(bench: Run, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     code, out, err = bench("--history", "file/history.sqlite")

@@ -121,7 +121,7 @@ def test_others_of_the_machine_lend_their_repeats() -> None:
 def paced(each: Record, pace: float, kind: str = "1", **more: Any) -> Record:
     """The same measurement on a machine that takes `pace` times as long for everything."""
     row = {**each.row, "yardstick": kind, "yardstick_ms": [pace] * 10, **more}
-    for name in ("p50_ms", "p90_ms"):
+    for name in ("p50_ms", "p90_ms", "load_ms"):
         row[name] *= pace
     return replace(each, row={**row, "round_ms": [pace * time for time in each.row["round_ms"]]})
 
@@ -129,9 +129,11 @@ def paced(each: Record, pace: float, kind: str = "1", **more: Any) -> Record:
 def test_a_slower_machine_is_no_slower_file_and_hides_none() -> None:
     before = [paced(each, 1.0 + 0.05 * number) for number, each in enumerate(runs(5, 0.01, mode="full"))]
     same = against([paced(new(10.0, mode="full"), 1.3)], before)
-    assert {one: change(same, one).verdict for one in ("p50_ms", "p90_ms")} == dict.fromkeys(
-        ("p50_ms", "p90_ms"), "no difference"
-    )
+    for quantity in ("p50_ms", "p90_ms", "load_ms"):
+        found = change(same, quantity)
+        assert found.verdict == "no difference"
+        assert found.ratio is not None
+        assert found.ratio.value == pytest.approx(1.0, abs=0.02)
     assert change(same, "p50_ms").now == pytest.approx(13.0), "milliseconds are shown as they were"
     assert only(same).machine == pytest.approx(1.3 / np.prod([1.0 + 0.05 * number for number in range(5)]) ** 0.2)
     assert any("machine  x1.18" in line for line in comparison_lines(same))
@@ -161,6 +163,16 @@ def test_a_yardstick_counts_where_it_is_the_same_on_both_sides_and_of_the_proces
     elsewhere = [replace(each, row={**each.row, "accelerator": "cuda"}) for each in before]
     now = paced(new(10.0, mode="full"), 1.3, accelerator="cuda")
     assert only(against([now], elsewhere)).machine is None
+    # Beside files that the processor computed, too, and these are not counted on.
+    beside = [replace(each, artifact="on the processor") for each in before]
+    ours = [paced(new(artifact="on the processor"), 1.0), now]
+    (row,) = [each for each in against(ours, [*elsewhere, *beside]).rows if each.accelerator == "cuda"]
+    assert row.machine is None
+    assert slow([now.row], MACHINE, beside) == ""
+    mixed = [paced(each, 3.0, kind="2") for each in runs(2, 0.01, seed=9, mode="full")]
+    found = change(against([paced(new(10.0, mode="full"), 1.3)], [*mixed, *before]), "p50_ms")
+    assert found.ratio is not None
+    assert found.ratio.value == pytest.approx(1.0, abs=0.02), "only measurements with this yardstick count"
     older = [replace(each, run=f"older-{each.run}") for each in runs(5, 0.3, 2.0, mode="full")]
     for baseline in (before, [*older, *before]):  # a baseline that goes back to before there were yardsticks
         with_older = against([paced(new(10.0, mode="full"), 1.3)], baseline, [*older, *before])
@@ -192,6 +204,20 @@ def test_a_percentile_is_divided_round_by_round() -> None:
     found = change(against([now], before), "p90_ms").ratio
     assert found is not None
     assert found.value == pytest.approx(1.0, abs=0.02)
+
+
+def test_what_the_yardstick_takes_with_it_is_no_spread_of_the_file() -> None:
+    """A machine that is now quick and now slow, and a file that goes with it: its rounds differ, and its quotients do not."""
+    restless = [1.0] * 5 + [1.6] * 5
+
+    def measured(run: str, **of: Any) -> Record:
+        rounds = [10.0 * pace for pace in restless]
+        return record(13.0, run=run, mode="full", yardstick="1", yardstick_ms=restless, rounds=rounds, **of)
+
+    before = [measured(str(number)) for number in range(5)]
+    found = change(against([measured("new", bundle_sha256=NEW)], before), "p50_ms").ratio
+    assert found is not None
+    assert found.high / found.low < 1.2
 
 
 def test_a_machine_that_is_slower_than_it_has_been_is_said_to_be() -> None:
@@ -301,8 +327,9 @@ def test_the_nearest_of_several_says_why() -> None:
 
 
 def test_a_file_that_is_gone_is_said() -> None:
-    found = against([new()], [record(), record(artifact="gone"), record(artifact="elsewhere", target="phone")])
-    assert found.unseen == ("gone x1 on desk",)
+    before = [record(), record(threads=4), record(artifact="gone"), record(artifact="elsewhere", target="phone")]
+    found = against([new()], before)
+    assert found.unseen == ("onnx-int8 x4 on desk", "gone x1 on desk")
     assert any("gone" in line and "is not now" in line for line in comparison_lines(found))
 
 
@@ -388,6 +415,8 @@ def test_accuracy_is_compared_on_each_target_with_itself() -> None:
     (line,) = [line for line in comparison_lines(found) if "phone" in line and "balanced accuracy" in line]
     assert "0.6000 -> 0.6000" in line
     now[1] = new(data="d", metrics={"balanced_accuracy": Interval(0.5, 0.48, 0.52)}, target="phone")
+    first = new(data="d", metrics=good, target="phone", label="of the first of two measurements")
+    assert against([first, *now], before).regressions == against(now, before).regressions
     assert against(now, before).regressions == ["onnx-int8 on phone: balanced accuracy"]
 
 
