@@ -78,6 +78,8 @@ def test_an_arm_board_has_its_name_elsewhere_and_no_mhz_in_cpuinfo(tmp_path: Pat
     )
     found = look(tmp_path)
     assert (found.processor, found.temperature_c, found.frequency_mhz) == ("Raspberry Pi 5 Model B", 48.312, None)
+    put(tmp_path, proc__cpuinfo="model name\t: ARMv7 Processor rev 3 (v7l)\n\nModel\t\t: Raspberry Pi 4 Model B\n")
+    assert processor(tmp_path) == "Raspberry Pi 4 Model B", "the processor's name is that of many boards"
     (tmp_path / "proc/cpuinfo").unlink()
     put(tmp_path, **{"proc__device-tree__model": "Radxa ROCK 5B\0"})
     assert processor(tmp_path) == "Radxa ROCK 5B"
