@@ -169,7 +169,8 @@ def test_a_yardstick_counts_where_it_is_the_same_on_both_sides_and_of_the_proces
     (row,) = [each for each in against(ours, [*elsewhere, *beside]).rows if each.accelerator == "cuda"]
     assert row.machine is None
     assert slow([now.row], MACHINE, beside) == ""
-    mixed = [paced(each, 3.0, kind="2") for each in runs(2, 0.01, seed=9, mode="full")]
+    others = runs(2, 0.01, seed=9, mode="full")
+    mixed = [replace(each, row={**each.row, "yardstick": "2", "yardstick_ms": [3.0] * 10}) for each in others]
     found = change(against([paced(new(10.0, mode="full"), 1.3)], [*mixed, *before]), "p50_ms")
     assert found.ratio is not None
     assert found.ratio.value == pytest.approx(1.0, abs=0.02), "only measurements with this yardstick count"
@@ -415,7 +416,7 @@ def test_accuracy_is_compared_on_each_target_with_itself() -> None:
     (line,) = [line for line in comparison_lines(found) if "phone" in line and "balanced accuracy" in line]
     assert "0.6000 -> 0.6000" in line
     now[1] = new(data="d", metrics={"balanced_accuracy": Interval(0.5, 0.48, 0.52)}, target="phone")
-    first = new(data="d", metrics=good, target="phone", label="of the first of two measurements")
+    first = replace(new(data="d", metrics=good, target="phone"), run="the first of two measurements")
     assert against([first, *now], before).regressions == against(now, before).regressions
     assert against(now, before).regressions == ["onnx-int8 on phone: balanced accuracy"]
 
