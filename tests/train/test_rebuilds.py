@@ -53,7 +53,7 @@ class _Case(NamedTuple):
 
 _CASES = {
     "a target": _Case(
-        lambda project: (project / "targets" / "mine.yaml").write_text("{name: mine, threads: [1, 2]}"),
+        lambda project: (project / "targets" / "mine.yaml").write_text("{name: mine, threads: [2]}"),
         ("benchmark", "targets/mine.yaml changed"),
         ["benchmark"],
     ),

@@ -81,11 +81,13 @@ def test_one_machine_takes_its_targets_in_turn() -> None:
 
 
 def test_one_that_fails_stops_the_others_and_is_what_is_raised() -> None:
-    ended = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
     def measured(target: Target, advance: Advance) -> None:
         if target.name == "t1":
+            assert begun.wait(30)
             raise ValueError("unplugged")
+        begun.set()
         try:
             for _ in range(3000):
                 advance("measuring", 0, 1)
