@@ -18,6 +18,8 @@ data: {kind: skin_phantom, images: 210, image_size: 32}
 teacher: {backbone: mobilenetv3_small_050, weights: none, epochs: 1, batch_size: 32}
 student: {backbone: mobilenetv3_small_050}
 distil: {epochs: 1, batch_size: 32, weights: [1.0]}
+quantize: null
+export: [onnx]
 """
 
 pytestmark = pytest.mark.skipif(
