@@ -394,7 +394,18 @@ def test_a_failed_gate_keeps_the_evidence_and_ships_nothing(
 
 def test_a_killed_training_goes_on_after_its_last_epoch(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    words = ("build", project.recipe, "--until", "teach", "--set", "teacher.epochs=12", "--set", "data.image_size=32")
+    words = (
+        "build",
+        project.recipe,
+        "--until",
+        "teach",
+        "--set",
+        "teacher.epochs=12",
+        "--set",
+        "data.image_size=32",
+        "--set",
+        "export=[onnx]",
+    )
     started = subprocess.Popen(
         project.command(*words), cwd=tmp_path, env=project.environment(), stderr=subprocess.PIPE, text=True
     )
