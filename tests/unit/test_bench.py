@@ -191,7 +191,7 @@ def in_batches(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str,
                     made.append(Batched(each.name, batch, place, replace(each, name=name_of(each.name, batch))))
         return Written(tuple(made), refused)
 
-    monkeypatch.setattr("edgetl.api.bench.batched", batched)
+    monkeypatch.setattr("edgetl.api.on_targets.batched", batched)
     return refused
 
 
