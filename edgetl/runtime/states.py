@@ -26,9 +26,11 @@ def between(before: Mapping[str, State], after: Mapping[str, State]) -> dict[str
 
     All workers are on one machine: the time of its cores that none of them used is that of others.
     """
-    used = sum(
+    used: float | None = sum(
         _number(state, "used_s") - _number(before.get(name, {}), "used_s") for name, state in after.items() if state
     )
+    if before.keys() - after.keys():  # one died: nobody knows what it used
+        used = None
     found = {}
     for name, state in after.items():
         earlier = before.get(name, {})
@@ -55,14 +57,18 @@ def surroundings(state: State) -> Surroundings | None:
     return Surroundings(**values)
 
 
-def _shares(before: State, after: State, used: float) -> dict[str, float | None]:
+def _shares(before: State, after: State, used: float | None) -> dict[str, float | None]:
+    """used: seconds of all workers; None where that is not known."""
     one, other = before.get("ticks"), after.get("ticks")
     if not one or not other or other["all"] <= one["all"]:
         return {"stolen": None, "foreign": None}
     then, now = Ticks(**one), Ticks(**other)
     every = now.all - then.all
-    shares = {"stolen": (now.stolen - then.stolen) / every, "foreign": (now.busy - then.busy - used) / every}
-    return {name: round(min(1.0, max(0.0, share)), 4) for name, share in shares.items()}
+    shares = {
+        "stolen": (now.stolen - then.stolen) / every,
+        "foreign": None if used is None else (now.busy - then.busy - used) / every,
+    }
+    return {name: None if share is None else round(min(1.0, max(0.0, share)), 4) for name, share in shares.items()}
 
 
 def _number(state: State, name: str) -> float:

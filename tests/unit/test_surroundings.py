@@ -166,6 +166,12 @@ def test_a_worker_that_used_more_than_the_ticks_saw_leaves_nothing_for_others() 
     assert (found["a"]["foreign"], found["a"]["stolen"]) == (0.0, 0.0)
 
 
+def test_what_one_that_died_used_is_not_what_others_took() -> None:
+    before = {"a": state(100, 5, 1000, 10), "b": state(100, 5, 1000, 10)}
+    found = between(before, {"a": state(150, 5, 1100, 30)})
+    assert (found["a"]["foreign"], found["a"]["stolen"]) == (None, 0.0)
+
+
 def test_energy_is_of_each_run_between_the_two_looks() -> None:
     before: dict[str, dict[str, Any]] = {
         "a": {"runs": 100, "energy_uj": 5_000},
