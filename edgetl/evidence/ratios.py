@@ -96,12 +96,16 @@ def moderated(groups: Sequence[Sequence[float]], assumed: float, freedom: float 
     return Spread(math.sqrt(max(pooled, variance)), total, own)
 
 
-def ratio(before: Sequence[Measured], now: Sequence[Measured], spread: Spread) -> Ratio:
-    """How many times as long it takes now: geometric means over the measurements of either side, at least one each."""
+def ratio(before: Sequence[Measured], now: Sequence[Measured], spread: Spread, between: float = 0.0) -> Ratio:
+    """How many times as long it takes now: geometric means over the measurements of either side, at least one each.
+
+    Args:
+        between: standard deviation of the logarithm of what both sides differ in however often they are measured.
+    """
     from scipy.special import stdtr, stdtrit  # 0.2 s, which whoever compares nothing can do without
 
     distance = _middle(now) - _middle(before)
-    error = math.sqrt(_variance(before, spread) + _variance(now, spread))
+    error = math.sqrt(_variance(before, spread) + _variance(now, spread) + between**2)
     reach = float(stdtrit(spread.freedom, 0.975)) * error
     chance = 2 * float(stdtr(spread.freedom, -abs(distance) / error)) if error else float(distance == 0)
     return Ratio(math.exp(distance), math.exp(distance - reach), math.exp(distance + reach), chance)

@@ -140,7 +140,7 @@ def _row(now: Sequence[Record], before: Sequence[Record], alike: Sequence[Record
         spread = _spread(quantity, sides[1], sides[0], alike, read)
         repeats = spread.repeats if quantity.name == "p50_ms" else repeats
         means = [mean([each.number(quantity.name) for each in side]) for side in sides]
-        found = ratio(measured[0], measured[1], spread)
+        found = ratio(measured[0], measured[1], spread, read.unsure(*quiet, quantity))
         changes.append(Change(quantity.name, quantity.title, means[0], means[1], "no difference", found))
     return RowComparison(
         one.artifact,

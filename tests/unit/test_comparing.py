@@ -137,17 +137,31 @@ def test_a_slower_machine_is_no_slower_file_and_hides_none() -> None:
     assert change(same, "p50_ms").now == pytest.approx(13.0), "milliseconds are shown as they were"
     assert only(same).machine == pytest.approx(1.3 / np.prod([1.0 + 0.05 * number for number in range(5)]) ** 0.2)
     assert any("machine  x1.18" in line for line in comparison_lines(same))
-    slower = against([paced(new(11.0, mode="full"), 0.9)], before)
+    slower = against([paced(new(11.0, mode="full"), 1.05)], before)
+    assert only(slower).machine == pytest.approx(0.957, abs=0.001)
     assert change(slower, "p50_ms").verdict == "worse", "a quick machine does not make up for a slow file"
     ratio = change(slower, "p50_ms").ratio
     assert ratio is not None
     assert ratio.value == pytest.approx(1.1, rel=0.02)
-    plain = against([new(11.0, mode="full")], runs(5, 0.01, mode="full"))
-    unpaced = change(plain, "p50_ms").ratio
-    assert unpaced is not None
-    assert ratio.high / ratio.low == pytest.approx(unpaced.high / unpaced.low), (
-        "the interval is that of a steady machine"
-    )
+
+
+def test_the_more_the_machine_differed_the_less_is_certain() -> None:
+    """Networks follow a machine nearly, and not quite as the yardstick does."""
+
+    def width(pace: float, quantity: str = "p50_ms") -> float:
+        now = paced(new(10.0, mode="full"), pace, peak_rss_mb=70.0)
+        found = change(against([now], [paced(each, 1.0) for each in runs(5, 0.01, mode="full")]), quantity).ratio
+        assert found is not None
+        return float(np.log(found.high / found.low))
+
+    plain = change(against([new(10.0, mode="full")], runs(5, 0.01, mode="full")), "p50_ms").ratio
+    assert plain is not None
+    assert width(1.0) == pytest.approx(np.log(plain.high / plain.low)), "the interval of a steady machine"
+    assert width(1.0) < width(1.05) < width(1.2)
+    assert width(1.1) == pytest.approx(width(1 / 1.1))
+    freedom = 4 + 4
+    assert (width(1.2) ** 2 - width(1.0) ** 2) ** 0.5 == pytest.approx(2 * student_t(freedom) * 0.3 * np.log(1.2))
+    assert width(1.2, "peak_rss_mb") == pytest.approx(width(1.0, "peak_rss_mb")), "memory has no pace"
 
 
 def test_a_yardstick_counts_where_it_is_the_same_on_both_sides_and_of_the_processor_that_computed() -> None:
@@ -171,9 +185,9 @@ def test_a_yardstick_counts_where_it_is_the_same_on_both_sides_and_of_the_proces
     assert slow([now.row], MACHINE, beside) == ""
     others = runs(2, 0.01, seed=9, mode="full")
     mixed = [replace(each, row={**each.row, "yardstick": "2", "yardstick_ms": [3.0] * 10}) for each in others]
-    found = change(against([paced(new(10.0, mode="full"), 1.3)], [*mixed, *before]), "p50_ms")
-    assert found.ratio is not None
-    assert found.ratio.value == pytest.approx(1.0, abs=0.02), "only measurements with this yardstick count"
+    ratio = change(against([paced(new(10.0, mode="full"), 1.3)], [*mixed, *before]), "p50_ms").ratio
+    assert ratio is not None
+    assert ratio.value == pytest.approx(1.0, abs=0.02), "only measurements with this yardstick count"
     older = [replace(each, run=f"older-{each.run}") for each in runs(5, 0.3, 2.0, mode="full")]
     for baseline in (before, [*older, *before]):  # a baseline that goes back to before there were yardsticks
         with_older = against([paced(new(10.0, mode="full"), 1.3)], baseline, [*older, *before])
