@@ -112,9 +112,11 @@ class Keeping:
             keeps: whether to append.
 
         Raises:
-            UsageError: nothing that was measured is called `compare`.
+            UsageError: nothing that was measured is called `compare`, or nothing could be called `label`.
             IntegrityError, EnvironmentFault: as `History`.
         """
+        if label == LAST or not label.isprintable():
+            raise UsageError(f"got {label!r}, expected printable text, and another word than {LAST}", place="label")
         self._folder, self._manifest, self._label, self._keeps = folder, manifest, label, keeps
         self._history = History(history_path(file))
         self._earlier = self._read(needed=keeps or compare is not None)

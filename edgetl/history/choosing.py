@@ -52,7 +52,7 @@ def choose(
     if wanted == LAST and name:
         found = _latest(records[:until], name, sha256, contents)
         if found is None:
-            raise UsageError(f"--compare {wanted}: no bundle {name!r} was measured before", hint=_known(records))
+            raise UsageError(f"{wanted}: no bundle {name!r} was measured before", hint=_known(records))
         return found
     if wanted and (labelled := [record for record in records if record.label == wanted]):
         return _labelled(labelled, wanted, name)
@@ -105,9 +105,11 @@ def _labelled(labelled: Sequence[Record], label: str, name: str) -> Baseline:
 
 def _latest(records: Sequence[Record], name: str, sha256: str, contents: Mapping[str, str] | None) -> Baseline | None:
     named = [record for record in records if record.bundle == name and record.bundle_sha256]  # that shipped
-    own = contents or {record.artifact: record.content for record in records if record.bundle_sha256 == sha256}
-    changed = {each.bundle_sha256 for each in named if own.get(each.artifact) != each.content}
-    others = [each for each in named if each.bundle_sha256 != sha256 and each.bundle_sha256 in changed] or named
+    files: dict[str, dict[str, str]] = defaultdict(dict)
+    for each in named:
+        files[each.bundle_sha256][each.artifact] = each.content
+    own = contents or files[sha256]
+    others = [each for each in named if each.bundle_sha256 != sha256 and files[each.bundle_sha256] != own] or named
     return _of_bundle(named, others[-1].bundle_sha256) if others else None
 
 

@@ -9,7 +9,7 @@ no good news.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ class RowComparison:
     compared in noisy rows too. before, now: quiet measurements on either side; measured: all of now. same_file: whether both
     are of the same bytes. repeats: repeated measurements that the spread of the median rests on; 0: it is assumed.
     machine: how many times as long as before the machine took for its yardstick, by which times were divided; None without one.
+    strange: the machine of now has a yardstick, and those of before have none like it: no time is slower for certain.
     """
 
     artifact: str
@@ -49,6 +50,7 @@ class RowComparison:
     same_file: bool = False
     repeats: int = 0
     machine: float | None = None
+    strange: bool = False
     changes: tuple[Change, ...] = ()
 
 
@@ -152,6 +154,7 @@ def _row(now: Sequence[Record], before: Sequence[Record], alike: Sequence[Record
         same_file=same[-1].content == one.content,
         repeats=repeats,
         machine=read.machine(*quiet),
+        strange=read.kind is None and any(paces.of(each) for each in quiet[1]),
         changes=(*changes, *placement(same[-1], one)),
     )
 
@@ -194,18 +197,23 @@ def _spread(
     """
     contents = {now[-1].content, before[-1].content}
     sides = {record.measurement: name for name, side in (("now", now), ("before", before)) for record in side}
-    groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
-    for each in alike:
-        value = read.value(each, quantity)
-        if value and not (quantity.timed and each.noisy):
-            groups[each.content, sides.get(each.measurement, "")][each.measurement] = value
+
+    def grouped(records: Iterable[Record]) -> list[list[float]]:
+        groups: dict[tuple[str, str], dict[str, float]] = defaultdict(dict)
+        for each in records:
+            value = read.value(each, quantity)
+            if value and not (quantity.timed and each.noisy):
+                groups[each.content, sides.get(each.measurement, "")][each.measurement] = value
+        return [list(group.values()) for group in groups.values()]
+
     assumed = quantity.assumed.get(now[-1].row["mode"], max(quantity.assumed.values()))
-    own = moderated([list(group.values()) for (content, _), group in groups.items() if content in contents], assumed)
+    own = moderated(grouped(each for each in alike if each.content in contents), assumed)
     if own.repeats:
         return own
     # Files that were measured in one run share its luck: they count as one.
-    freedom = max((len(group) - 1 for group in groups.values()), default=0)
-    return moderated([list(group.values()) for group in groups.values()], assumed, freedom)
+    everything = grouped(alike)
+    freedom = max((len(group) - 1 for group in everything), default=0)
+    return moderated(everything, assumed, freedom)
 
 
 def _judged(rows: Sequence[RowComparison]) -> Iterator[RowComparison]:
@@ -219,6 +227,7 @@ def _judged(rows: Sequence[RowComparison]) -> Iterator[RowComparison]:
                 quantity = quantities[change.quantity]
                 level = ERROR_RATE * quantity.weight / counts[change.quantity]
                 enough = (row.now if quantity.timed else row.measured) >= quantity.fewest
+                enough = enough and not (quantity.paced and row.strange)
                 change = replace(change, verdict=_verdict(change.ratio, quantity, level if enough else 0.0))
             changes.append(change)
         yield replace(row, changes=tuple(changes))

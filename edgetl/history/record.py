@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,6 +16,8 @@ CIRCUMSTANCES = ("target", "origin", "batch", "threads", "accelerator", "mode", 
 """What of a latency row must be equal, beside the machine, before two are held against each other; so in messages."""
 
 _TIMES = ("p50_ms", "p90_ms", "p99_ms", "first_ms", "load_ms")
+_MAYBE = ("peak_rss_mb", "delegated")
+_ROUNDS = ("round_ms", "yardstick_ms")
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,17 @@ class Record:
             if not isinstance(self.row.get(name), int if name in ("batch", "threads") else str):
                 raise ValueError(f"{name}: got {self.row.get(name)!r}")
         for name in _TIMES:
-            value = self.row.get(name)
-            if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-                raise ValueError(f"{name}: got {value!r}, expected milliseconds")
+            if not _is_amount(self.row.get(name)):
+                raise ValueError(f"{name}: got {self.row.get(name)!r}, expected milliseconds")
+        for name in _MAYBE:
+            if (value := self.row.get(name)) is not None and not _is_amount(value):
+                raise ValueError(f"{name}: got {value!r}, expected a number or null")
+        for name in _ROUNDS:
+            times = self.row.get(name, ())
+            if not isinstance(times, list | tuple) or not all(map(_is_amount, times)):
+                raise ValueError(f"{name}: got {str(times)[:40]}, expected a list of milliseconds")
+        if not isinstance(self.row.get("yardstick", ""), str):
+            raise ValueError(f"yardstick: got {self.row['yardstick']!r}, expected a text")
 
     @property
     def measurement(self) -> str:
@@ -90,6 +99,12 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """As it is exported: one object with everything."""
         return asdict(self)
+
+
+def _is_amount(value: object) -> bool:
+    """A number that can be divided and multiplied: 0, or within what a clock or a memory can be."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and (value == 0 or 1e-9 < value < 1e12)  # type: ignore[operator]
 
 
 def content_digest(sha256: str, companions: Mapping[str, str]) -> str:

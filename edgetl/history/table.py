@@ -47,4 +47,8 @@ def _flat(record: Record) -> dict[str, Any]:
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    """On one line: csv quotes no carriage return, and what stands behind one begins another cell."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.splitlines())
+    return f"'{line}" if line[:1] in ("=", "+", "-", "@", "\t") else line

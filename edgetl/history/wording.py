@@ -29,7 +29,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
             about += f" batch {row.batch}"
         if row.reason:
             yield f"{about}  {'times ' if row.changes else ''}not comparable: {row.reason}"
-        if row.machine is None and not row.reason and any(change.verdict != "no difference" for change in row.changes):
+        if row.strange:
             yield f"{about}  machine  not divided out: no yardstick that both sides have"
         if row.machine is not None:
             yield f"{about}  machine  x{row.machine:.3f} for its yardstick, which median and percentile are divided by"

@@ -26,8 +26,12 @@ _HALF_PAGE = 2048 // 4
 
 def kind() -> str:
     """What the work is, and by which numpy with which BLAS."""
-    built = np.show_config(mode="dicts")["Build Dependencies"].get("blas", {})
-    return f"1, numpy {np.__version__}, {built.get('name')} {built.get('version')}"
+    try:
+        built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        blas = f"{built['name']} {built['version']}"
+    except (TypeError, KeyError):  # numpy below 1.25 prints it, and who builds one may leave it out
+        blas = "BLAS not told"
+    return f"1, numpy {np.__version__}, {blas}"
 
 
 def times(count: int = 15) -> list[float]:

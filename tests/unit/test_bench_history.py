@@ -106,7 +106,7 @@ def test_on_a_slow_machine_times_are_marked_and_compared_all_the_same(
     assert code == 0
     rows = [row for rows in content["latency"].values() for row in rows]
     assert {(row["noisy"], row["noise"]) for row in rows} == {
-        (True, "the machine was slower than it has been: its yardstick took 1.1 ms, 1 at best")
+        (True, "the machine was slower than it has been: its yardstick took 1.1 ms, 1 when it was quick")
     }
     assert [row["machine"] for row in content["comparison"]["rows"]] == [pytest.approx(1.1)] * 4
     kept = History(tmp_path / ".edgetl" / "history.sqlite").read()
@@ -195,6 +195,9 @@ def test_a_wrong_word_or_a_damaged_history_is_told_before_anything_is_measured(
 
     monkeypatch.setattr(devices.FakeWorker, "start", never)
     assert bench("--compare", "nothing")[0] == 2
+    for label in ("last", "v\udcff", "a\nb"):
+        code, _, err = bench("--label", label)
+        assert (code, "label: got" in err) == (2, True)
     (tmp_path / "history.sqlite").write_bytes(b"no database" * 100)
     code, _, err = bench("--history", "history.sqlite")
     assert code == 5

@@ -311,10 +311,17 @@ def test_csv_has_a_column_for_each_number_that_any_row_has() -> None:
     assert first["machine.processor"] == "fake"
     assert "round_ms" not in first
     assert to_csv([]).strip() == ""
+    (odd,) = csv.DictReader(io.StringIO(to_csv([record(label="a\r=1+1\n=2\u2028b")])))
+    assert odd["label"] == "a =1+1 =2 b", "one measurement is one line"
 
 
 def test_a_row_of_another_time_is_refused_where_nothing_could_be_compared() -> None:
     good = record()
-    for name, value in (("threads", "1"), ("p50_ms", None), ("p90_ms", float("nan")), ("target", 3), ("load_ms", -1.0)):
+    wrong = {
+        **{"threads": "1", "p50_ms": None, "p90_ms": float("nan"), "target": 3, "load_ms": -1.0, "p99_ms": 10**400},
+        **{"peak_rss_mb": float("nan"), "delegated": "all", "yardstick": [], "yardstick_ms": [None]},
+    }
+    rows: list[Any] = ["x", -1, True, {}, ["1"], [[1]], [float("inf")], [1e-320], [1e308], None]
+    for name, value in [*wrong.items(), *(("round_ms", value) for value in rows), ("yardstick_ms", "x")]:
         with pytest.raises(ValueError, match=name):
             replace(good, row={**good.row, name: value})
