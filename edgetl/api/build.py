@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -167,12 +168,28 @@ def _build_logged(
     from edgetl import pipeline
     from edgetl.console.log import Logged
     from edgetl.console.logging import quiet_libraries
+    from edgetl.stages.common.forecast import duration
+    from edgetl.stages.report import report
 
     began = time.monotonic()
     with Logged(progress, run / "log.jsonl") as logged, quiet_libraries(logged):
         steps = pipeline.build(loaded, store, run, logged, until=until, fresh=fresh)
+        if until in (None, report.NAME):
+            _repeat_warnings(run, steps, logged)
         if all(step.cached for step in steps):
             logged.say("nothing to compute: every stage is cached")
         else:
-            logged.say(f"done in {time.monotonic() - began:.0f} s")
+            logged.say(f"done in {duration(time.monotonic() - began)}")
     return steps
+
+
+def _repeat_warnings(run: Path, steps: Sequence[Step], progress: Progress) -> None:
+    """What gates said of files that were verified by an earlier build: nobody may have been there to read it."""
+    from edgetl.results.report import Report
+
+    report = Report.read(run)
+    backends = {artifact.name: artifact.backend for artifact in report.artifacts}
+    cached = {step.stage.name for step in steps if step.cached}
+    for gate in report.not_passed("warn"):
+        if f"verify.{backends.get(gate.subject)}" in cached:
+            progress.warn(f"warning: {gate.name} of {gate.subject}: {gate.message}")

@@ -11,6 +11,7 @@ from edgetl.api.boundary import boundary
 from edgetl.api.data_section import data_section
 from edgetl.api.labelled import labelled
 from edgetl.api.paths import AnyPath, bundle_folder
+from edgetl.api.recipes import warn_of_stand_in
 from edgetl.config.overrides import Overrides
 from edgetl.config.recipe import Data
 from edgetl.console.capture import captured
@@ -75,6 +76,7 @@ def _evaluate(
 
     manifest = Manifest.load(bundle)
     chosen = [manifest.artifact(artifact)] if artifact else list(manifest.artifacts)
+    warn_of_stand_in(manifest, progress)
     with labelled(manifest, data, root, mapping, progress) as pictures:
         sessions = {entry.name: open_artifact(bundle, entry, threads=usable_cores()) for entry in chosen}
         probabilities = outputs(

@@ -11,6 +11,7 @@ from edgetl.api.bundle import Bundle, open_bundle
 from edgetl.api.paths import AnyPath, expanded, require_writable, write_text
 from edgetl.api.pictures import Pictures, find_pictures
 from edgetl.api.prediction_table import table
+from edgetl.api.recipes import warn_of_stand_in
 from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress
 from edgetl.data.readers.endings import SUFFIXES
@@ -111,6 +112,7 @@ def predict(
 
 def predictions(bundle: Bundle, pictures: Pictures, progress: Progress) -> Iterator[Prediction | UnreadableImage]:
     """One picture after the other, as they are computed; for one that cannot be read the error instead."""
+    warn_of_stand_in(bundle.manifest, progress)
     for done, file in enumerate(pictures.files, start=1):
         try:
             result: Prediction | UnreadableImage = bundle.predict(file)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgetl.api.boundary import boundary
 from edgetl.api.paths import AnyPath, expanded
@@ -11,7 +11,11 @@ from edgetl.config.loading import Loaded, load
 from edgetl.config.overrides import Overrides
 from edgetl.errors import UsageError
 
-__all__ = ["AnyRecipe", "Loaded", "Overrides", "load_recipe", "stand_in_warning"]
+if TYPE_CHECKING:
+    from edgetl.console.progress import Progress
+    from edgetl.runtime.manifest import Manifest
+
+__all__ = ["AnyRecipe", "Loaded", "Overrides", "load_recipe", "stand_in_warning", "warn_of_stand_in"]
 
 AnyRecipe: TypeAlias = AnyPath | Mapping[str, Any] | Loaded
 
@@ -35,6 +39,15 @@ def load_recipe(recipe: AnyRecipe, overrides: Overrides = ()) -> Loaded:
             raise UsageError("overrides: expected none, this recipe is loaded already", hint="give them to load_recipe")
         return recipe
     return load(recipe if isinstance(recipe, Mapping) else expanded(recipe), overrides)
+
+
+def warn_of_stand_in(manifest: Manifest, progress: Progress) -> None:
+    """That a bundle was trained on synthetic pictures, before anybody reads what it says of a real one."""
+    if manifest.stand_in is not None:
+        progress.warn(
+            f"STAND-IN DATA: {manifest.name} was trained on {manifest.stand_in}, synthetic pictures; what it says of a "
+            "picture says nothing about a patient."
+        )
 
 
 def stand_in_warning(loaded: Loaded) -> str:

@@ -129,8 +129,8 @@ def quantization_drop(subject: str, difference: Interval, max_drop: float) -> Ga
         value=difference.value,
         limit=-max_drop,
         message=(
-            f"balanced accuracy against fp32 {_signed(difference)}; "
-            f"the recipe allows a loss of {100 * max_drop:.1f} points"
+            f"balanced accuracy against fp32 {_signed(difference, digits=2)}; "
+            f"the recipe allows a loss of {100 * max_drop:.2f} points"
         ),
     )
 
@@ -176,6 +176,6 @@ def no_leaks(groups: int, identical: int) -> Gate:
     )
 
 
-def _signed(difference: Interval) -> str:
-    low, value, high = (100 * part for part in (difference.low, difference.value, difference.high))
-    return f"{value:+.1f} points [{low:+.1f}, {high:+.1f}]"
+def _signed(difference: Interval, digits: int = 1) -> str:
+    value, low, high = (f"{100 * part:+.{digits}f}" for part in (difference.value, difference.low, difference.high))
+    return f"{value} points [{low}, {high}]"

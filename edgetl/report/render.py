@@ -134,7 +134,7 @@ def _comparison(report: Report, artifact: ReportedArtifact | None, ours: Latency
     model = next((model for model in report.models if artifact and model.name == artifact.model), None)
     if artifact is None or model is None:
         return _Comparison()
-    smaller = 4 * model.parameters / artifact.bytes
+    smaller = None if artifact.precision == "fp32" else 4 * model.parameters / artifact.bytes
     eager = [row for row in model.latency if view.plain(row) and ours and _alike(row, ours)]
     return _Comparison(smaller, min(row.p50_ms for row in eager) / ours.p50_ms if ours and eager else None)
 

@@ -21,7 +21,7 @@ from .cores import usable_cores
 from .errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage
 from .golden import known
 from .loading import load, runtimes_of
-from .manifest import Manifest
+from .manifest import Artifact, Manifest
 from .measuring import measure
 from .serving import serve_artifact
 from .subjects import Failure
@@ -68,7 +68,7 @@ def _predict(parsed: argparse.Namespace) -> int:
 
 def _bench(parsed: argparse.Namespace) -> int:
     manifest = Manifest.load(parsed.bundle)
-    artifacts = [manifest.artifact(name) for name in parsed.artifact] or manifest.artifacts
+    artifacts = [manifest.artifact(name) for name in parsed.artifact] or _runnable(manifest, parsed.bundle)
     for artifact in artifacts:
         manifest.intact(parsed.bundle, artifact)
     plan = [local_worker(parsed.bundle, artifact, parsed.threads, _accelerator(parsed)) for artifact in artifacts]
@@ -82,17 +82,37 @@ def _bench(parsed: argparse.Namespace) -> int:
     return max((result.exit_code for result in results if isinstance(result, Failure)), default=0)
 
 
+def _runnable(manifest: Manifest, bundle: Path) -> list[Artifact]:
+    """Those whose runtime is installed; the others are named on stderr."""
+    found, missing = [], {}
+    for artifact in manifest.artifacts:
+        try:
+            BACKENDS[artifact.backend].version()
+            found.append(artifact)
+        except MissingRuntime as exc:
+            missing[artifact.name] = exc.message
+    for name, reason in missing.items():
+        print(f"{name} skipped: {reason}", file=sys.stderr)
+    if not found:
+        raise _nothing_runs("measured", bundle, manifest)
+    return found
+
+
+def _nothing_runs(done: str, bundle: Path, manifest: Manifest) -> MissingRuntime:
+    return MissingRuntime(
+        f"no artefact could be run, so nothing was {done}",
+        place=str(bundle),
+        hint=f"pip install one of {', '.join(runtimes_of(manifest))}",
+    )
+
+
 def _selftest(parsed: argparse.Namespace) -> int:
     checks = verify(parsed.bundle, parsed.threads)
     _print([check.to_json() for check in checks] if parsed.json else text.of_checks(checks))
     if any(check.passed is False for check in checks):
         return IntegrityError.exit_code
     if not any(check.passed for check in checks if check.check == "outputs"):
-        raise MissingRuntime(
-            "no artefact could be run, so nothing was tested",
-            place=str(parsed.bundle),
-            hint=f"pip install one of {', '.join(runtimes_of(Manifest.load(parsed.bundle)))}",
-        )
+        raise _nothing_runs("tested", parsed.bundle, Manifest.load(parsed.bundle))
     return 0
 
 

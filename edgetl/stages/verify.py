@@ -78,7 +78,7 @@ def stage(backend: str) -> Stage:
 
     reads = (*needs.originals("test"), "evaluate/logits.npz", "evaluate/golden", f"calibrate.{backend}")
     tools = (*needs.DECODING_TOOLS, *needs.EVIDENCE_TOOLS, *BACKENDS[backend].tools)
-    return Stage(f"verify.{backend}", 5, reads, settings, tools, run, lambda recipe: recipe.makes(backend, "fp32"))
+    return Stage(f"verify.{backend}", 6, reads, settings, tools, run, lambda recipe: recipe.makes(backend, "fp32"))
 
 
 def _verified(

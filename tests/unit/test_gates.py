@@ -148,7 +148,7 @@ def test_the_sentences_of_differences_are_in_points() -> None:
     difference = Interval(-0.012, -0.03, 0.01)
     points = "-1.2 points [-3.0, +1.0]"
     assert quantization_drop("onnx_int8", difference, max_drop=0.003).message == (
-        f"balanced accuracy against fp32 {points}; the recipe allows a loss of 0.3 points"
+        "balanced accuracy against fp32 -1.20 points [-3.00, +1.00]; the recipe allows a loss of 0.30 points"
     )
     assert int8_collapse("onnx_int8", difference).message == (
         f"accuracy against fp32 {points}; broken when even the upper bound is below -5.0 points"

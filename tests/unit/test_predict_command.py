@@ -193,3 +193,11 @@ def test_python_takes_the_same_and_gives_the_table(run: Run) -> None:
         result.write_csv("out.csv")
     with pytest.raises(EnvironmentFault, match="cannot be written"):
         result.write_csv("/proc/out.csv")
+
+
+def test_that_a_bundle_learned_from_synthetic_pictures_is_said_each_time(run: Run) -> None:
+    assert "STAND-IN" not in run("d")[2]
+    tiny_bundle.edit(Path("bundle"), lambda content: content.update(stand_in="skin_phantom"))
+    _, out, err = run("d", "--json")
+    assert "STAND-IN DATA: tiny was trained on skin_phantom, synthetic pictures" in err
+    assert "STAND-IN" not in out

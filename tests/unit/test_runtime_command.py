@@ -348,3 +348,23 @@ def test_selftest_without_a_runtime_tests_nothing_and_says_so(
     assert all(check["passed"] is not False for check in json.loads(said.out))
     assert "no artefact could be run" in said.err
     assert "pip install one of onnxruntime, openvino" in said.err
+
+
+def test_bench_leaves_out_what_is_not_installed_and_names_it(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def measure(plan: list[Command], *how: object, **more: object) -> list[Any]:
+        asked.append([worker.name for worker in plan])
+        return []
+
+    monkeypatch.setattr(command, "measure", measure)
+    monkeypatch.setitem(BACKENDS, "onnx", stub("onnx", says=missing))
+    assert command.main(["bench", str(bundle)]) == 0
+    assert "red skipped: not here" in capsys.readouterr().err
+    assert command.main(["bench", str(bundle), "--artifact", "red"]) == 0
+    assert asked == [["blue"], ["red"]], "what is asked for by name is tried"
+    monkeypatch.setitem(BACKENDS, "openvino", stub("openvino", says=missing))
+    assert command.main(["bench", str(bundle)]) == 3
+    assert "no artefact could be run, so nothing was measured" in capsys.readouterr().err

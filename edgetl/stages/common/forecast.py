@@ -138,10 +138,10 @@ def sentence(costs: Sequence[Cost], *, begun: bool = False, memory: float | None
         times = f"{planned.count} x " if planned.count > 1 else ""
         epochs = f"{planned.epochs} epoch{'s' if planned.epochs > 1 else ''}"
         most = "at most " if cost.at_most else ""
-        parts.append(f"{planned.name} ({times}{epochs}) {most}{_duration(cost.seconds)}")
+        parts.append(f"{planned.name} ({times}{epochs}) {most}{duration(cost.seconds)}")
     steps = min(cost.steps for cost in costs)
     how = f"median of {steps} steps each" if steps > 1 else "one step each"
-    total = _duration(sum(cost.seconds for cost in costs))
+    total = duration(sum(cost.seconds for cost in costs))
     less = "; what was trained before the stop comes off that" if begun else ""
     held = f", in up to {memory / 1000:.1f} GB of memory" if memory else ""
     return f"forecast: {'; '.join(parts)}; in all about {total} of training on this machine{held} ({how}){less}"
@@ -159,7 +159,7 @@ def shorter(costs: Sequence[Cost], recipe: Recipe, table: Ladder | None) -> str 
         return None
     epochs, seconds = ours[0].planned.epochs, sum(cost.seconds for cost in ours)
     offers = [
-        f"distil.epochs={row.epochs} ({_duration(seconds * row.epochs / epochs)}, "
+        f"distil.epochs={row.epochs} ({duration(seconds * row.epochs / epochs)}, "
         f"{100 * row.balanced_accuracy:+.1f} points of balanced accuracy, {100 * row.auroc:+.1f} of AUROC)"
         for row in table.rows
         if row.epochs < epochs
@@ -261,7 +261,7 @@ def _untrained(architecture: Architecture, data: TrainingData) -> Network:
     return trained.untrained(architecture, data.classes, data.images.shape[1])
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """For example `50 s`, `31 min` or `1 h 52 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
