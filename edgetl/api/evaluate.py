@@ -76,7 +76,7 @@ def _evaluate(
 
     manifest = Manifest.load(bundle)
     chosen = [manifest.artifact(artifact)] if artifact else list(manifest.artifacts)
-    warn_of_stand_in(manifest, progress)
+    warn_of_stand_in(manifest, progress.warn)
     with labelled(manifest, data, root, mapping, progress) as pictures:
         sessions = {entry.name: open_artifact(bundle, entry, threads=usable_cores()) for entry in chosen}
         probabilities = outputs(

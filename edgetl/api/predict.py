@@ -104,6 +104,7 @@ def predict(
     opened = open_bundle(bundle, artifact=artifact)
     pictures = find_pictures(files)
     with reporting_to(progress) as reporter:
+        warn_of_stand_in(opened.manifest, reporter.warn)
         result = collected(opened, pictures, predictions(opened, pictures, reporter))
     if csv is not None:
         result.write_csv(csv, force=force)
@@ -112,7 +113,6 @@ def predict(
 
 def predictions(bundle: Bundle, pictures: Pictures, progress: Progress) -> Iterator[Prediction | UnreadableImage]:
     """One picture after the other, as they are computed; for one that cannot be read the error instead."""
-    warn_of_stand_in(bundle.manifest, progress)
     for done, file in enumerate(pictures.files, start=1):
         try:
             result: Prediction | UnreadableImage = bundle.predict(file)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgetl.api.boundary import boundary
@@ -12,7 +12,6 @@ from edgetl.config.overrides import Overrides
 from edgetl.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgetl.console.progress import Progress
     from edgetl.runtime.manifest import Manifest
 
 __all__ = ["AnyRecipe", "Loaded", "Overrides", "load_recipe", "stand_in_warning", "warn_of_stand_in"]
@@ -41,10 +40,10 @@ def load_recipe(recipe: AnyRecipe, overrides: Overrides = ()) -> Loaded:
     return load(recipe if isinstance(recipe, Mapping) else expanded(recipe), overrides)
 
 
-def warn_of_stand_in(manifest: Manifest, progress: Progress) -> None:
+def warn_of_stand_in(manifest: Manifest, warn: Callable[[str], None]) -> None:
     """That a bundle was trained on synthetic pictures, before anybody reads what it says of a real one."""
     if manifest.stand_in is not None:
-        progress.warn(
+        warn(
             f"STAND-IN DATA: {manifest.name} was trained on {manifest.stand_in}, synthetic pictures; what it says of a "
             "picture says nothing about a patient."
         )

@@ -103,11 +103,13 @@ def _predict(
     from edgetl.api.bundle import open_bundle
     from edgetl.api.pictures import endings, find_pictures
     from edgetl.api.predict import collected, predictions, table_place
+    from edgetl.api.recipes import warn_of_stand_in
     from edgetl.console.progress import Console, Silent
 
     if csv:
         table_place(csv, force=force)
     opened = open_bundle(bundle, artifact=artifact)
+    warn_of_stand_in(opened.manifest, tell)
     pictures = find_pictures(files)
     if pictures.left_out:
         total = sum(pictures.left_out.values())
