@@ -115,6 +115,8 @@ def build(
             raise SystemExit
         pipeline.follow(loaded)
     store, run = store_of(loaded), expanded(out) if out is not None else Path("runs") / loaded.recipe.name
+    if run.is_file():
+        raise UsageError("is a file, expected a folder for the run", place=str(run), hint="give another one with --out")
     with reporting_to(progress) as reporter:
         if loaded.stand_in:
             reporter.warn(stand_in_warning(loaded))
