@@ -32,7 +32,7 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
         if row.strange:
             yield f"{about}  machine  not divided out: no yardstick that both sides have"
         if row.machine is not None:
-            yield f"{about}  machine  x{row.machine:.3f} for its yardstick, which median and percentile are divided by"
+            yield f"{about}  machine  x{row.machine:.3f} for its yardstick, which times are divided by"
         for change in row.changes:
             if change.quantity in _ALWAYS or change.verdict != "no difference":
                 yield f"{about}  {_line(change)}"
