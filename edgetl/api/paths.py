@@ -36,6 +36,9 @@ def bundle_folder(bundle: AnyPath) -> Path:
     folder = expanded(bundle)
     if not folder.is_dir():
         raise UsageError("there is no bundle", place=str(folder), hint="a build writes it to runs/NAME/bundle")
+    inner = folder / "bundle"
+    if (inner / "bundle.json").is_file() and not (folder / "bundle.json").exists():
+        raise UsageError("is the folder of a run, expected its bundle", place=str(folder), hint=f"name {inner}")
     return folder
 
 

@@ -201,3 +201,13 @@ def test_that_a_bundle_learned_from_synthetic_pictures_is_said_each_time(run: Ru
     _, out, err = run("d", "--json")
     assert "STAND-IN DATA: tiny was trained on skin_phantom, synthetic pictures" in err
     assert "STAND-IN" not in out
+
+
+def test_the_folder_of_a_run_is_not_its_bundle(run: Run) -> None:
+    Path("kept").mkdir()
+    Path("bundle").rename("kept/bundle")
+    Path("kept").rename("bundle")
+    code, out, err = run("d")
+    assert (code, out) == (2, "")
+    assert "bundle: is the folder of a run, expected its bundle" in err
+    assert f"hint: name {Path('bundle/bundle')}" in err
