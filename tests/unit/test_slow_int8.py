@@ -328,7 +328,7 @@ class TestForeseen:
         found = foreseen(self.prediction(), row(1.3, placement="XNNPACK, 5 partitions"), self.pair(1.3))
         page = render(replace(report, foreseen=(found,)), NOTHING)
         assert "Predicted and measured" in page
-        assert "2; 5 measured" in page
+        assert "2;<br />5 measured" in page
         assert ">differs</span>" in page
         assert "Predicted and measured" not in render(report, NOTHING)
 

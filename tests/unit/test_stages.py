@@ -155,6 +155,7 @@ class TestEvaluate:
             labels=("a", "b"),
             artifacts=(SimpleNamespace(name="fp32"),),
             preprocessing=Preprocessing(Resize("crop", "bilinear", 16, 16)),
+            stand_in=None,
             operating_points=(),
         )
         session = SimpleNamespace(run=lambda image: np.array([[0.9, 0.1]], np.float32))
