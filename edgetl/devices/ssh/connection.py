@@ -121,7 +121,8 @@ class Connection:
             )
             try:
                 login = await connect()
-            except (self._ssh.KeyExchangeFailed, self._ssh.ConnectionLost, ConnectionResetError):  # whoever hangs up first
+            except (self._ssh.KeyExchangeFailed, self._ssh.ConnectionLost, ConnectionResetError):
+                # One failure, told by whoever hangs up first.
                 if not keys.any:
                     raise
                 # It may have keys of other types alone than the known one: then it is told which, and refused for it.
