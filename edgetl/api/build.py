@@ -15,6 +15,7 @@ from edgetl.api.paths import AnyPath, expanded
 from edgetl.api.plan import StageResult, planned
 from edgetl.api.project import store_of
 from edgetl.api.recipes import AnyRecipe, Loaded, Overrides, load_recipe, stand_in_warning
+from edgetl.console.display import duration
 from edgetl.console.events import Listener, reporting_to
 from edgetl.errors import Interrupted, UsageError
 from edgetl.store import locked, writing
@@ -170,7 +171,6 @@ def _build_logged(
     from edgetl import pipeline
     from edgetl.console.log import Logged
     from edgetl.console.logging import quiet_libraries
-    from edgetl.stages.common.forecast import duration
     from edgetl.stages.report import report
 
     began = time.monotonic()

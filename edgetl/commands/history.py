@@ -104,7 +104,7 @@ def judge(comparison: Comparison) -> None:
     """Raise GateFailed where something got worse; that no time could be compared is no good news, and said on stderr."""
     worse = comparison.regressions
     reasons = list(dict.fromkeys(row.reason for row in comparison.rows if row.reason))
-    if len(reasons) and all(row.reason for row in comparison.rows):
+    if reasons and all(row.reason for row in comparison.rows):
         measured = " (a build measures quickly: --quick measures alike)" if "mode quick then" in reasons[0] else ""
         print(f"warning: no time could be compared with {comparison.baseline}: {reasons[0]}{measured}", file=sys.stderr)
     if worse:

@@ -18,7 +18,7 @@ from edgetl.console.capture import duplicate
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["Display", "Running", "display"]
+__all__ = ["Display", "Running", "clock", "display", "duration"]
 
 LIFE_SECONDS = 45.0
 _WINDOW = 300
@@ -77,6 +77,14 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def duration(seconds: float) -> str:
+    """For example `50 s`, `31 min` or `1 h 52 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 class Display:

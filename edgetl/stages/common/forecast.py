@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetl.config.recipe import Recipe, Training
+from edgetl.console.display import duration
 from edgetl.console.progress import Progress
 from edgetl.errors import EdgetlError, UsageError
 from edgetl.stages.common import settings as slices
@@ -259,11 +260,3 @@ def _untrained(architecture: Architecture, data: TrainingData) -> Network:
     from edgetl.stages.common import trained
 
     return trained.untrained(architecture, data.classes, data.images.shape[1])
-
-
-def duration(seconds: float) -> str:
-    """For example `50 s`, `31 min` or `1 h 52 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
