@@ -15,8 +15,8 @@ from edgetl.api.paths import AnyPath, expanded
 from edgetl.api.plan import StageResult, planned
 from edgetl.api.project import store_of
 from edgetl.api.recipes import AnyRecipe, Loaded, Overrides, load_recipe, stand_in_warning
-from edgetl.console.display import duration
 from edgetl.console.events import Listener, reporting_to
+from edgetl.console.times import duration
 from edgetl.errors import Interrupted, UsageError
 from edgetl.store import locked, writing
 

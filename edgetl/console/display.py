@@ -14,11 +14,12 @@ from collections import deque
 from typing import TYPE_CHECKING, TextIO
 
 from edgetl.console.capture import duplicate
+from edgetl.console.times import clock
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["Display", "Running", "clock", "display", "duration"]
+__all__ = ["Display", "Running", "display"]
 
 LIFE_SECONDS = 45.0
 _WINDOW = 300
@@ -70,21 +71,6 @@ class Running:
         share = f"{self.done / self.total:.0%}  ".replace("%", " %") if self.busy() else ""
         left = self.left()
         return f"{share}{clock(time.monotonic() - self.began)}" + (f", about {clock(left)} left" if left else "")
-
-
-def clock(seconds: float) -> str:
-    """m:ss, or h:mm:ss from an hour on."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def duration(seconds: float) -> str:
-    """For example `50 s`, `31 min` or `1 h 52 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 class Display:

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from edgetl.console import display
+from edgetl.console import display, times
 from edgetl.console.log import Logged
 from edgetl.console.logging import quiet_libraries
 from edgetl.console.progress import Console, Part, Silent
@@ -279,7 +279,7 @@ def test_a_training_that_is_taken_up_again_does_not_count_what_was_done_before(m
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3661, "1:01:01")])
 def test_clock(seconds: float, shown: str) -> None:
-    assert display.clock(seconds) == shown
+    assert times.clock(seconds) == shown
 
 
 def test_the_parts_of_a_stage_count_towards_the_whole() -> None:

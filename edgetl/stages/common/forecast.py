@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from edgetl.config.recipe import Recipe, Training
-from edgetl.console.display import duration
 from edgetl.console.progress import Progress
+from edgetl.console.times import duration
 from edgetl.errors import EdgetlError, UsageError
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.planned import Architecture, Planned, of_teacher, trainings
