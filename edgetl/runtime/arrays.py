@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .bundle_files import Place
 from .errors import IntegrityError, UnreadableImage
 
 # What numpy raises for a damaged header, which it reads as a Python literal.
 _NO_ARRAY = (OSError, ValueError, EOFError, OverflowError, TokenError, SyntaxError, RecursionError, MemoryError)
 
 
-def array(file: Path, dtype: Any) -> npt.NDArray[Any]:
+def array(file: Place, dtype: Any) -> npt.NDArray[Any]:
     """What a .npy file holds, mapped: a header that promises more than the file holds is an error and no allocation.
 
     Raises:

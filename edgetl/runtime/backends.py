@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .accelerators import CPU, Accelerator
 from .records import dataclass
 
 if TYPE_CHECKING:
+    from .bundle_files import Place
     from .sessions import Session
 
 __all__ = ["BACKENDS", "Backend"]
@@ -47,7 +47,7 @@ class Backend:
     runtime_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def open_session(
-        self, path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
+        self, path: Place, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
     ) -> Session:
         """Load one file; `options` are the runtime's own, by name.
 

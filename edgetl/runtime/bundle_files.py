@@ -10,58 +10,75 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 from .errors import IntegrityError
 
+Place = os.PathLike[str] | str
+"""What loads a model takes these and makes strings: importing pathlib would be a seventh of what loading may take."""
 
-def plain_file(bundle: Path, path: str) -> Path:
+
+def plain_file(bundle: Place, path: str) -> str:
     """Where the file `path`, relative to the bundle, with slashes, is on this disk.
 
     Raises:
         IntegrityError: it is missing, it is no regular file, or it is reached through a link.
     """
     parts = path.split("/")
-    place = bundle
+    place = os.fspath(bundle)
     for depth, part in enumerate(parts, start=1):
-        place /= part
+        place = os.path.join(place, part)
         try:
-            mode = place.lstat().st_mode
+            mode = os.lstat(place).st_mode
         except OSError as exc:
-            raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(place)) from exc
+            raise IntegrityError(f"cannot be read: {exc.strerror}", place=place) from exc
         if not (stat.S_ISREG(mode) if depth == len(parts) else stat.S_ISDIR(mode)):
             expected = "a regular file" if depth == len(parts) else "a folder"
             raise IntegrityError(
                 f"is {_kind(mode)}, expected {expected}",
-                place=str(place),
+                place=place,
                 hint="a bundle holds plain files only: copy it with what its links lead to",
             )
     return place
 
 
-def digest(path: Path) -> str:
+def digest(path: Place) -> str:
     """sha256 of a file, in lower-case hexadecimal.
 
     Raises:
         IntegrityError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as exc:
         raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
 
 
-def contents(bundle: Path) -> Iterator[str]:
+def siblings(file: str) -> list[str]:
+    """Names in a file's folder that differ from its own by no more than the ending, itself among them.
+
+    Raises:
+        IntegrityError: the folder cannot be listed.
+    """
+    folder, name = os.path.split(file)
+    stem = os.path.normcase(f"{os.path.splitext(name)[0]}.")
+    try:
+        return sorted(name for name in os.listdir(folder or ".") if os.path.normcase(name).startswith(stem))
+    except OSError as exc:
+        _refuse(exc)
+        raise
+
+
+def contents(bundle: Place) -> Iterator[str]:
     """Relative path, with slashes, of everything in a bundle that is no real folder, links to folders included.
 
     Raises:
         IntegrityError: a folder cannot be listed.
     """
     for folder, folders, files in os.walk(bundle, onerror=_refuse):  # does not follow links
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in (*files, *links):
-            yield (Path(folder) / name).relative_to(bundle).as_posix()
+            yield os.path.relpath(os.path.join(folder, name), bundle).replace(os.sep, "/")
 
 
 def _refuse(error: OSError) -> None:

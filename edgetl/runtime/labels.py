@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
-from pathlib import Path
 
-from .bundle_files import plain_file
+from .bundle_files import Place, plain_file
 from .errors import IntegrityError
 
 NAME = "labels.txt"
@@ -23,7 +22,7 @@ def to_text(labels: Sequence[str]) -> str:
     return "".join(f"{label}\n" for label in labels)
 
 
-def require_same(bundle: Path, path: str, labels: Sequence[str]) -> None:
+def require_same(bundle: Place, path: str, labels: Sequence[str]) -> None:
     """Hold a bundle's file of labels against those of its manifest.
 
     Raises:
@@ -31,16 +30,16 @@ def require_same(bundle: Path, path: str, labels: Sequence[str]) -> None:
     """
     file, expected = plain_file(bundle, path), to_text(labels).encode()
     try:
-        with file.open("rb") as stream:
+        with open(file, "rb") as stream:
             content = stream.read(len(expected) + 1)
     except OSError as exc:
-        raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(file)) from exc
+        raise IntegrityError(f"cannot be read: {exc.strerror}", place=file) from exc
     if content != expected:
         lines = content.decode(errors="replace").split("\n")
         pairs = enumerate(zip_longest(lines, [*labels, ""]), start=1)
         number, got, label = next((number, *pair) for number, pair in pairs if pair[0] != pair[1])
         raise IntegrityError(
             f"line {number} is {got!r}, the labels of bundle.json say {label!r}",
-            place=str(file),
+            place=file,
             hint="both name the columns of the same output, so one of them was changed: copy the bundle again",
         )

@@ -10,19 +10,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from .accelerators import Accelerator
 from .backends import BACKENDS
-from .bundle_files import digest, plain_file
+from .bundle_files import Place, digest, plain_file
 from .errors import IntegrityError, MissingRuntime, UsageError
 from .manifest import NAME, Artifact, Manifest
 from .predicting import Model
 from .sessions import open_file
 
 __all__ = ["load", "runtimes_of"]
-
-Place = os.PathLike[str] | str
 
 
 def load(
@@ -55,22 +52,22 @@ def load(
         MissingAccelerator: the runtime has no such accelerator here, or it does not compute the whole model.
         UsageError: the arguments contradict each other.
     """
-    place, asked = Path(source), Accelerator(accelerator, accelerator_options or {}, allow_fallback)
+    place, asked = os.fspath(source), Accelerator(accelerator, accelerator_options or {}, allow_fallback)
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise UsageError(f"got {threads!r} threads, expected a whole number of at least 1", place=str(place))
-    if place.name == NAME:
-        place = place.parent
-    if not os.path.isfile(place):  # noqa: PTH113  # Path.is_file raises where a folder may not be entered
+        raise UsageError(f"got {threads!r} threads, expected a whole number of at least 1", place=place)
+    if os.path.basename(place) == NAME:
+        place = os.path.dirname(place) or "."
+    if not os.path.isfile(place):
         if manifest is not None:
             raise UsageError(
-                f"got manifest {str(manifest)!r} for what is no file, expected none", place=str(place), hint=_SOURCE
+                f"got manifest {str(manifest)!r} for what is no file, expected none", place=place, hint=_SOURCE
             )
         known = Manifest.load(place)
         chosen = known.artifact(artifact) if artifact else _first_installed(known, asked)
         path = known.intact(place, chosen)
     else:
         known, chosen = _known_file(place, artifact, manifest)
-        path = known.intact(place.parent, chosen)
+        path = known.intact(os.path.dirname(place), chosen)
     return Model(known, chosen, open_file(path, known, chosen, threads, asked))
 
 
@@ -113,49 +110,51 @@ def _there(backend: str, asked: Accelerator) -> tuple[str, ...] | None:
     return ("cpu",)
 
 
-def _known_file(file: Path, name: str | None, manifest: Place | None) -> tuple[Manifest, Artifact]:
+def _known_file(file: str, name: str | None, manifest: Place | None) -> tuple[Manifest, Artifact]:
     """What a bundle.json says of a file, wherever the two lie; as if the file's folder were the bundle."""
-    folder = _folder(file) if manifest is None else _folder_of(Path(manifest))
+    folder = _folder(file) if manifest is None else _folder_of(os.fspath(manifest))
     known = Manifest.read(folder)
     artifact = known.artifact(name) if name else _artifact_of(file, known, folder)
     paths = (artifact.path, *artifact.companions)
     # A runtime finds what belongs to a file beside it, under the file's own name.
-    names = [file.name, *(f"{file.stem}{Path(path).suffix}" for path in artifact.companions)]
+    own = os.path.basename(file)
+    stem = os.path.splitext(own)[0]
+    names = [own, *(f"{stem}{os.path.splitext(path)[1]}" for path in artifact.companions)]
     files = {**known.files, **{name: known.files[path] for name, path in zip(names, paths, strict=True)}}
     return replace(known, files=files), replace(artifact, path=names[0], companions=tuple(names[1:]))
 
 
-def _folder(file: Path) -> Path:
-    beside = file.absolute().parent
-    for folder in (beside, beside.parent):
-        if os.path.lexists(folder / NAME):
+def _folder(file: str) -> str:
+    beside = os.path.dirname(os.path.abspath(file))
+    for folder in (beside, os.path.dirname(beside)):
+        if os.path.lexists(os.path.join(folder, NAME)):
             return folder
     raise IntegrityError(
         f"is a file without a {NAME}, expected one beside it or in the folder above",
-        place=str(file),
+        place=file,
         hint=f"{_SOURCE}: it has the labels, the preprocessing and the sha256",
     )
 
 
-def _folder_of(manifest: Path) -> Path:
-    if os.path.isdir(manifest):  # noqa: PTH112  # as above
+def _folder_of(manifest: str) -> str:
+    if os.path.isdir(manifest):
         return manifest
-    if manifest.name != NAME:
-        raise UsageError(f"is no bundle, expected a folder with a {NAME}, or that file", place=str(manifest))
-    return manifest.parent
+    if os.path.basename(manifest) != NAME:
+        raise UsageError(f"is no bundle, expected a folder with a {NAME}, or that file", place=manifest)
+    return os.path.dirname(manifest) or "."
 
 
-def _artifact_of(file: Path, manifest: Manifest, folder: Path) -> Artifact:
+def _artifact_of(file: str, manifest: Manifest, folder: str) -> Artifact:
     """By its name, whose sha256 `Manifest.intact` holds it against; by its sha256 where it was renamed."""
     for artifact in manifest.artifacts:
-        if artifact.path.rpartition("/")[2] == file.name:
+        if artifact.path.rpartition("/")[2] == os.path.basename(file):
             return artifact
-    got = digest(plain_file(file.parent, file.name))
+    got = digest(plain_file(*os.path.split(file)))
     for artifact in manifest.artifacts:
         if artifact.sha256 == got:
             return artifact
     raise IntegrityError(
-        f"sha256 is {got[:12]}..., expected that of an artefact of {folder / NAME}",
-        place=str(file),
+        f"sha256 is {got[:12]}..., expected that of an artefact of {os.path.join(folder, NAME)}",
+        place=file,
         hint=f"that bundle has: {', '.join(artifact.name for artifact in manifest.artifacts)}",
     )

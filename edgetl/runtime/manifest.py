@@ -7,16 +7,14 @@ say is in `consistency`.
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import field
-from pathlib import Path
 from typing import Any, Literal
 
 from . import labels as label_files
-from .bundle_files import digest, plain_file
+from .bundle_files import Place, digest, plain_file, siblings
 from .consistency import NAME, check
 from .errors import IntegrityError
 from .preprocessing import Preprocessing
@@ -129,7 +127,7 @@ class Manifest:
     recommended: str | None = None
 
     @classmethod
-    def load(cls, bundle: Path) -> Manifest:
+    def load(cls, bundle: Place) -> Manifest:
         """Read and check `bundle.json` in the folder `bundle`, and hold its labels against the bundle's files of labels.
 
         Other files are looked at when they are used (`intact`), or all of them by `verifying`.
@@ -143,21 +141,22 @@ class Manifest:
         return manifest
 
     @classmethod
-    def read(cls, bundle: Path) -> Manifest:
+    def read(cls, bundle: Place) -> Manifest:
         """As `load`, without the files of labels: for `verifying`, which names every fault, not the first."""
-        path = bundle / NAME
+        path = os.path.join(bundle, NAME)
         if not os.path.lexists(path):
-            raise IntegrityError("is not there", place=str(path), hint=f"a bundle is a folder with a {NAME} in it")
+            raise IntegrityError("is not there", place=path, hint=f"a bundle is a folder with a {NAME} in it")
         plain_file(bundle, NAME)
         try:
-            if path.stat().st_size > MAX_BYTES:
-                raise IntegrityError(f"is larger than {MAX_BYTES} bytes", place=str(path))
-            content = json.loads(path.read_text("utf-8"), object_pairs_hook=_no_twins, parse_constant=_no_constant)
+            if os.path.getsize(path) > MAX_BYTES:
+                raise IntegrityError(f"is larger than {MAX_BYTES} bytes", place=path)
+            with open(path, encoding="utf-8") as file:
+                content = json.load(file, object_pairs_hook=_no_twins, parse_constant=_no_constant)
         except OSError as exc:
-            raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
+            raise IntegrityError(f"cannot be read: {exc.strerror}", place=path) from exc
         except (ValueError, RecursionError) as exc:
-            raise IntegrityError(f"is not JSON: {exc}", place=str(path)) from exc
-        return cls.from_json(content, place=str(path))
+            raise IntegrityError(f"is not JSON: {exc}", place=path) from exc
+        return cls.from_json(content, place=path)
 
     @classmethod
     def from_json(cls, content: object, place: str = NAME) -> Manifest:
@@ -207,7 +206,7 @@ class Manifest:
         """Paths of the files that say again what `labels` says; the first bundles of schema 1 have only one."""
         return tuple(path for path in (label_files.NAME, label_files.GOLDEN) if path in self.files)
 
-    def intact(self, bundle: Path, artifact: Artifact) -> Path:
+    def intact(self, bundle: Place, artifact: Artifact) -> str:
         """Where the model file of an artefact is, once no file of it differs from what was built.
 
         To be asked before a runtime opens it: runtimes load damaged files silently, and whatever lies beside them.
@@ -217,21 +216,23 @@ class Manifest:
         """
         paths = (artifact.path, *artifact.companions)
         files = [plain_file(bundle, path) for path in paths]
-        sizes = [file.stat().st_size for file in files]
+        sizes = [os.path.getsize(file) for file in files]
         counted = sizes if label_files.GOLDEN in self.files else sizes[:1]
         if sum(counted) != artifact.bytes:
             raise _changed(files[0], f"has {sum(counted)} bytes with its companions, expected {artifact.bytes}")
         for path, file in zip(paths, files, strict=True):
             if (got := digest(file)) != self.files[path]:
                 raise _changed(file, f"sha256 is {got[:12]}..., expected {self.files[path][:12]}...")
-        for beside in files[0].parent.glob(f"{glob.escape(files[0].stem)}.*"):
-            if beside.relative_to(bundle).as_posix() not in self.files:
+        folder = artifact.path.rpartition("/")[0]
+        for name in siblings(files[0]):
+            if (f"{folder}/{name}" if folder else name) not in self.files:
+                beside = os.path.join(os.path.dirname(files[0]), name)
                 raise _changed(beside, f"lies beside a model, is not listed in {NAME}, and could be loaded with it")
         return files[0]
 
 
-def _changed(place: Path, message: str) -> IntegrityError:
-    return IntegrityError(message, place=str(place), hint="it changed after the build: copy the bundle again")
+def _changed(place: str, message: str) -> IntegrityError:
+    return IntegrityError(message, place=place, hint="it changed after the build: copy the bundle again")
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

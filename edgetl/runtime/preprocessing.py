@@ -6,7 +6,6 @@ What is left to do, `(x - offset) / divisor`, happens inside the graph, so nothi
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -77,7 +76,7 @@ def _pixels(source: object, bits: int) -> npt.NDArray[np.uint8]:
     if isinstance(source, str | bytes | os.PathLike):
         from .decoding import decode  # whoever hands over pixels does without
 
-        return decode(source if isinstance(source, str | bytes) else Path(source), bits)
+        return decode(source if isinstance(source, bytes) else os.fspath(source), bits)
     raise UnreadableImage(
         f"got an object of type {type(source).__name__}, expected a path, the bytes of a file, or uint8 [height, width, 3]",
         hint="numpy.asarray(...) of an image that another library opened, in RGB and upright",

@@ -12,6 +12,7 @@ import numpy as np
 
 from edgetl.runtime.accelerators import CPU, Accelerator, Placement
 from edgetl.runtime.backends import BACKENDS, Backend
+from edgetl.runtime.bundle_files import Place
 
 SIZE = 4
 
@@ -47,10 +48,12 @@ class Stub(Backend):
     opens: Callable[[Path, int, Mapping[str, str]], Any] = FakeSession
     says: Callable[[], str] = lambda: "1"
 
-    def open_session(self, path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> Any:
+    def open_session(
+        self, path: Place, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
+    ) -> Any:
         if accelerator.name != "cpu" and accelerator.name not in self.there() and not accelerator.allow_fallback:
-            raise accelerator.missing(self.there(), path.name)
-        return self.opens(path, threads, options)
+            raise accelerator.missing(self.there(), Path(path).name)
+        return self.opens(Path(path), threads, options)
 
     def there(self) -> tuple[str, ...]:
         self.says()

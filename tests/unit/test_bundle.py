@@ -191,18 +191,14 @@ def test_a_file_is_no_folder(bundle: Path) -> None:
 
 @pytest.mark.parametrize("path", ["bundle.json", "labels.txt", "models/red.json"])
 def test_what_may_not_be_read_is_named(bundle: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbid(method: str) -> None:
-        allowed = getattr(Path, method)
+    allowed = open
 
-        def read(self: Path, *arguments: Any, **options: Any) -> Any:
-            if self == bundle / path:
-                raise PermissionError(13, "Permission denied", str(self))
-            return allowed(self, *arguments, **options)
+    def read(file: Any, *arguments: Any, **options: Any) -> Any:
+        if file == str(bundle / path):
+            raise PermissionError(13, "Permission denied", file)
+        return allowed(file, *arguments, **options)
 
-        monkeypatch.setattr(Path, method, read)
-
-    forbid("open")
-    forbid("read_text")
+    monkeypatch.setattr("builtins.open", read)
     with pytest.raises(IntegrityError, match="cannot be read: Permission denied") as caught:
         load(bundle, "red")
     assert caught.value.place == str(bundle / path)
@@ -215,6 +211,19 @@ def test_a_folder_that_may_not_be_listed_is_named(bundle: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "scandir", scandir)
     with pytest.raises(IntegrityError, match="cannot be listed: Permission denied"):
         verify(bundle)
+
+
+def test_a_model_is_not_opened_where_nobody_can_see_what_lies_beside_it(
+    bundle: Path, opened: list[FakeSession], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listdir(folder: str) -> Any:
+        raise PermissionError(13, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    with pytest.raises(IntegrityError, match="cannot be listed: Permission denied") as caught:
+        load(bundle, "red")
+    assert caught.value.place == str(bundle / "models")
+    assert opened == []
 
 
 def test_a_bundle_may_itself_be_reached_through_a_link(bundle: Path, tmp_path: Path) -> None:
@@ -272,7 +281,7 @@ class TestArtifact:
     def test_bytes_are_those_of_all_its_files(self, bundle: Path, off: int) -> None:
         manifest = Manifest.load(bundle)
         assert manifest.artifact("blue").bytes == len("{}") + len("[0, 0, 1]")
-        assert manifest.intact(bundle, manifest.artifact("blue")) == bundle / "models/blue.json"
+        assert manifest.intact(bundle, manifest.artifact("blue")) == str(bundle / "models/blue.json")
         edit(bundle, lambda content: content["artifacts"][1].update(bytes=content["artifacts"][1]["bytes"] + off))
         with pytest.raises(IntegrityError, match=rf"has 11 bytes with its companions, expected {11 + off}"):
             load(bundle, "blue")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 from ..accelerators import CPU, Accelerator
 from ..backends import BACKENDS
+from ..bundle_files import Place
 from ..errors import IntegrityError
 from ..manifest import Artifact, Manifest
 from .checks import Image, Probabilities, Shape
@@ -33,7 +33,7 @@ class Session(Protocol):
         """
 
 
-def open_artifact(bundle: Path, artifact: Artifact, threads: int = 1) -> Session:
+def open_artifact(bundle: Place, artifact: Artifact, threads: int = 1) -> Session:
     """Open an artefact of a bundle, once its files are what the manifest says: runtimes load damaged ones silently.
 
     Raises:
@@ -45,7 +45,7 @@ def open_artifact(bundle: Path, artifact: Artifact, threads: int = 1) -> Session
 
 
 def open_file(
-    path: Path, manifest: Manifest, artifact: Artifact, threads: int, accelerator: Accelerator = CPU
+    path: Place, manifest: Manifest, artifact: Artifact, threads: int, accelerator: Accelerator = CPU
 ) -> Session:
     """Open the file of an artefact that is known to be intact, and hold its ends against the manifest."""
     session = BACKENDS[artifact.backend].open_session(path, threads, artifact.runtime_options, accelerator)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from ..bundle_files import Place
 from ..errors import IntegrityError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Shape = tuple[int, int, int, int]
 
 
 def check_signature(
-    path: Path, inputs: Sequence[tuple[str, Sequence[object]]], outputs: Sequence[tuple[str, Sequence[object]]]
+    path: Place, inputs: Sequence[tuple[str, Sequence[object]]], outputs: Sequence[tuple[str, Sequence[object]]]
 ) -> tuple[Shape, tuple[int, int]]:
     """The shapes of input and output, if the artefact takes one uint8 [N, H, W, 3] and gives one float32 [N, C].
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from .. import telemetry
 from ..accelerators import CPU, Accelerator, Placement
+from ..bundle_files import Place
 from ..errors import IntegrityError, MissingAccelerator, MissingRuntime
 from . import onnx_providers
 from .checks import Image, Probabilities, check_image, check_signature, check_threads
@@ -43,7 +44,7 @@ def accelerators() -> tuple[str, ...]:
     return onnx_providers.built(_runtime())
 
 
-def open_session(path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> OnnxSession:
+def open_session(path: Place, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> OnnxSession:
     """Load one .onnx file; `options` are session config entries, the accelerator's those of its provider.
 
     Raises:
@@ -66,7 +67,7 @@ def open_session(path: Path, threads: int, options: Mapping[str, str], accelerat
     there = onnx_providers.built(runtime)
     try:
         if accelerator.name not in there:
-            raise accelerator.missing(there, path.name)
+            raise accelerator.missing(there, os.path.basename(path))
         onnx_providers.have_told(runtime, settings, accelerator)
         return _opened(runtime, path, settings, accelerator)
     except MissingAccelerator:
@@ -76,7 +77,7 @@ def open_session(path: Path, threads: int, options: Mapping[str, str], accelerat
 
 
 def _opened(
-    runtime: Any, path: Path, settings: Any, accelerator: Accelerator, instead: str | None = None
+    runtime: Any, path: Place, settings: Any, accelerator: Accelerator, instead: str | None = None
 ) -> OnnxSession:
     """instead: what is taken where the accelerator is not there."""
     name = instead or accelerator.name
@@ -85,17 +86,17 @@ def _opened(
         session = runtime.InferenceSession(str(path), settings, providers=providers, enable_fallback=0)
     except _failures() as exc:
         if name != "cpu":
-            raise accelerator.missing(("cpu",), path.name, f"ONNX Runtime: {exc}") from exc
+            raise accelerator.missing(("cpu",), os.path.basename(path), f"ONNX Runtime: {exc}") from exc
         raise IntegrityError(f"does not load in ONNX Runtime: {exc}", place=str(path)) from exc
     found = onnx_providers.placement(session, accelerator.name)
     shortened = "" if instead else onnx_providers.shortened(accelerator.options)
-    return OnnxSession(path, session, found.settled(accelerator, path.name), shortened)
+    return OnnxSession(path, session, found.settled(accelerator, os.path.basename(path)), shortened)
 
 
 class OnnxSession:
     """One open .onnx file."""
 
-    def __init__(self, path: Path, session: Any, placement: Placement, shortened: str = "") -> None:
+    def __init__(self, path: Place, session: Any, placement: Placement, shortened: str = "") -> None:
         """shortened: what options let it compute in beside the file's own precision."""
         self._path, self._placement, self._shortened = path, placement, shortened
         self._session = session
@@ -154,7 +155,7 @@ def _failures() -> tuple[type[Exception], ...]:
     )
 
 
-def _refuse_external(path: Path) -> None:
+def _refuse_external(path: Place) -> None:
     """Older ONNX Runtimes follow such a location anywhere on the disk, 1.32 within the model's folder."""
     if any(_is_external(piece) for piece in _pieces(path, _MOST_BEFORE + len(_LOCATION))):
         raise IntegrityError(
@@ -174,10 +175,10 @@ def _is_external(piece: bytes) -> bool:
     return False
 
 
-def _pieces(path: Path, overlap: int) -> Iterator[bytes]:
+def _pieces(path: Place, overlap: int) -> Iterator[bytes]:
     """The file, in pieces that share `overlap` bytes, so that no word is cut: whole, it would lie in memory twice."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb") as file:
             end = b""
             while piece := file.read(_PIECE):
                 yield end + piece

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import signal_stack, telemetry
 from ..accelerators import CPU, Accelerator, Placement
+from ..bundle_files import Place
 from ..errors import IntegrityError, MissingRuntime
 from .checks import Image, Probabilities, check_image, check_signature, check_threads, precision_of
 
@@ -45,7 +46,7 @@ def full_name(accelerator: str, options: Mapping[str, str]) -> str:
 
 
 def open_session(
-    path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
+    path: Place, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
 ) -> OpenVinoSession:
     """Load one .xml and the .bin beside it; `options` are properties of the compiled model, as are the accelerator's.
 
@@ -57,13 +58,13 @@ def open_session(
         IntegrityError: the file does not load, or has other ends than the contract.
     """
     core = _runtime().Core()
-    if path.suffix != ".xml":  # OpenVINO reads other formats too, which may keep weights anywhere
+    if not os.fspath(path).endswith(".xml"):  # OpenVINO reads other formats too, which may keep weights anywhere
         raise IntegrityError("is no OpenVINO IR, expected an .xml with its .bin", place=str(path))
     device, there = accelerator.name.upper(), ("cpu",) if accelerator.name == "cpu" else _found(core)
     own = accelerator.options
     if accelerator.name not in there:
         if not accelerator.allow_fallback:
-            raise accelerator.missing(there, path.name)
+            raise accelerator.missing(there, os.path.basename(path))
         device, own = "CPU", {}  # which has no such properties
     settings = _settings(device, check_threads(threads), {**options, **own})
     where = f"HETERO:{device},CPU" if device != "CPU" and accelerator.allow_fallback else device
@@ -74,7 +75,7 @@ def open_session(
     except RuntimeError as exc:  # the only class that OpenVINO's binding raises
         raise IntegrityError(f"does not load in OpenVINO: {_last_line(exc)}", place=str(path)) from exc
     return OpenVinoSession(
-        path, compiled, _placement(core, model, compiled, accelerator).settled(accelerator, path.name)
+        path, compiled, _placement(core, model, compiled, accelerator).settled(accelerator, os.path.basename(path))
     )
 
 
@@ -94,7 +95,7 @@ def _settings(device: str, threads: int, given: Mapping[str, str]) -> dict[str, 
 
 
 def _compiled(
-    core: Any, model: Any, where: str, settings: Mapping[str, Any], accelerator: Accelerator, path: Path
+    core: Any, model: Any, where: str, settings: Mapping[str, Any], accelerator: Accelerator, path: Place
 ) -> Any:
     """Raises MissingAccelerator where an accelerator does not take a model that was read without a fault."""
     try:
@@ -102,7 +103,7 @@ def _compiled(
     except RuntimeError as exc:
         if where == "CPU":
             raise
-        raise accelerator.missing(("cpu",), path.name, f"OpenVINO: {_last_line(exc)}") from exc
+        raise accelerator.missing(("cpu",), os.path.basename(path), f"OpenVINO: {_last_line(exc)}") from exc
 
 
 def _placement(core: Any, model: Any, compiled: Any, accelerator: Accelerator) -> Placement:
@@ -122,7 +123,7 @@ def _placement(core: Any, model: Any, compiled: Any, accelerator: Accelerator) -
 class OpenVinoSession:
     """One compiled IR."""
 
-    def __init__(self, path: Path, compiled: Any, placement: Placement) -> None:
+    def __init__(self, path: Place, compiled: Any, placement: Placement) -> None:
         self._path, self._placement = path, placement
         self._compiled = compiled
         self._request = compiled.create_infer_request()

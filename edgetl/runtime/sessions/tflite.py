@@ -7,12 +7,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..accelerators import CPU, Accelerator, Placement
+from ..bundle_files import Place
 from ..errors import IntegrityError, MissingRuntime
 from .checks import Image, Probabilities, check_image, check_signature, check_threads, precision_of
 
@@ -44,7 +44,9 @@ def accelerators() -> tuple[str, ...]:
     return ("cpu",)
 
 
-def open_session(path: Path, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU) -> TfliteSession:
+def open_session(
+    path: Place, threads: int, options: Mapping[str, str], accelerator: Accelerator = CPU
+) -> TfliteSession:
     """Load one .tflite file; the interpreter has no options by name, so `options` must be empty.
 
     Raises:
@@ -67,7 +69,7 @@ def open_session(path: Path, threads: int, options: Mapping[str, str], accelerat
 class TfliteSession:
     """One open .tflite file."""
 
-    def __init__(self, path: Path, interpreter: Any, runtime: str) -> None:
+    def __init__(self, path: Place, interpreter: Any, runtime: str) -> None:
         self._path = path
         self._interpreter = interpreter
         self._runtime = runtime
