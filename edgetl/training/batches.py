@@ -113,6 +113,11 @@ def unlabelled_numbers(data: TrainingData, batch_size: int, seed: int, epoch: in
     return np.resize(order, (batches, each)).astype(np.int64, copy=False)
 
 
+def drawing_rows(data: TrainingData, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """What augmentation draws by for unlabelled pictures: no row of a labelled one."""
+    return numbers + len(data.labels)
+
+
 def epoch_batches(
     data: TrainingData,
     batch_size: int,
@@ -139,7 +144,7 @@ def epoch_batches(
             images, unlabelled = _images(data.images, prepare, rows, seed, epoch, pool, threads), None
             numbers = further[first // batch_size][share[0] :: share[1]]
             if data.unlabelled is not None and len(numbers):
-                drawn_by = numbers + len(data.labels)  # no row of a labelled picture
+                drawn_by = drawing_rows(data, numbers)
                 unlabelled = _images(data.unlabelled, prepare, numbers, seed, epoch, pool, threads, drawn_by)
             yield Batch(images, data.labels[rows], rows, unlabelled)
 

@@ -48,3 +48,8 @@ def mixed(
         torch.default_generator.manual_seed(int(draw[0]))
         blended, shares = v2.RandomChoice(kinds)(images, labels)
     return blended, shares
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """int64 [B] -> float32 [B, C]. F.one_hot looks at its labels on some devices, which then wait."""
+    return torch.zeros((len(labels), classes), device=labels.device).scatter_(1, labels[:, None], 1.0)

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from edgetl.models.architecture import Network
 from edgetl.tasks import classify
 from edgetl.training.hints import heard, hint_loss
 from edgetl.training.job import Distillation, Job
+from edgetl.training.mixing import one_hot
 
 Autocast = Callable[[], AbstractContextManager[Any]]
 """Mixed precision, around forward passes alone."""
@@ -90,4 +90,4 @@ def _of_all(labels: Tensor, targets: Tensor) -> Tensor:
     if len(labels) == len(targets):
         return labels
     taken_for = targets[len(labels) :].argmax(dim=1)
-    return torch.cat([labels, taken_for if labels.ndim == 1 else F.one_hot(taken_for, targets.shape[1]).to(labels)])
+    return torch.cat([labels, taken_for if labels.ndim == 1 else one_hot(taken_for, targets.shape[1]).to(labels)])

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tiny_training import SETTINGS, SIZE, tiny_data, tiny_network
@@ -39,7 +40,10 @@ _VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def _data(augmented: bool = True) -> TrainingData:
-    return dataclasses.replace(tiny_data(augmented=False), augment=Augment(SIZE, "strong") if augmented else None)
+    """With pictures that have no label, which take part where there is a teacher."""
+    data = tiny_data(augmented=False)
+    further = 255 - np.asarray(data.images[np.arange(23)])
+    return dataclasses.replace(data, augment=Augment(SIZE, "strong") if augmented else None, unlabelled=further)
 
 
 def _taught(taught: bool) -> Distillation | None:

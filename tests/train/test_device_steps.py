@@ -23,10 +23,10 @@ from edgetl.data.augment import Augment
 from edgetl.errors import TrainingDiverged
 from edgetl.models import backbones
 from edgetl.training import checkpoint_schedule, run
-from edgetl.training.batches import TrainingData
+from edgetl.training.batches import TrainingData, epoch_order, unlabelled_numbers
 from edgetl.training.checkpoint_schedule import SoFar
 from edgetl.training.checkpoints import Checkpoints
-from edgetl.training.device import mixing
+from edgetl.training.device import augment, mixing, pictures
 from edgetl.training.device.pictures import Resident, Streamed
 from edgetl.training.device.shrinking import Shrink
 from edgetl.training.device.steps import DeviceSteps
@@ -54,8 +54,10 @@ def on_device(monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
     return choose
 
 
-def _data(augmented: bool = False) -> TrainingData:
-    return dataclasses.replace(tiny_data(augmented=False), augment=Augment(SIZE, "strong") if augmented else None)
+def _data(augmented: bool = False, unlabelled: int = 0) -> TrainingData:
+    data = tiny_data(augmented=False)
+    further = 255 - np.asarray(data.images[np.arange(unlabelled)]) if unlabelled else None
+    return dataclasses.replace(data, augment=Augment(SIZE, "strong") if augmented else None, unlabelled=further)
 
 
 _VARIANTS: dict[str, dict[str, Any]] = {
@@ -69,11 +71,17 @@ _VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+_TEACHINGS = {"alone": (False, 0), "taught": (True, 0), "unlabelled too": (True, 23)}
+"""Whether there is a teacher, and how many pictures without a label."""
+
+
 @pytest.mark.parametrize("variant", _VARIANTS)
-@pytest.mark.parametrize("taught", [False, True], ids=["alone", "taught"])
+@pytest.mark.parametrize("teaching", _TEACHINGS)
 def test_both_kinds_of_steps_learn_the_same(
-    variant: str, taught: bool, tmp_path: Path, on_device: Callable[[bool], None]
+    variant: str, teaching: str, tmp_path: Path, on_device: Callable[[bool], None]
 ) -> None:
+    taught, unlabelled = _TEACHINGS[teaching]
+    data = _data(unlabelled=unlabelled)
     settings = SETTINGS.model_copy(update=_VARIANTS[variant])
     distillation = Distillation(tiny_network(7), dist, 0.7, 2.0) if taught else None
     fits: list[Fit] = []
@@ -82,7 +90,7 @@ def test_both_kinds_of_steps_learn_the_same(
         on_device(chosen)
         folder = tmp_path / str(chosen)
         fits.append(
-            fit(network, _data(), settings, distillation=distillation, seed=3, checkpoints=folder, progress=Silent())
+            fit(network, data, settings, distillation=distillation, seed=3, checkpoints=folder, progress=Silent())
         )
     host, device = fits
     assert len(host.history) == len(device.history)
@@ -183,9 +191,11 @@ def test_the_first_bad_step_is_named_with_its_images(tmp_path: Path, on_device: 
     assert not (tmp_path / "last.safetensors").exists(), "no state after a bad step is kept"
 
 
-def _steps(settings: Training, distillation: Distillation | None = None, augmented: bool = True) -> DeviceSteps:
+def _steps(
+    settings: Training, distillation: Distillation | None = None, augmented: bool = True, unlabelled: int = 0
+) -> DeviceSteps:
     network = tiny_network()
-    job = Job(network, _data(augmented), settings, distillation, 0, "tiny")
+    job = Job(network, _data(augmented, unlabelled), settings, distillation, 0, "tiny")
     average = WeightAverage(network, settings.ema) if settings.ema else None
     state = State(network.train(), average, adamw(network, settings), None, SoFar(epoch=1), ThreadCount.now())
     return DeviceSteps(job, state, _CPU)
@@ -227,12 +237,14 @@ def test_a_look_is_noticed(look: str) -> None:
         _LOOKS[look]()
 
 
-@pytest.mark.parametrize("taught", [False, True], ids=["alone", "taught"])
+@pytest.mark.parametrize("teaching", _TEACHINGS)
 @pytest.mark.parametrize("variant", [*_VARIANTS, "blended weights"])
-def test_a_step_looks_at_no_number_of_the_device(variant: str, taught: bool) -> None:
+def test_a_step_looks_at_no_number_of_the_device(variant: str, teaching: str) -> None:
+    taught, unlabelled = _TEACHINGS[teaching]
     blended = {"mixup": 0.3, "cutmix": 0.3, "imbalance": "weights", "label_smoothing": 0.1}
     settings = SETTINGS.model_copy(update=_VARIANTS.get(variant, blended))
-    steps = _steps(settings, Distillation(tiny_network(7), dist, 1.0, 2.0) if taught else None)
+    distillation = Distillation(tiny_network(7), dist, 1.0, 2.0) if taught else None
+    steps = _steps(settings, distillation, unlabelled=unlabelled)
     size = (24, 24) if settings.progressive else None
     list(zip(range(2), steps.epoch(1, 0, size, lambda _: 1e-3), strict=False))
     with _Looks():  # type: ignore[no-untyped-call]
@@ -358,10 +370,35 @@ def test_the_rate_of_each_step_is_that_which_was_asked_for() -> None:
     assert seen == pytest.approx([0.001, 0.002, 0.003, 0.004, 0.005])
 
 
+@pytest.mark.parametrize("resident", [True, False])
+def test_pictures_without_labels_follow_those_with_them(resident: bool) -> None:
+    steps = _steps(SETTINGS, Distillation(tiny_network(7), dist, 1.0, 2.0), unlabelled=23)
+    data, batch = steps._job.data, steps._job.batch_size
+    assert data.unlabelled is not None
+    if not resident:
+        steps._source, steps._further = Streamed(data.images, _CPU), Streamed(data.unlabelled, _CPU)
+    rows, numbers = epoch_order(data, 0, 2)[:160].reshape(-1, batch), unlabelled_numbers(data, batch, 0, 2)
+    assert numbers.shape == (5, 5)
+    for place, _ in enumerate(steps.epoch(2, 1, None, lambda _: 1e-3), start=1):
+        pixels = np.concatenate([data.images[rows[place]], data.unlabelled[numbers[place]]])
+        assert np.array_equal(steps._inputs.pixels.numpy(), pixels)
+        drawn_by = np.concatenate([rows[place], numbers[place] + len(data.labels)])
+        drawn = augment.draw("strong", drawn_by, 0, 2, (SIZE, SIZE))
+        assert np.array_equal(steps._inputs.drawn.numpy(), drawn)
+    assert place == 4
+
+
+def test_all_pictures_have_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = _data(unlabelled=23)
+    for room, fits in ((240 + 23, True), (240 + 22, False)):
+        monkeypatch.setattr(pictures, "room", lambda _, size, room=room: room if size == SIZE * SIZE * 3 else 0)
+        assert pictures.fit(data, _CPU) is fits
+
+
 def test_pictures_come_alike_from_the_device_and_from_the_host() -> None:
     data = _data()
     rows = np.random.default_rng(0).permutation(data.train)[:40]
-    resident, streamed = Resident(data, _CPU), Streamed(data.images, _CPU)
+    resident, streamed = Resident(data.images, np.union1d(data.train, data.val), _CPU), Streamed(data.images, _CPU)
     for a, b, start in zip(resident.batches(rows, 8), streamed.batches(rows, 8), range(0, 40, 8), strict=True):
         assert torch.equal(a, b)
         assert np.array_equal(a.numpy(), data.images[rows[start : start + 8]])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from edgetl.config.recipe import Training
-from edgetl.training.mixing import mixed
+from edgetl.training.mixing import mixed, one_hot
 
 __all__ = ["blend", "drawn"]
 
@@ -34,8 +34,7 @@ def blend(images: Tensor, labels: Tensor, classes: int, kept: Tensor, share: Ten
     Returns:
         images [B, 3, H, W]; labels as shares of the classes, float [B, C].
     """
-    # Not F.one_hot, which looks at its labels on some devices.
-    hot = images.new_zeros((len(labels), classes)).scatter_(1, labels[:, None], 1.0)
+    hot = one_hot(labels, classes)
     return (
         images * kept + images.roll(1, 0) * (1 - kept),
         hot * share + hot.roll(1, 0) * (1 - share),

@@ -22,8 +22,9 @@ _AT_ONCE = 512
 
 
 def fit(data: TrainingData, device: torch.device) -> bool:
-    """Whether the pictures of training and validation fit on the device beside a training."""
-    return len(data.train) + len(data.val) <= room(device, int(np.prod(data.images.shape[1:])))
+    """Whether the pictures of training and validation, and those without labels, fit on the device beside a training."""
+    unlabelled = 0 if data.unlabelled is None else data.unlabelled.shape[0]
+    return len(data.train) + len(data.val) + unlabelled <= room(device, int(np.prod(data.images.shape[1:])))
 
 
 def room(device: torch.device, size: int) -> int:
@@ -41,17 +42,17 @@ class Source(Protocol):
 
 
 class Resident:
-    """The pictures of training and validation on the device, by their rows: both a `Source` and a `Pictures`.
+    """Pictures on the device, by their rows: both a `Source` and a `Pictures`.
 
     shape: (pictures, H, W, 3).
     """
 
-    def __init__(self, data: TrainingData, device: torch.device) -> None:
-        rows = np.union1d(data.train, data.val)
-        self.shape = (len(rows), *data.images.shape[1:])
+    def __init__(self, images: Pictures, rows: NDArray[np.int64], device: torch.device) -> None:
+        """rows: those that will be asked for, each once, in ascending order."""
+        self.shape = (len(rows), *images.shape[1:])
         self._images = torch.empty(self.shape, dtype=torch.uint8, device=device)
         for start in range(0, len(rows), _AT_ONCE):
-            part = torch.from_numpy(np.ascontiguousarray(data.images[rows[start : start + _AT_ONCE]]))
+            part = torch.from_numpy(np.ascontiguousarray(images[rows[start : start + _AT_ONCE]]))
             self._images[start : start + len(part)].copy_(part)
         self._places = np.full(int(rows[-1]) + 1, -1, dtype=np.int64)
         self._places[rows] = np.arange(len(rows))

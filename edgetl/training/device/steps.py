@@ -23,7 +23,7 @@ from edgetl.data.augment import Augment
 from edgetl.errors import out_of_memory
 from edgetl.errors.wording import first_line
 from edgetl.runtime.preprocessing import DIVISOR, OFFSET
-from edgetl.training.batches import Pictures, epoch_order
+from edgetl.training.batches import Pictures, drawing_rows, epoch_order, unlabelled_numbers
 from edgetl.training.device import augment, mixing
 from edgetl.training.device.pictures import Resident, Source, Streamed, fit
 from edgetl.training.device.record import Record
@@ -45,10 +45,8 @@ _AHEAD = 8
 
 
 def can_train(job: Job, scaler: Any) -> bool:
-    """Whether a job can be trained so: without a scaler of gradients, on labelled pictures alone, and with an augmentation
-    that has a twin here."""
-    data = job.data
-    return scaler is None and data.unlabelled is None and (data.augment is None or isinstance(data.augment, Augment))
+    """Whether a job can be trained so: without a scaler of gradients, and with an augmentation that has a twin here."""
+    return scaler is None and (job.data.augment is None or isinstance(job.data.augment, Augment))
 
 
 @cache
@@ -67,16 +65,17 @@ def _generator(device: torch.device) -> torch.Generator:
 class _Inputs:
     """What a step reads, always from the same places: a recording knows nothing else.
 
-    pixels: uint8 [B, H, W, 3]; labels: int64 [B]; drawn: float [B, K], of the augmentation.
+    pixels: uint8 [B + U, H, W, 3], the last U without labels; labels: int64 [B]; drawn: float [B + U, K], of the augmentation.
     rate, decay: of this step; index: int64, its number in the epoch.
     kept: float [H, W], share: what mixup and CutMix leave of each picture and label.
     """
 
-    def __init__(self, job: Job, size: tuple[int, int], device: torch.device) -> None:
-        batch, whole = job.batch_size, job.data.images.shape[1:3]
-        self.pixels = torch.zeros((batch, *whole, 3), dtype=torch.uint8, device=device)
-        self.labels = torch.zeros(batch, dtype=torch.int64, device=device)
-        self.drawn = torch.zeros((batch, augment.COLUMNS), device=device)
+    def __init__(self, job: Job, unlabelled: int, size: tuple[int, int], device: torch.device) -> None:
+        """unlabelled: U."""
+        pictures, whole = job.batch_size + unlabelled, job.data.images.shape[1:3]
+        self.pixels = torch.zeros((pictures, *whole, 3), dtype=torch.uint8, device=device)
+        self.labels = torch.zeros(job.batch_size, dtype=torch.int64, device=device)
+        self.drawn = torch.zeros((pictures, augment.COLUMNS), device=device)
         self.rate, self.decay, self.share = (torch.zeros((), device=device) for _ in range(3))
         self.index = torch.zeros((), dtype=torch.int64, device=device)
         self.kept = torch.zeros(size, device=device)
@@ -86,7 +85,7 @@ class DeviceSteps:
     """See `edgetl.training.steps.Steps`; of one process alone, on one device, without a gradient scaler.
 
     Attributes:
-        pictures: those of training and validation, on the device where they fit.
+        pictures: those of training and validation, on the device where they and the unlabelled ones fit.
         waited: always 0: batches are made ready ahead of the device, and nobody looks when it takes them.
         note: why the step could not be recorded and is launched kernel by kernel; empty where it could.
     """
@@ -94,12 +93,18 @@ class DeviceSteps:
     def __init__(self, job: Job, state: State, device: torch.device, precision: torch.dtype | None = None) -> None:
         """precision: of the forward passes, torch.bfloat16; None is float32."""
         self._job, self._state, self._device = job, state, device
+        data, further = job.data, job.data.unlabelled
         self._source: Source
+        self._further: Source | None = None
         self.pictures: Pictures
-        if device.type != "cuda" or fit(job.data, device):
-            self._source = self.pictures = Resident(job.data, device)
+        if device.type != "cuda" or fit(data, device):
+            self._source = self.pictures = Resident(data.images, np.union1d(data.train, data.val), device)
+            if further is not None:
+                self._further = Resident(further, np.arange(further.shape[0]), device)
         else:
-            self._source, self.pictures = Streamed(job.data.images, device), job.data.images
+            self._source, self.pictures = Streamed(data.images, device), data.images
+            if further is not None:
+                self._further = Streamed(further, device)
         self.waited, self.note = 0.0, ""
         # Without its cache, which would keep a copy of the weights that no replay renews.
         self._objective = Objective(
@@ -110,7 +115,8 @@ class DeviceSteps:
         for group in state.optimizer.param_groups:
             group["lr"] = torch.zeros((), device=device)
         self._whole: tuple[int, int] = tuple(job.data.images.shape[1:3])  # type: ignore[assignment]
-        self._inputs = _Inputs(job, self._whole, device)
+        unlabelled = unlabelled_numbers(data, job.batch_size, job.seed, 1).shape[1]
+        self._inputs = _Inputs(job, unlabelled, self._whole, device)
         self._record = Record(device)
         self._shrink: Shrink | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
@@ -121,19 +127,21 @@ class DeviceSteps:
     def epoch(self, epoch: int, start: int, size: tuple[int, int] | None, rate: Rate) -> Iterator[tuple[float, float]]:
         """See `Steps`."""
         job, state, inputs = self._job, self._state, self._inputs
-        first, batch = start * job.batch_size, job.batch_size
+        batch = job.batch_size
         order = epoch_order(job.data, job.seed, epoch)[: job.batches * batch]
         self._at = epoch, order
-        labels = torch.split(self._sent(job.data.labels[order[first:]]), batch)
-        drawn = None if job.data.augment is None else torch.split(self._sent(self._drawn(order[first:], epoch)), batch)
+        rows = order.reshape(-1, batch)[start:]
+        numbers = unlabelled_numbers(job.data, batch, job.seed, epoch)[start:]
+        labels = self._sent(job.data.labels[rows])
+        drawn = None if job.data.augment is None else self._sent(self._drawn(rows, numbers, epoch))
         updates = 0 if state.average is None else state.average.updates
         steps = range(start, job.batches)
         rates = self._sent(np.array([rate(index) for index in steps], dtype=np.float32))
         decays = self._sent(np.array([self._decay(updates + index - start + 1) for index in steps], dtype=np.float32))
         with naming_memory(job.label, lambda: f"epoch {epoch}, with batches of {batch} images"):
-            for place, pixels in enumerate(self._source.batches(order[first:], batch)):
+            for place, pixels in enumerate(self._pixels(rows, numbers)):
                 index = start + place
-                inputs.pixels.copy_(pixels)
+                torch.cat(pixels, out=inputs.pixels)
                 inputs.labels.copy_(labels[place])
                 inputs.rate.copy_(rates[place])
                 inputs.decay.copy_(decays[place])
@@ -176,9 +184,20 @@ class DeviceSteps:
         tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.ascontiguousarray(values))
         return tensor.pin_memory().to(self._device, non_blocking=True) if self._device.type == "cuda" else tensor
 
-    def _drawn(self, rows: NDArray[np.int64], epoch: int) -> NDArray[np.float32]:
-        assert isinstance(self._job.data.augment, Augment)
-        return augment.draw(self._job.data.augment.strength, rows, self._job.seed, epoch, self._whole)
+    def _pixels(self, rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> Iterator[tuple[Tensor, ...]]:
+        """Of each batch, uint8 [B, H, W, 3] by `rows` [batches, B], and [U, H, W, 3] by `numbers` [batches, U] where U > 0."""
+        labelled = self._source.batches(rows.ravel(), rows.shape[1])
+        if self._further is None or not numbers.size:
+            return zip(labelled, strict=True)
+        return zip(labelled, self._further.batches(numbers.ravel(), numbers.shape[1]), strict=True)
+
+    def _drawn(self, rows: NDArray[np.int64], numbers: NDArray[np.int64], epoch: int) -> NDArray[np.float32]:
+        """What the augmentation does to each picture of each batch, float32 [batches, B + U, K]."""
+        data, seed = self._job.data, self._job.seed
+        assert isinstance(data.augment, Augment)
+        pictures = np.concatenate([rows, drawing_rows(data, numbers)], axis=1)
+        drawn = augment.draw(data.augment.strength, pictures.ravel(), seed, epoch, self._whole)
+        return drawn.reshape(*pictures.shape, augment.COLUMNS)
 
     def _decay(self, updates: int) -> float:
         average = self._state.average
@@ -273,7 +292,7 @@ class DeviceSteps:
 
     @torch.no_grad()
     def _batch(self) -> tuple[Tensor, Tensor]:
-        """float [B, 3, H, W] in [-1, 1), channels last, and labels, as the network is taught them."""
+        """float [B + U, 3, H, W] in [-1, 1), channels last, and labels [B] or [B, C], as the network is taught them."""
         job, inputs = self._job, self._inputs
         if job.data.augment is None:
             images = inputs.pixels.permute(0, 3, 1, 2).float()
@@ -283,5 +302,10 @@ class DeviceSteps:
             images = self._shrink(images)
         images, labels = images.sub(OFFSET).div(DIVISOR), inputs.labels
         if job.settings.mixup > 0 or job.settings.cutmix > 0:
-            images, labels = mixing.blend(images, labels, job.data.classes, inputs.kept, inputs.share)
+            labelled, further = (
+                images[: job.batch_size],
+                images[job.batch_size :],
+            )  # of which nobody knows what to blend
+            labelled, labels = mixing.blend(labelled, labels, job.data.classes, inputs.kept, inputs.share)
+            images = torch.cat([labelled, further])
         return images.contiguous(memory_format=torch.channels_last), labels
