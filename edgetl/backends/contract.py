@@ -42,8 +42,10 @@ def frozen(network: nn.Module) -> nn.Module:
 
     copied = copy.deepcopy(network).cpu().float()
     for tensor in (*copied.parameters(), *copied.buffers()):
-        # Training lays weights out channels last; exporters would write that layout's transposes into the graph.
-        tensor.data = tensor.data.contiguous(memory_format=torch.contiguous_format)
+        # Training lays weights out channels last, and exporters would write that layout into the graph. contiguous() is not
+        # enough: weights of 1x1 count as contiguous in both layouts and keep their strides, for which PyTorch exports a
+        # global pooling as a gather over all its values, which holds for one image alone.
+        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
     _merge_branches(copied)
     copied.eval().requires_grad_(False)
     return copied
