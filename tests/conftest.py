@@ -5,6 +5,7 @@ Hypothesis runs without deadlines: a shared machine may take its time.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -30,6 +31,12 @@ settings.register_profile("edgetl", deadline=None, suppress_health_check=[Health
 settings.load_profile("edgetl")
 
 _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_finish() -> None:
+    """Nothing that all test files together import is garbage; each training looks for it twice, for a second or more."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
