@@ -10,9 +10,10 @@ setup: .venv/.installed-run
 demo: .venv/.installed-run
 	EDGETL_REHEARSAL=off $(BIN)/edgetl build recipes/demo.yaml
 
-# Two at once, each with one thread: with several threads each they would wait for one another.
+# Two at once, each with one thread: with several threads each they would wait for one another. Files in their order, which ends
+# with tests/unit: by their number of tests, files of few long ones came last, and one core waited for them.
 test: .venv/.installed-test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .
