@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,24 +20,44 @@ distil: {epochs: 1, batch_size: 32, weights: [0.0]}
 """
 
 
-@pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
-    recipe = tmp_path / "tiny.yaml"
+def _study(folder: Path, patch: pytest.MonkeyPatch) -> Study:
+    recipe = folder / "tiny.yaml"
     recipe.write_text(RECIPE, encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    patch.chdir(folder)
+    patch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     rows = {"plain": ["distil.ema=0"], "averaged": ["distil.ema=0.5"]}
     return Study("tiny", recipe, rows, seeds=(3,), fixed=["data.split.seed=0"], synthetic=True)
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which both cells were built; in a copy, what is built of one again is in the store."""
+    folder = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        _study(folder, patch).run([])
+    return folder
+
+
+@pytest.fixture
+def study(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    shutil.copytree(built, tmp_path, dirs_exist_ok=True)
+    return _study(tmp_path, monkeypatch)
+
+
+def _cell(row: str) -> Path:
+    return Path(f".edgetl/studies/tiny/{row}-3.npz")
+
+
 def test_cells_are_kept_and_compared(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    for row in study.rows:
+        _cell(row).unlink()
     with pytest.raises(SystemExit) as stopped:
         study.run(["--only", "plain/3"])
     assert stopped.value.code is None
-    kept = Path(".edgetl/studies/tiny/plain-3.npz")
-    before = kept.read_bytes()
+    assert not _cell("averaged").exists()
+    before = _cell("plain").read_bytes()
     cells = study.run([])
-    assert kept.read_bytes() == before, "a cell that is there is not built again"
+    assert _cell("plain").read_bytes() == before, "a cell that is there is not built again"
     capsys.readouterr()
     study.run([])
     assert capsys.readouterr().err == "", "nothing is left to build"
@@ -50,22 +71,22 @@ def test_cells_are_kept_and_compared(study: Study, capsys: pytest.CaptureFixture
 
 
 def test_a_cell_that_is_asked_something_else_is_built_again(study: Study) -> None:
-    study.run([])
     other = replace(study, rows={**study.rows, "averaged": ["distil.ema=0.9"]})
-    kept = {row: Path(f".edgetl/studies/tiny/{row}-3.npz").stat().st_mtime_ns for row in study.rows}
+    kept = {row: _cell(row).stat().st_mtime_ns for row in study.rows}
     cells = other.run([])
-    again = {row: Path(f".edgetl/studies/tiny/{row}-3.npz").stat().st_mtime_ns for row in study.rows}
+    again = {row: _cell(row).stat().st_mtime_ns for row in study.rows}
     assert again["plain"] == kept["plain"]
     assert again["averaged"] > kept["averaged"]
     assert cells["averaged"][0].about["overrides"][-1] == "distil.ema=0.9"
 
 
 def test_a_cell_that_fails_does_not_cost_the_others(study: Study) -> None:
+    _cell("plain").unlink()
     broken = replace(study, rows={"broken": ["distil.epochs=none"], **study.rows})
     with pytest.raises(SystemExit) as stopped:
         broken.run([])
     assert "broken/3 failed" in str(stopped.value.code)
-    assert Path(".edgetl/studies/tiny/plain-3.npz").is_file()
+    assert _cell("plain").is_file()
 
 
 def test_a_cell_that_is_not_in_the_grid_is_refused(study: Study) -> None:
