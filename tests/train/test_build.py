@@ -44,10 +44,13 @@ FORMATS = ("onnx", "openvino", "tflite")
 
 
 class Project:
-    """A folder with a recipe, and the command line in it."""
+    """A folder with a recipe, and the command line in it.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    rehearsal: as EDGETL_REHEARSAL has it.
+    """
+
+    def __init__(self, folder: Path, rehearsal: str = "off") -> None:
+        self.folder, self._rehearsal = folder, rehearsal
         self.recipe = folder / "tiny.yaml"
         self.recipe.write_text(RECIPE, encoding="utf-8")
         self.run_folder = folder / "runs" / "tiny"
@@ -62,7 +65,8 @@ class Project:
         return [sys.executable, "-m", "edgetl", *map(str, words)]
 
     def environment(self) -> dict[str, str]:
-        return {name: value for name, value in os.environ.items() if not name.startswith("EDGETL_")}
+        others = {name: value for name, value in os.environ.items() if not name.startswith("EDGETL_")}
+        return others | {"EDGETL_REHEARSAL": self._rehearsal}
 
     def report(self) -> dict[str, Any]:
         content: dict[str, Any] = json.loads((self.run_folder / "report.json").read_text(encoding="utf-8"))
@@ -77,13 +81,15 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A finished build; tests that change it work on a copy."""
-    project = Project(tmp_path_factory.mktemp("project"))
+    """A finished build, rehearsed as a user's is; tests that change it work on a copy, and what they build is not."""
+    folder = tmp_path_factory.mktemp("project")
+    project = Project(folder, rehearsal="on")
     done = project.edgetl("build", project.recipe)
     assert done.returncode == 0, done.stderr
+    assert "6 files made and run" in done.stderr, "the rehearsal"
     assert done.stdout.strip() == str(Path("runs") / "tiny" / "report.html"), "stdout is the result alone"
     assert "STAND-IN DATA" in done.stderr
-    return project
+    return Project(folder)
 
 
 def test_the_report_has_what_the_contract_says(project: Project) -> None:
@@ -397,18 +403,8 @@ def test_a_failed_gate_keeps_the_evidence_and_ships_nothing(
 
 def test_a_killed_training_goes_on_after_its_last_epoch(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    words = (
-        "build",
-        project.recipe,
-        "--until",
-        "teach",
-        "--set",
-        "teacher.epochs=12",
-        "--set",
-        "data.image_size=32",
-        "--set",
-        "export=[onnx]",
-    )
+    changes = ("--set", "teacher.epochs=12", "--set", "data.image_size=32")
+    words = ("build", project.recipe, "--until", "teach", *changes)
     started = subprocess.Popen(
         project.command(*words), cwd=tmp_path, env=project.environment(), stderr=subprocess.PIPE, text=True
     )
