@@ -58,6 +58,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(scope="module")
+def few_timed_runs() -> Iterator[None]:
+    """Where a build or a bench of this process measures on the way and its numbers are not looked at, a few runs will do."""
+    from edgetl.runtime import measuring
+
+    effort = measuring.Effort(rounds=2, runs=4, seconds=0.0, limit_s=1.0, warm_up_s=0.0, pictures=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(measuring.EFFORTS, "quick", effort)
+        yield
+
+
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[FakeSession]:
     """Sessions that a test opens; a fake runtime is installed."""

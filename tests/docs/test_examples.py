@@ -1,8 +1,8 @@
 """What the documentation shows works: its recipes load, its Python runs, its commands run on a small data set.
 
 Commands run literally, in the order of the page, with two exceptions: `edgetl build` gets SMALL too, so that a test trains
-for seconds and not for an hour, and latency is measured with one thread alone. What cannot run here says why in a comment
-above the block, and its commands and options are still looked up.
+for seconds and not for an hour, and latency is measured with one thread alone, in a few runs. What cannot run here says
+why in a comment above the block, and its commands and options are still looked up.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _look_up(example: Example) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project(tmp_path_factory: pytest.TempPathFactory, few_timed_runs: None) -> Iterator[Project]:
     """Pictures as folders of classes, the same as a table, and as a MedMNIST file."""
     folder = tmp_path_factory.mktemp("project")
     rendered = tmp_path_factory.mktemp("phantom")

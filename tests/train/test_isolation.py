@@ -125,7 +125,7 @@ def _note_fields(seen: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
+def build(tmp_path_factory: pytest.TempPathFactory, few_timed_runs: None) -> Iterator[Build]:
     """Every stage of a tiny real build, one after the other, each alone with what it names."""
     place = tmp_path_factory.mktemp("isolation")
     (place / "original").mkdir()

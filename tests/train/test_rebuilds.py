@@ -31,7 +31,7 @@ def _build(project: Path) -> list[Step]:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, few_timed_runs: None) -> Path:
     project = tiny_project.write_trainable(tmp_path_factory.mktemp("rebuilds"))
     assert not any(step.cached for step in _build(project))
     assert all(step.cached for step in _build(project))
