@@ -1,7 +1,7 @@
 """What the documentation shows works: its recipes load, its Python runs, its commands run on a small data set.
 
-Commands run literally, in the order of the page, with two exceptions: `edgetl build` gets SMALL too, so that a test trains
-for seconds and not for an hour, and latency is measured with one thread alone, in a few runs. What cannot run here says
+Commands run literally, in the order of the page, with two exceptions: a build and a rehearsal get SMALL too, so that a test
+trains for seconds and not for an hour, and latency is measured with one thread alone, in a few runs. What cannot run here says
 why in a comment above the block, and its commands and options are still looked up.
 """
 
@@ -84,8 +84,8 @@ class Project:
         assignments = [word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word)]
         words = words[len(assignments) :]
         assert words[0] == "edgetl", f"{example}: only edgetl's commands run here: {words}"
-        if words[1] == "build":  # in front of the page's own --set, which goes before
-            small = [word for override in _small(Path(words[2])) for word in ("--set", override)]
+        if _computes(words):  # in front of the page's own --set, which goes before
+            small = [word for override in _small(words[1], Path(words[2])) for word in ("--set", override)]
             words = [*words[:3], *small, *words[3:]]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", words)
@@ -123,9 +123,16 @@ class Project:
         load(path)
 
 
-def _small(recipe: Path) -> list[str]:
-    prunes = load(recipe).recipe.prune is not None
-    return [override for override in SMALL if prunes or not override.startswith("prune")]
+def _computes(words: list[str]) -> bool:
+    """Whether a command builds or rehearses."""
+    return words[1] == "build" or (words[1] == "check" and not {"--rehearse", "--target"}.isdisjoint(words))
+
+
+def _small(command: str, recipe: Path) -> list[str]:
+    """SMALL without what the recipe has not; a rehearsal makes every format, as targets make something of each."""
+    left_out = [] if load(recipe).recipe.prune else ["prune."]
+    left_out += ["export="] if command == "check" else []
+    return [override for override in SMALL if not override.startswith(tuple(left_out))]
 
 
 def _compare(example: Example, printed: list[str], said: str) -> None:
