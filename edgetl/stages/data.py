@@ -172,5 +172,5 @@ def _samples(table: DataTable) -> Iterator[Sample]:
 
 
 STAGE = Stage(
-    name="data", version=6, needs=(SOURCE,), settings=_settings, tools=("numpy", "pillow"), run=_run, files=excluded
+    name="data", version=7, needs=(SOURCE,), settings=_settings, tools=("numpy", "pillow"), run=_run, files=excluded
 )

@@ -60,7 +60,7 @@ def _run(context: Context) -> None:
 
 STAGE = Stage(
     name="unlabelled",
-    version=1,
+    version=2,
     needs=(UNLABELLED, *dict.fromkeys((*decoded("val", "test"), *originals("val", "test")))),
     settings=_settings,
     tools=(*DECODING_TOOLS, "scipy"),

@@ -58,8 +58,14 @@ def _by_hand(fixed: Pixels, moving: Pixels) -> float:
         scale *= 1 + change[0::2]
     warped, inside = _sampled(second, scale, shift)
     ours, theirs = (np.stack([np.gradient(one, axis=axis) * inside for axis in range(2)]) for one in (first, warped))
-    if abs(scale - 1).max() + abs(shift).max() > 0.2:
+    disc = np.add.outer(_CENTRES**2, _CENTRES**2) <= 0.49
+    plain = max((ours**2 * disc).sum(), (theirs**2 * disc).sum()) < disc.sum()
+    if abs(scale - 1).max() + abs(shift).max() > 0.2 or not (plain or _correlation(ours * disc, theirs * disc) >= 0.9):
         return 0.0
+    return _correlation(ours, theirs)
+
+
+def _correlation(ours: Doubles, theirs: Doubles) -> float:
     return float((ours * theirs).sum() / max(np.sqrt((ours**2).sum() * (theirs**2).sum()), 1.0))
 
 
@@ -97,6 +103,29 @@ def test_one_that_was_moved_farther_or_another_one_is_not() -> None:
     values = registered(np.stack([_picture()] * len(far)), np.stack(far))
     assert values[:3].tolist() == [0.0, 0.0, 0.0]
     assert values[3] < 0.6
+
+
+def _in_a_dermatoscope(middle: Pixels, radius: float = 1.05) -> Pixels:
+    """A picture of little contrast in a round field of view with a dark surrounding."""
+    lit = np.add.outer(_CENTRES**2, _CENTRES**2) <= radius**2
+    return np.where(lit, 180 + (middle.astype(float) - 128) / 2, 20).astype(np.uint8)
+
+
+def test_two_lesions_in_one_dermatoscope_are_not_one_for_the_edge_that_they_share() -> None:
+    first, second = _in_a_dermatoscope(_picture(1)), _in_a_dermatoscope(_picture(2))
+    again = _in_a_dermatoscope(_picture(1, gain=0.9, light=5))
+    values = registered(np.stack([first, first]), np.stack([second, again]))
+    assert values[0] == 0.0
+    assert values[1] > 0.99
+
+
+def test_a_middle_without_structure_is_no_evidence_against_a_copy() -> None:
+    blank, lesion = np.full((64, 64), 128, np.uint8), _picture(1)
+    noise = np.random.default_rng(0).integers(0, 4, (2, 64, 64)).astype(np.uint8)
+    pairs = [_in_a_dermatoscope(each) for each in (blank + noise[0], blank + noise[1], lesion)]
+    values = registered(np.stack([pairs[0], pairs[0]]), np.stack([pairs[1], pairs[2]]))
+    assert values[0] > 0.99
+    assert values[1] == 0.0, "one has something there, the other nothing"
 
 
 def test_nothing_correlates_with_nothing() -> None:

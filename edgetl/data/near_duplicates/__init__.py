@@ -9,7 +9,8 @@ lesions share their signs. Two steps:
    quarter turns only change signs and swap the axes, so sorted absolute values bound all eight at once (rearrangement
    inequality), and one blocked matrix product leaves few pairs to look at.
 2. Each candidate is registered (scale and shift along both axes, brightness, contrast), because a crop of 2 % moves the
-   picture; the pair is near when its slopes then correlate.
+   picture; the pair is near when its slopes then correlate, in the middle too: where the round edge of a dermatoscope's
+   field is in both, it is most of what correlates.
 
 Some data sets look all alike (frames of a clip, chest X-rays), and then nearly every pair is a candidate. So pairs are
 left out that could tell nothing new: those within a group, and those that pairs found before connect already.

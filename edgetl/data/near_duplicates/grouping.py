@@ -10,6 +10,7 @@ from edgetl.console.progress import Progress
 from edgetl.data import leaks
 from edgetl.data.records import Record
 from edgetl.errors import UnreadableImage
+from edgetl.errors.wording import some
 
 __all__ = ["cautions", "find", "merge", "untie_broken"]
 
@@ -69,7 +70,11 @@ def cautions(leaked: leaks.Leaks) -> list[str]:
     count, apart = len(leaked.near), leaked.near_across
     sets = "1 set" if count == 1 else f"{count} sets"
     what = f"{sets} of pictures from different groups look like one photograph saved again (resized, cropped, mirrored)"
+    named = "; ".join(some([_named(same) for same in apart or leaked.near], 3))
     if not apart:
-        return [f"{what}; each was kept in one split"]
-    first = "; ".join(" = ".join(same.images[:3]) for same in apart[:3])
-    return [f"{what}; {len(apart)} of them are in several splits: {first}; metrics on them are optimistic"]
+        return [f"{what}; each was kept in one split: {named}"]
+    return [f"{what}; {len(apart)} of them are in several splits: {named}; metrics on them are optimistic"]
+
+
+def _named(same: leaks.Near) -> str:
+    return " = ".join(some(same.images, 3))
