@@ -38,7 +38,7 @@ from benchmarks.markdown import interval, made_by, points, table
 from benchmarks.pooled import draws
 from benchmarks.provenance import provenance
 from benchmarks.schedules import differences
-from edgetl.config.recipe import Distil
+from edgetl.config.training import Distil
 from edgetl.console.progress import Silent
 from edgetl.data.augment import Augment
 from edgetl.data.records import Split

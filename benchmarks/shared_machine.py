@@ -72,7 +72,7 @@ def train() -> dict[str, float | bool]:
     """Images per second of `fit` in this process, and whether it found the machine shared."""
     import numpy as np
 
-    from edgetl.config.recipe import Training
+    from edgetl.config.training import Training
     from edgetl.data.augment import Augment
     from edgetl.models import backbones
     from edgetl.training.batches import TrainingData

@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.markdown import made_by, table
 from benchmarks.provenance import provenance
-from edgetl.config.recipe import Distil, Teacher, Training
+from edgetl.config.training import Distil, Teacher, Training
 from edgetl.data.augment import Augment
 from edgetl.data.images import open_images
 from edgetl.data.table import DataTable

@@ -80,7 +80,7 @@ def ours(folder: Path, full: bool) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from edgetl.config.recipe import Training
+    from edgetl.config.training import Training
     from edgetl.console.progress import Silent
     from edgetl.data.augment import Augment
     from edgetl.models import backbones

@@ -18,7 +18,7 @@ from edgetl.api.boundary import boundary
 from edgetl.api.data_section import data_section
 from edgetl.api.project import store_of
 from edgetl.api.recipes import AnyRecipe, Loaded, Overrides, load_recipe, stand_in_warning
-from edgetl.config.recipe import Data, Split
+from edgetl.config.data import Data, Split
 from edgetl.console.capture import captured
 from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress

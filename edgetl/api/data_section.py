@@ -8,8 +8,9 @@ from typing import Any
 
 from edgetl.api.paths import split_data
 from edgetl.config import python_data
+from edgetl.config.data import Data
 from edgetl.config.overrides import Overrides, parsed
-from edgetl.config.recipe import Data, Recipe
+from edgetl.config.recipe import Recipe
 from edgetl.config.validation import validate
 from edgetl.data import readers
 from edgetl.errors import UsageError

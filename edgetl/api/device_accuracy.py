@@ -13,7 +13,7 @@ from edgetl.console.capture import captured
 from edgetl.errors import DeviceError
 
 if TYPE_CHECKING:
-    from edgetl.config.recipe import Data
+    from edgetl.config.data import Data
     from edgetl.config.target import Target
     from edgetl.console.progress import Progress
     from edgetl.evidence.intervals import Interval

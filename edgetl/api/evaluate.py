@@ -12,8 +12,8 @@ from edgetl.api.data_section import data_section
 from edgetl.api.labelled import labelled
 from edgetl.api.paths import AnyPath, bundle_folder
 from edgetl.api.recipes import warn_of_stand_in
+from edgetl.config.data import Data
 from edgetl.config.overrides import Overrides
-from edgetl.config.recipe import Data
 from edgetl.console.capture import captured
 from edgetl.console.events import Listener, reporting_to
 from edgetl.console.progress import Progress

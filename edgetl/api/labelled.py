@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgetl.config.recipe import Data
+from edgetl.config.data import Data
 from edgetl.console.progress import Progress
 from edgetl.data import leaks
 from edgetl.data.fingerprint import Fingerprints

@@ -13,7 +13,7 @@ from edgetl.api.several_targets import Advance, lost, on_each, unless_lost
 from edgetl.errors import DeviceError, EdgetlError, IntegrityError
 
 if TYPE_CHECKING:
-    from edgetl.config.recipe import Data
+    from edgetl.config.data import Data
     from edgetl.config.target import Target
     from edgetl.console.progress import Progress
     from edgetl.devices.latency import Measured

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from edgetl.config import python_data, yaml_document
+from edgetl.config.data import Data
 from edgetl.config.names import READERS, table
 from edgetl.config.overrides import Override, Overrides, dotted, get, parsed, placed
-from edgetl.config.recipe import WEIGHTS, Data, Recipe
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import WEIGHTS
 from edgetl.config.validation import validate
 from edgetl.config.yaml_document import Document, Path_
 from edgetl.errors import DataError, RecipeError

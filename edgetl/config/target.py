@@ -12,7 +12,7 @@ from pydantic import Field
 from edgetl.config import yaml_document
 from edgetl.config.names import DEVICES, OneOf, table
 from edgetl.config.places import target_folders
-from edgetl.config.recipe import Strict
+from edgetl.config.strict import Strict
 from edgetl.config.validation import validate
 from edgetl.errors import RecipeError
 from edgetl.errors.wording import nearest, quoted

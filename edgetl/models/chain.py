@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edgetl.config.recipe import Strict
+from edgetl.config.strict import Strict
 
 __all__ = ["FILE", "Backbone", "Chain", "ChainFile", "Variant", "chain"]
 

@@ -16,7 +16,7 @@ from edgetl.stages.common.networks import TEACHER_NETWORKS
 from edgetl.stages.common.stage import Context, Stage
 
 if TYPE_CHECKING:
-    from edgetl.config.recipe import Prune, Training
+    from edgetl.config.training import Prune, Training
     from edgetl.console.progress import Progress
     from edgetl.models.architecture import Network
     from edgetl.training.batches import TrainingData

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from edgetl.config.loading import Loaded
-from edgetl.config.recipe import Recipe, Teacher
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import Teacher
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.files import weights
 from edgetl.stages.common.needs import TRAINING_DATA, TRAINING_TOOLS

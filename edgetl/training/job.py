@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from torch import nn
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.training.batches import TrainingData, batch_size_for
 from edgetl.training.hints import Hints
 from edgetl.training.losses import DistilLoss

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from edgetl.config.recipe import Epochs, Strict
+from edgetl.config.strict import Epochs, Strict
 
 __all__ = ["FILE", "Ladder", "Rung", "ladder"]
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.console.progress import Progress, Silent
 from edgetl.errors import IntegrityError
 from edgetl.tasks.classify import EpochChoice, choose_epoch

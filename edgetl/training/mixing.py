@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 import edgetl.models  # noqa: F401 (makes torchvision importable)
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 
 _LEAST_ALPHA = 0.01  # shares are next to 0 or 1 here already; torch's float32 draws halves for much smaller ones
 _STREAM = 1  # keeps these draws apart from others that are seeded by (seed, epoch, index)

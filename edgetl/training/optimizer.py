@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.models.architecture import Network
 
 

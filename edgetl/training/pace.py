@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.training.accelerator import make_accelerator
 from edgetl.training.allocator import keep_freed_memory
 from edgetl.training.batches import TrainingData, batch_size_for

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny_training import SETTINGS, SIZE, tiny_data, tiny_network
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.console.progress import Silent
 from edgetl.data.augment import Augment
 from edgetl.errors import TrainingDiverged

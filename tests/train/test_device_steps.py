@@ -17,7 +17,7 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.console.progress import Silent
 from edgetl.data.augment import Augment
 from edgetl.errors import TrainingDiverged

@@ -23,7 +23,8 @@ from tiny_project import REAL_WEIGHTS
 from edgetl import pipeline
 from edgetl.config.fields import fields, section
 from edgetl.config.loading import Loaded, load
-from edgetl.config.recipe import Recipe, Strict
+from edgetl.config.recipe import Recipe
+from edgetl.config.strict import Strict
 from edgetl.console.progress import Silent
 from edgetl.stages.common.stage import SOURCE, UNLABELLED, Stage
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_training import SETTINGS, SIZE, same, tiny_data, tiny_network, train
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.console.progress import Silent
 from edgetl.errors import EnvironmentFault
 from edgetl.models import backbones

@@ -14,7 +14,8 @@ import torch
 from fakes.progress import Heard
 
 from edgetl import pipeline
-from edgetl.config.recipe import Prune, Recipe
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import Prune
 from edgetl.console.progress import Silent
 from edgetl.data.images import divide, open_images
 from edgetl.data.records import SPLITS, Record, Split

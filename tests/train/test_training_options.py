@@ -14,7 +14,7 @@ from torch import nn
 
 from edgetl import pipeline
 from edgetl.config.loading import load
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.console.progress import Silent
 from edgetl.models import spec
 from edgetl.models.ensemble import AveragedLogits

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.console.progress import Silent
 from edgetl.errors import EdgetlError
 from edgetl.training import checkpoint_schedule

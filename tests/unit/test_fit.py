@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.console.progress import Silent
 from edgetl.errors import TrainingDiverged, UsageError
 from edgetl.tasks import classify

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from fakes.progress import Heard
 
-from edgetl.config.recipe import Recipe, Training
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import Training
 from edgetl.errors import EnvironmentFault, UsageError
 from edgetl.results.rehearsal import Rehearsal, RehearsedTraining
 from edgetl.stages.common import settings as slices

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.console.progress import Silent
 from edgetl.errors import UsageError
 from edgetl.models.backbones import Network, create

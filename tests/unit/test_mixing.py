@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.training.mixing import mixed  # before torchvision, which it makes importable
 
 from torchvision.transforms import v2  # isort: skip

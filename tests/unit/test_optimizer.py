@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.models.backbones import Network, create
 from edgetl.models.prune import prune_to_macs
 from edgetl.training.optimizer import adamw, hold_backbone, parameter_groups, set_learning_rate

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from edgetl.config.loading import load
-from edgetl.config.recipe import Recipe, Training
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import Training
 from edgetl.console.progress import Silent
 from edgetl.data import originals
 from edgetl.data.fingerprint import Fingerprints

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from edgetl.backends import contract
-from edgetl.config.recipe import Distil, Student, Teacher
+from edgetl.config.training import Distil, Student, Teacher
 from edgetl.errors import IntegrityError, UsageError
 from edgetl.models import norms, spec, torchvision_weights, weights
 from edgetl.models.architecture import Network, plain

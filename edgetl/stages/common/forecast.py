@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgetl.config.recipe import Recipe, Training
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import Training
 from edgetl.console.progress import Progress
 from edgetl.console.times import duration
 from edgetl.errors import EdgetlError, UsageError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgetl.config.recipe import MOST_TEACHERS, Recipe
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import MOST_TEACHERS
 from edgetl.stages.common.stage import Context
 
 # Each teacher has a stage of its own: one that is added to the recipe's list leaves those before it trained.

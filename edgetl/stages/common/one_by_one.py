@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from edgetl.config.recipe import Recipe, parts_of
+from edgetl.config.delivery import parts_of
+from edgetl.config.recipe import Recipe
 from edgetl.errors import ArtifactError
 from edgetl.results.artifacts import LeftOut, Missing
 from edgetl.stages.common.stage import Context

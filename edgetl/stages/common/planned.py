@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgetl.config.recipe import Recipe, Teacher, Training
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import Teacher, Training
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.networks import TEACHERS
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgetl.config.recipe import Data, Distil, Prune, Recipe, Training
+from edgetl.config.data import Data
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import Distil, Prune, Training
 from edgetl.data.readers import READERS
 
 if TYPE_CHECKING:

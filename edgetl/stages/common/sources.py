@@ -12,8 +12,9 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from edgetl.config.data import Data
 from edgetl.config.loading import Loaded
-from edgetl.config.recipe import Data, Recipe
+from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Progress
 from edgetl.data.layout import GroupPattern, Layout
 from edgetl.data.readers import READERS

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgetl.config.recipe import Distil, Recipe, Teacher, Training
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import Distil, Teacher, Training
 from edgetl.data.augment import Augment
 from edgetl.data.images import PIXELS, open_cache, open_images
 from edgetl.data.records import Split

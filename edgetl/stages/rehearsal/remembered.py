@@ -7,7 +7,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from edgetl.config.recipe import Recipe, Training
+from edgetl.config.recipe import Recipe
+from edgetl.config.training import Training
 from edgetl.console.progress import Progress
 from edgetl.data.table import DataTable
 from edgetl.errors import EdgetlError

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetl import __version__
+from edgetl.config.delivery import parts_of
 from edgetl.config.loading import Loaded
-from edgetl.config.recipe import Recipe, parts_of
+from edgetl.config.recipe import Recipe
 from edgetl.devices.local import machine
 from edgetl.evidence.gates import Gate, no_leaks
 from edgetl.results.artifacts import CalibratedArtifact, Calibration, Missing, Verification, VerifiedArtifact

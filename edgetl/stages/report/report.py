@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl import __version__
+from edgetl.config.delivery import PRECISIONS
 from edgetl.config.loading import Loaded
-from edgetl.config.recipe import PRECISIONS
 from edgetl.errors import IntegrityError
 from edgetl.files import write_whole
 from edgetl.results.extras import Extras

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from edgetl.config.recipe import Training
+from edgetl.config.training import Training
 from edgetl.training.mixing import mixed, one_hot
 
 __all__ = ["blend", "drawn"]
