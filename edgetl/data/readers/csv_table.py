@@ -19,7 +19,8 @@ from edgetl.data.readers import labels, roles
 from edgetl.data.readers.endings import TABLES
 from edgetl.data.readers.hints import as_yaml, data_field
 from edgetl.data.readers.joining import Joined
-from edgetl.data.readers.locating import Locator, Unplaced, plain
+from edgetl.data.readers.locating import Locator, Unplaced
+from edgetl.data.readers.paths import plain
 from edgetl.data.readers.roles import Roles
 from edgetl.data.readers.tables import Columned, Table, wrong_rows
 from edgetl.data.readers.walking import inside, is_there

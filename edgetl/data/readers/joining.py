@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgetl.data.readers.hints import as_yaml, data_field
 from edgetl.data.readers.labels import without_nothing
-from edgetl.data.readers.locating import stem_of
+from edgetl.data.readers.paths import stem_of
 from edgetl.data.readers.roles import USUAL, plain_name
 from edgetl.data.readers.tables import Table
 from edgetl.errors import DataError

@@ -9,7 +9,6 @@ wrote them, or in other letters. A picture is found where its name is the row's 
 from __future__ import annotations
 
 import os
-import re
 import stat
 import unicodedata
 from collections import Counter, defaultdict
@@ -19,20 +18,28 @@ from pathlib import Path, PurePosixPath
 
 from edgetl.data.readers.endings import SUFFIXES, unread_kind
 from edgetl.data.readers.hints import as_yaml, data_field
+from edgetl.data.readers.paths import (
+    common_end,
+    ending_of,
+    ends,
+    folded,
+    folded_path,
+    folders_of,
+    is_absolute,
+    is_mask,
+    leaves,
+    plain,
+    stem_of,
+)
 from edgetl.data.readers.walking import is_there, walk
 from edgetl.data.records import Split, splits_within
 from edgetl.errors.wording import some
 
-__all__ = ["Locator", "Unplaced", "plain", "stem_of"]
+__all__ = ["Locator", "Unplaced"]
 
 _PHOTOGRAPH = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
 _ALTERED = ("_downsampled",)
 """What publishers add to some names and not to their tables (ISIC 2019)."""
-_ABSOLUTE = re.compile(r"/|[A-Za-z]:")
-_PLAIN = re.compile(r"[^/\\\0]+(/[^/\\\0]+)*")
-_MASKS = re.compile(
-    r"(?!(.*[_-])?(no|non|with|without)[_-])(masks?|segmentations?|(.*[_-](mask|segmentation))(_\d+)?)", re.IGNORECASE
-)
 _SHOWN = 3
 
 
@@ -77,7 +84,7 @@ class Locator:
             ValueError: it is no path, several pictures are meant, or none is and the path leaves the folder.
         """
         path = plain(written)
-        outside = _leaves(path)
+        outside = leaves(path)
         if not outside:
             for direct in self._direct(path):
                 if (found := _spelt(direct, self._root)) is not None:
@@ -92,7 +99,7 @@ class Locator:
     def mask(self, written: str) -> str:
         """Path of a mask below the root, as it is written or as the disk spells it. Raises ValueError."""
         path = plain(written)
-        if _ABSOLUTE.match(path):
+        if is_absolute(path):
             raise ValueError(f"got the absolute path {written}, expected one relative to the table's folder")
         if ".." in PurePosixPath(path).parts:
             raise ValueError(f"got {written}, which leaves the table's folder")
@@ -104,16 +111,16 @@ class Locator:
             path = plain(written)
         except ValueError:
             return False
-        if not _leaves(path) and _is_a_file(f"{self._folder}/{path}"):
+        if not leaves(path) and _is_a_file(f"{self._folder}/{path}"):
             return True
-        folded = _folded(path)
-        return folded in self._names() or folded in self._unread
+        wanted = folded(path)
+        return wanted in self._names() or wanted in self._unread
 
     def unread(self, written: str) -> str | None:
         """What a file of this name is that cannot be read, such as DICOM files, or all that is there; None where it is none."""
         names, path = self._names(), plain(written)
         alone = Counter(self._unread.values()).most_common(1) if not names else []
-        return self._unread.get(_folded(path)) or unread_kind(_ending(path)) or (alone[0][0] if alone else None)
+        return self._unread.get(folded(path)) or unread_kind(ending_of(path)) or (alone[0][0] if alone else None)
 
     def cautions(self, images: Iterable[str]) -> Iterator[str]:
         """How rows and files differ, and which files are none of `images`, the pictures of all rows."""
@@ -122,7 +129,7 @@ class Locator:
         if self._index is not None:
             taken = set(images)
             paths = (path for paths in self._index.values() for path in paths)
-            left = sorted(path for path in paths if path not in taken and not _is_mask(path))
+            left = sorted(path for path in paths if path not in taken and not is_mask(path))
             if left:
                 folders = Counter(path.rpartition("/")[0] or "." for path in left)
                 where = ", ".join(some([f"{count} in {folder}" for folder, count in folders.most_common()], _SHOWN))
@@ -130,13 +137,13 @@ class Locator:
 
     def _by_name(self, path: str, split: Split | None) -> str | None:
         """The picture of this name, wherever it lies below the folder. Raises ValueError where several are meant."""
-        names, folded = self._names(), _folded(path)
-        candidates, altered = names.get(folded, []), ""
+        names, wanted = self._names(), folded(path)
+        candidates, altered = names.get(wanted, []), ""
         if not candidates:
-            altered = next((ending for ending in _ALTERED if names.get(folded + ending)), "")
-            candidates = names.get(folded + altered, []) if altered else []
-        if not (_is_mask(path) or self._all_masks):
-            candidates = [other for other in candidates if not _is_mask(other)]
+            altered = next((ending for ending in _ALTERED if names.get(wanted + ending)), "")
+            candidates = names.get(wanted + altered, []) if altered else []
+        if not (is_mask(path) or self._all_masks):
+            candidates = [other for other in candidates if not is_mask(other)]
         if len(candidates) == 1 and "/" not in path:
             chosen = candidates
         else:
@@ -162,14 +169,14 @@ class Locator:
 
     def _alike(self, path: str) -> list[str]:
         """The pictures of this name in other folders."""
-        return [other for other in self._names().get(_folded(path), []) if not _is_mask(other)]
+        return [other for other in self._names().get(folded(path), []) if not is_mask(other)]
 
     def _narrowed(self, path: str, candidates: Sequence[str], split: Split | None) -> list[str]:
         """The candidates that are left by one rule after the other, of which none leaves nothing."""
-        name, ending = path.rpartition("/")[2], _ending(path)
+        name, ending = path.rpartition("/")[2], ending_of(path)
         rules: list[Callable[[str], bool]] = [
-            lambda other: self._ending in (None, _ending(other)),
-            lambda other: not ending or _ending(other) == ending,
+            lambda other: self._ending in (None, ending_of(other)),
+            lambda other: not ending or ending_of(other) == ending,
             lambda other: other.rpartition("/")[2] == name or stem_of(other) == stem_of(path),
             lambda other: split is None or split in map(_split, other.split("/")[:-1]),
         ]
@@ -177,7 +184,7 @@ class Locator:
         for rule in rules:
             left = [other for other in left if rule(other)] or left
         if len({other.rpartition("/")[0] for other in left}) == 1 and len(left) > 1:  # copies beside each other
-            photographs = [other for other in left if _ending(other) in _PHOTOGRAPH]
+            photographs = [other for other in left if ending_of(other) in _PHOTOGRAPH]
             left = photographs if len(photographs) == 1 else left
         return left
 
@@ -187,15 +194,15 @@ class Locator:
         shown = f"{written} for {found}"
         if altered:
             self._differences[f"lack the {altered} of their pictures' names"].append(shown)
-        elif _ending(written) and _ending(written) != _ending(found):
+        elif ending_of(written) and ending_of(written) != ending_of(found):
             self._differences["have another ending than their pictures"].append(shown)
         elif (
             stem_of(written) != stem_of(found)
-            or (_ending(written) and name != there)
-            or (_ends(holder.casefold(), folder.casefold()) and not _ends(holder, folder))
+            or (ending_of(written) and name != there)
+            or (ends(holder.casefold(), folder.casefold()) and not ends(holder, folder))
         ):
             self._differences["are in other letters (capitals, accents) than their pictures"].append(shown)
-        if "/" in written and not _folded_path(found).endswith(_folded_path(written)):
+        if "/" in written and not folded_path(found).endswith(folded_path(written)):
             self._differences["begin with folders that are not there"].append(shown)
         if split and {split} < {split, *filter(None, map(_split, holder.split("/")))}:
             self._differences["are of pictures in a folder of another split than their table's"].append(shown)
@@ -207,23 +214,23 @@ class Locator:
             for parent, files in walk(self._root, self._folder):
                 prefix = parent.relative_to(self._root).as_posix()
                 for name in files:
-                    ending = _ending(name)
+                    ending = ending_of(name)
                     if ending in SUFFIXES:
                         path = name if prefix == "." else f"{prefix}/{name}"
-                        self._index.setdefault(_folded(name), []).append(path)
+                        self._index.setdefault(folded(name), []).append(path)
                     elif kind := unread_kind(ending):
-                        self._unread.setdefault(_folded(name), kind)
+                        self._unread.setdefault(folded(name), kind)
         return self._index
 
     @cached_property
     def _all_masks(self) -> bool:
         """Whether every picture is called as masks are, which then says nothing."""
-        return all(_is_mask(path) for paths in self._names().values() for path in paths)
+        return all(is_mask(path) for paths in self._names().values() for path in paths)
 
 
 def _elsewhere(path: str, folder: Path, others: Sequence[str]) -> Unplaced:
     """That a path leads out of the folder that the table is for, with the line to write that takes the picture in."""
-    absolute = bool(_ABSOLUTE.match(path))
+    absolute = is_absolute(path)
     what = f"the absolute path {path}" if absolute else f"{path}, which leaves the table's folder"
     if is_there(folder / path):
         wider = os.path.commonpath([folder.resolve(), (folder / path).resolve().parent])
@@ -243,54 +250,11 @@ def _distinction(root: Path, folder: Path, pictures: Sequence[str]) -> str:
     folders = [PurePosixPath(path).parent.as_posix() for path in below]
     if len(set(folders)) > 1:
         return f"if it is the first one: {_folder_named(folders[0])}"
-    return f"if it is the first one: {data_field('table.ending', as_yaml(_ending(pictures[0])))}"
+    return f"if it is the first one: {data_field('table.ending', as_yaml(ending_of(pictures[0])))}"
 
 
 def _folder_named(folder: str) -> str:
     return data_field("table.folder", as_yaml(folder))
-
-
-def stem_of(path: str) -> str:
-    """The name without folders and without the ending of a picture; other points are part of an id, as in a UID."""
-    name = path.rpartition("/")[2]
-    ending = _ending(name)
-    return name[: -len(ending)] if ending else name
-
-
-def _ending(path: str) -> str:
-    """The ending in lower case, where it is one of a picture."""
-    stem, point, letters = path.rpartition("/")[2].rpartition(".")
-    ending = f".{letters.lower()}" if point and stem else ""
-    return ending if ending in SUFFIXES or unread_kind(ending) else ""
-
-
-def _folded(path: str) -> str:
-    return unicodedata.normalize("NFC", stem_of(path)).casefold()
-
-
-def _folded_path(path: str) -> str:
-    return "/".join([*_folders(path), _folded(path)])
-
-
-def _is_mask(path: str) -> bool:
-    *folders, _ = path.split("/")
-    return any(_MASKS.fullmatch(part) for part in (*folders, stem_of(path)))
-
-
-def plain(text: str) -> str:
-    """A path with slashes, in its plain spelling: Windows' backslashes are slashes. Raises ValueError where it is none."""
-    if _PLAIN.fullmatch(text) and not text.startswith(".") and "/." not in text:
-        return text
-    path = text.replace("\\", "/")
-    parts = PurePosixPath(path)
-    if not parts.name or "\0" in path:
-        raise ValueError(f"got {text!r}, expected a path")
-    return parts.as_posix()
-
-
-def _leaves(path: str) -> bool:
-    """Whether a path leads out of the folder that it begins in."""
-    return bool(_ABSOLUTE.match(path)) or (".." in path and ".." in path.split("/"))
 
 
 def _is_a_file(path: str) -> bool:
@@ -316,21 +280,17 @@ def _fitting(path: str, candidates: Sequence[str], prefix: Path, trusted: bool) 
 
     trusted: a candidate without a folder may agree too, as the recipe named its folder.
     """
-    folders = _folders(path)
+    folders = folders_of(path)
     agreeing: defaultdict[int, list[str]] = defaultdict(list)
     for candidate in candidates:
-        others = _folders(candidate)
+        others = folders_of(candidate)
         inner = others[len(prefix.parts) :]
         for there in (others, inner):
-            same = _common_end(folders, there)
+            same = common_end(folders, there)
             if same == min(len(folders), len(there)) and (same or not folders or trusted):
                 agreeing[same].append(candidate)
                 break
     return agreeing[max(agreeing)] if agreeing else []
-
-
-def _ends(path: str, folders: str) -> bool:
-    return f"/{path}".endswith(f"/{folders}") if folders else True
 
 
 @lru_cache(4096)
@@ -338,14 +298,3 @@ def _split(folder: str) -> Split | None:
     """The split that a folder's name says: test, train_images, a. Training Set."""
     splits = splits_within(folder)
     return splits.pop() if len(splits) == 1 else None
-
-
-def _folders(path: str) -> list[str]:
-    return [part.casefold() for part in path.split("/")[:-1] if part not in ("", "..", ".")]
-
-
-def _common_end(first: Sequence[str], second: Sequence[str]) -> int:
-    count = 0
-    while count < min(len(first), len(second)) and first[-1 - count] == second[-1 - count]:
-        count += 1
-    return count

@@ -11,7 +11,7 @@ from itertools import islice
 
 from edgetl.data.readers import labels
 from edgetl.data.readers.hints import as_yaml, data_field
-from edgetl.data.readers.locating import plain, stem_of
+from edgetl.data.readers.paths import plain, stem_of
 from edgetl.data.readers.tables import Columned
 from edgetl.data.records import split_named
 from edgetl.errors import DataError, UsageError
