@@ -10,24 +10,18 @@ difference is an affine map of the input, which fine-tuning learns; tf_efficient
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from edgetl.errors import EnvironmentFault, IntegrityError, UsageError
-from edgetl.errors.wording import first_line
 from edgetl.files import sha256_of
-from edgetl.models import hub, norms, torchvision_weights
+from edgetl.models import hub, norms, tensor_files, torchvision_weights
 from edgetl.models.architecture import Network, plain
 from edgetl.models.attention.placement import Placement
 
@@ -35,9 +29,6 @@ __all__ = ["PACKAGES", "Package", "Pretrained", "WeightsUsed", "find", "load"]
 
 _IMAGENET_CLASSES = 1000
 _COUNTER = "num_batches_tracked"  # only BatchNorm with momentum None reads it, and old checkpoints lack it
-_AVERAGES = "n_averaged"  # torch's moving average of weights counts its steps
-_NESTED = ("state_dict_ema", "model_ema", "state_dict", "model")
-_MOST_BYTES = 8 * 2**30
 
 Source = Literal["package", "hub", "file", "none"]
 
@@ -129,7 +120,7 @@ def find(backbone: str, source: str) -> Pretrained | None:
         return _from_package(backbone)
     if source == "hub":
         path, detail = hub.fetch(backbone)
-        return Pretrained(_read(path), "hub", detail, sha256_of(path))
+        return Pretrained(tensor_files.read(path), "hub", detail, sha256_of(path))
     path = Path(source).expanduser()
     if not path.is_file():
         raise UsageError(
@@ -243,11 +234,11 @@ def _from_package(backbone: str) -> Pretrained:
             place=f"{package.module}/{package.file}",
             hint=f"pip install --force-reinstall {package.distribution}",
         )
-    return Pretrained(_by_position(name, _read(path)), "package", package.distribution, digest)
+    return Pretrained(_by_position(name, tensor_files.read(path)), "package", package.distribution, digest)
 
 
 def _from_file(backbone: str, path: Path) -> Pretrained:
-    tensors, digest = _read(path), sha256_of(path)
+    tensors, digest = tensor_files.read(path), sha256_of(path)
     with torch.random.fork_rng(devices=[]):
         fresh = plain(backbone, _IMAGENET_CLASSES)
     translated = torchvision_weights.translate(backbone, tensors, fresh)
@@ -272,38 +263,3 @@ def _by_position(backbone: str, foreign: Mapping[str, Tensor]) -> dict[str, Tens
             hint="another version of timm may order them differently: edgetl is tested with 1.0.31",
         )
     return {name: tensor for (name, _), (_, tensor) in zip(wanted, given, strict=True)}
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file; a .pth may nest them under the usual keys, and have DataParallel's prefix."""
-    try:
-        if path.suffix not in {".safetensors", ".pth", ".pt"}:
-            raise UsageError(f"weights: got a {path.suffix or 'nameless'} file, expected .safetensors, .pth or .pt")
-        if (size := _unpacked(path)) > _MOST_BYTES:
-            raise UsageError(
-                f"weights: {path.name} holds {size / 2**30:.0f} GB, at most {_MOST_BYTES / 2**30:.0f} are read"
-            )
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        # Trainers keep their command line beside the tensors; a namespace of plain values does nothing.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as exc:
-        raise IntegrityError(f"cannot be read as tensors ({first_line(exc)[:120]})", place=path.name) from exc
-    for key in _NESTED:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping):
-        raise IntegrityError("holds no mapping of names to tensors", place=path.name)
-    tensors = {str(name).removeprefix("module."): tensor for name, tensor in content.items() if name != _AVERAGES}
-    if not all(isinstance(tensor, Tensor) for tensor in tensors.values()):
-        raise IntegrityError("holds no mapping of names to tensors", place=path.name)
-    return tensors
-
-
-def _unpacked(path: Path) -> int:
-    """Bytes that a file takes in memory, at least: what is packed in it says so."""
-    if not zipfile.is_zipfile(path):
-        return path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
-        return sum(member.file_size for member in archive.infolist())

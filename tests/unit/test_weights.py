@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from edgetl.backends import contract
 from edgetl.config.training import Distil, Student, Teacher
 from edgetl.errors import IntegrityError, UsageError
-from edgetl.models import norms, spec, torchvision_weights, weights
+from edgetl.models import norms, spec, tensor_files, torchvision_weights, weights
 from edgetl.models.architecture import Network, plain
 from edgetl.models.backbones import create
 from edgetl.models.torchvision_names import TORCHVISION
@@ -229,7 +229,7 @@ def test_another_shape_is_named(tmp_path: Path) -> None:
 
 def test_what_is_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({"tensor": torch.zeros(100_000)}, tmp_path / "w.pth")
-    monkeypatch.setattr(weights, "_MOST_BYTES", 200_000)
+    monkeypatch.setattr(tensor_files, "_MOST_BYTES", 200_000)
     monkeypatch.setattr(torch, "load", None)
     with pytest.raises(UsageError, match=r"w\.pth holds .* at most"):
         create("mobilenetv3_small_100", 3, weights=str(tmp_path / "w.pth"))
