@@ -53,6 +53,18 @@ class Cost:
         settings = self.planned.settings
         return self.planned.at_most or settings.patience is not None or settings.progressive > 0
 
+    def event(self) -> dict[str, str | int | float | bool]:
+        """What progress events say of it."""
+        return {
+            "stage": self.planned.stage,
+            "name": self.planned.name,
+            "trainings": self.planned.count,
+            "epochs": self.planned.epochs,
+            "seconds": self.seconds,
+            "at_most": self.at_most,
+            "steps": self.steps,
+        }
+
 
 class Kind(NamedTuple):
     """What decides how long a step takes: trainings of one kind are measured once.
@@ -111,18 +123,7 @@ def tell(
         "forecast",
         seconds=sum(cost.seconds for cost in costs),
         peak_mb=memory,
-        trainings=[
-            {
-                "stage": cost.planned.stage,
-                "name": cost.planned.name,
-                "trainings": cost.planned.count,
-                "epochs": cost.planned.epochs,
-                "seconds": cost.seconds,
-                "at_most": cost.at_most,
-                "steps": cost.steps,
-            }
-            for cost in costs
-        ],
+        trainings=[cost.event() for cost in costs],
     )
 
 
