@@ -92,12 +92,14 @@ def open_source(
         *lint.doubtful_labels(whole.records, meant),
         *lint.doubtful_groups(records),
     ]
-    # They go into reports, and may name files of any bytes.
-    cautions = [
-        caution.encode(errors="backslashreplace").decode() for caution in (*whole.cautions, *kept.cautions, *doubts)
-    ]
+    cautions = map(_printable, (*whole.cautions, *kept.cautions, *doubts))
     own = frozenset(record.label for record in whole.records)
     return Source(folder, records, tuple(cautions), place, whole.columns, own)
+
+
+def _printable(caution: str) -> str:
+    """As text of reports: it may name files of any bytes."""
+    return caution.encode(errors="backslashreplace").decode()
 
 
 def _read(kind: str, root: Path, layout: Layout, fewest: int, place: str) -> Reading:
