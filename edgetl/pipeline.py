@@ -179,17 +179,22 @@ def _computed(
         try:
             steps = list(_walk(loaded, store, stages, compute, fresh=fresh))
             if with_report and not report.is_current(loaded, steps, run):
-                for step in steps:
-                    if step.entry:
-                        store.verify(step.entry)
-                with progress.stage(report.NAME, len(stages) + 1, len(stages) + 1), writing(run):
-                    report.write(loaded, steps, run, _known_rehearsal(loaded, store, steps))
+                _report(loaded, store, run, progress, steps, number=len(stages) + 1)
             return [replace(step, cached=step.cached and step.key not in done) for step in steps]
         except DamagedEntry as damage:
             if damage.key in replaced:  # again: the disk or the memory is not to be trusted
                 raise
             replaced.add(damage.key)
             store.set_aside(damage, progress.warn)
+
+
+def _report(loaded: Loaded, store: Store, run: Path, progress: Progress, steps: Sequence[Step], number: int) -> None:
+    """Write the run folder from results that are found whole; `number` is the report's among the stages, the last."""
+    for step in steps:
+        if step.entry:
+            store.verify(step.entry)
+    with progress.stage(report.NAME, number, number), writing(run):
+        report.write(loaded, steps, run, _known_rehearsal(loaded, store, steps))
 
 
 def _begin(
