@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from edgetl.backends import contract
 from edgetl.config.training import Distil, Student, Teacher
 from edgetl.errors import IntegrityError, UsageError
-from edgetl.models import norms, spec, tensor_files, torchvision_weights, weights
+from edgetl.models import norms, spec, tensor_files, torchvision_weights
 from edgetl.models.architecture import Network, plain
 from edgetl.models.backbones import create
 from edgetl.models.torchvision_names import TORCHVISION
