@@ -9,8 +9,8 @@ no good news.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from edgetl.evidence.ratios import Ratio, Spread, moderated, ratio
@@ -31,10 +31,12 @@ class RowComparison:
     """An artefact on a target under one set of circumstances.
 
     reason: why no time could be compared; "" where it was. What noise does not touch, memory and where operators run, is
-    compared in noisy rows too. before, now: quiet measurements on either side; measured: all of now. same_file: whether both
-    are of the same bytes. repeats: repeated measurements that the spread of the median rests on; 0: it is assumed.
-    machine: how many times as long as before the machine took for its yardstick, by which times were divided; None without one.
-    strange: the machine of now has a yardstick, and those of before have none like it: no time is slower for certain.
+    compared in noisy rows too. differs: where none was measured alike, the circumstances in which the nearest one was another,
+    then and now; empty where it was another machine alone. before, now: quiet measurements on either side; measured: all of
+    now. same_file: whether both are of the same bytes. repeats: repeated measurements that the spread of the median rests on;
+    0: it is assumed. machine: how many times as long as before the machine took for its yardstick, by which times were
+    divided; None without one. strange: the machine of now has a yardstick, and those of before have none like it: no time is
+    slower for certain.
     """
 
     artifact: str
@@ -44,6 +46,7 @@ class RowComparison:
     accelerator: str
     mode: str
     reason: str
+    differs: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     before: int = 0
     now: int = 0
     measured: int = 0
@@ -130,7 +133,8 @@ def _row(now: Sequence[Record], before: Sequence[Record], alike: Sequence[Record
     shown = {name: one.row[name] for name in ("target", "threads", "batch", "accelerator", "mode")}
     same = [each for each in before if (each.artifact, each.place) == (one.artifact, one.place)]
     if not same:
-        return RowComparison(one.artifact, **shown, reason=_unlike(one, before))
+        reason, differs = _unlike(one, before)
+        return RowComparison(one.artifact, **shown, reason=reason, differs=differs)
     quiet = ([each for each in same if not each.noisy], [each for each in now if not each.noisy])
     read = reading(*quiet, paces)
     changes, repeats = [], 0
@@ -166,26 +170,24 @@ def _noise(quiet: Sequence[Sequence[Record]], one: Record) -> str:
     return "" if quiet[0] else "noisy then"
 
 
-def _unlike(one: Record, before: Sequence[Record]) -> str:
-    """Why none of the earlier measurements will do, after the one that comes nearest."""
+def _unlike(one: Record, before: Sequence[Record]) -> tuple[str, dict[str, tuple[Any, Any]]]:
+    """Why none of the earlier measurements will do, after the one that comes nearest: in words, and its circumstances."""
     namesakes = [each for each in before if (each.artifact, each.row["target"]) == (one.artifact, one.row["target"])]
     if not namesakes:
-        return "was not measured on this target before"
+        return "was not measured on this target before", {}
 
-    def differences(other: Record) -> list[str]:
-        found = [
-            f"{name} {other.row[name]} then, {one.row[name]} now"
-            for name in CIRCUMSTANCES
-            if other.row[name] != one.row[name]
-        ]
+    def differences(other: Record) -> tuple[list[str], dict[str, tuple[Any, Any]]]:
+        sides = {name: (other.row[name], one.row[name]) for name in CIRCUMSTANCES if other.row[name] != one.row[name]}
+        words = [f"{name} {then} then, {now} now" for name, (then, now) in sides.items()]
         if other.place[len(CIRCUMSTANCES) :] != one.place[len(CIRCUMSTANCES) :]:
             machines = [f"{each.machine.processor}, {each.machine.cores} cores" for each in (other, one)]
             what = f"{machines[0]} then, {machines[1]} now" if machines[0] != machines[1] else machines[0]
-            found.insert(0, f"another machine ({what})")
-        return found
+            words.insert(0, f"another machine ({what})")
+        return words, sides
 
-    found: list[list[str]] = sorted([differences(each) for each in reversed(namesakes)], key=len)
-    return "; ".join(found[0])
+    found = [differences(each) for each in reversed(namesakes)]
+    words, sides = min(found, key=lambda each: len(each[0]))
+    return "; ".join(words), sides
 
 
 def _spread(

@@ -6,12 +6,13 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import tiny_bundle
 from fakes import devices
-from fakes.measurements import record
+from fakes.measurements import MACHINE, record
 from in_process import edgetl
 
 from edgetl.devices import DEVICES, Kind
@@ -336,6 +337,23 @@ def test_that_nothing_could_be_compared_is_a_warning(bench: Run, successor: Path
     assert "mode quick then, full now" in err
     assert "--quick" in err
     assert "no time could be compared" not in bench("--quick", "--compare", of=successor)[2]
+
+
+def test_that_builds_measure_quickly_is_said_where_quick_rows_are_held_against_full_ones(
+    bench: Run, successor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    history = History(tmp_path / "mine.sqlite")
+    quick, full = {"mode": "quick"}, {"mode": "full"}
+    history.append([record(run="1", label="quick", **quick), record(run="1", label="quick", threads=4, **quick)])
+    history.append([record(run="2", label="full", **full)])
+    history.append([record(run="3", label="phone", machine=replace(MACHINE, processor="mode quick then"), **full)])
+
+    def said(now: str, before: str) -> str:
+        return edgetl(capsys, "history", "compare", now, before, "--history", str(tmp_path / "mine.sqlite"))[2]
+
+    assert "mode quick then, full now (a build measures quickly: --quick measures alike)" in said("full", "quick")
+    assert "a build measures" not in said("quick", "full")
+    assert "a build measures" not in said("full", "phone"), "a machine's name is no mode"
 
 
 def test_a_bundle_behind_compare_is_the_bundle_that_is_measured(

@@ -341,7 +341,11 @@ def test_some_megabytes_of_memory_make_no_other_machine() -> None:
 
 def test_the_nearest_of_several_says_why() -> None:
     far, near = record(run="far", threads=4, mode="full"), record(run="near", threads=4)
-    assert only(against([new()], [far, near])).reason == "threads 4 then, 1 now"
+    row = only(against([new()], [far, near]))
+    assert (row.reason, row.differs) == ("threads 4 then, 1 now", {"threads": (4, 1)})
+    assert only(against([new()], [far])).differs == {"threads": (4, 1), "mode": ("full", "quick")}
+    elsewhere = record(machine=replace(MACHINE, processor="mode quick then, full now"))
+    assert only(against([new()], [elsewhere])).differs == {}
 
 
 def test_a_file_that_is_gone_is_said() -> None:
