@@ -343,10 +343,10 @@ def test_that_builds_measure_quickly_is_said_where_quick_rows_are_held_against_f
     bench: Run, successor: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     history = History(tmp_path / "mine.sqlite")
-    quick, full = {"mode": "quick"}, {"mode": "full"}
-    history.append([record(run="1", label="quick", **quick), record(run="1", label="quick", threads=4, **quick)])
-    history.append([record(run="2", label="full", **full)])
-    history.append([record(run="3", label="phone", machine=replace(MACHINE, processor="mode quick then"), **full)])
+    history.append([record(run="1", label="quick"), record(run="1", label="quick", threads=4)])
+    history.append([record(run="2", label="full", mode="full")])
+    elsewhere = replace(MACHINE, processor="mode quick then")
+    history.append([record(run="3", label="phone", mode="full", machine=elsewhere)])
 
     def said(now: str, before: str) -> str:
         return edgetl(capsys, "history", "compare", now, before, "--history", str(tmp_path / "mine.sqlite"))[2]
