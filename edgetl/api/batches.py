@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetl.errors import EdgetlError, IntegrityError
+from edgetl.history import content_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,12 +24,16 @@ __all__ = ["Batched", "Written", "batched", "name_of"]
 
 @dataclass(frozen=True)
 class Batched:
-    """An artefact for `batch` images. of: the name of the bundle's. folder: where the path of its artefact starts."""
+    """An artefact for `batch` images. of: the name of the bundle's. folder: where the path of its artefact starts.
+
+    content: what its files are known by (`edgetl.history.content_digest`).
+    """
 
     of: str
     batch: int
     folder: Path
     artifact: Artifact
+    content: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ def _write(bundle: Path, manifest: Manifest, artifact: Artifact, batch: int, fol
         bytes=sum(file.stat().st_size for file in files),
     )
     _require_same(bundle, manifest, artifact, other, folder, batch)
-    return Batched(artifact.name, batch, folder, other)
+    content = content_digest(other.sha256, {name: digest(folder / name) for name in companions})
+    return Batched(artifact.name, batch, folder, other, content)
 
 
 def _require_same(

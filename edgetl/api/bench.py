@@ -190,7 +190,7 @@ def bench(
             found.sustained(sustained, chosen, reporter)
         else:
             found.times("quick" if quick else "full", sorted(set(batches) - {1}), chosen, reporter)
-        comparison = keeping.end(found.rows, found.machines, found.metrics, found.images, reporter)
+        comparison = keeping.end(found.rows, found.further, found.machines, found.metrics, found.images, reporter)
     rows = keeping.judged(found.rows, found.machines)
     first = next(iter(found.metrics.values()), None)
     slow = slow_int8(manifest.artifacts, rows)

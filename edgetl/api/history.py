@@ -23,6 +23,7 @@ from edgetl.history.pace import slow
 from edgetl.runtime.manifest import NAME, Manifest
 
 if TYPE_CHECKING:
+    from edgetl.api.batches import Batched
     from edgetl.console.progress import Progress
     from edgetl.evidence.intervals import Interval
     from edgetl.results.latency import Latency, Machine
@@ -168,14 +169,15 @@ class Keeping:
         progress: Progress,
     ) -> Comparison | None:
         """Append what was measured, and compare it; None where there is nothing to compare.
+        further: Sequence[Batched],
 
         What goes wrong with the file now is a warning: the measurements are there, and stay worth their minutes.
 
         Args:
-            rows: by artefact. machines: by target.
+            rows: by artefact. further: the files that rows of several images at once are of. machines: by target.
             metrics: by target and artefact, with `data` the digest of the set that they are of.
         """
-        records = self._records(rows, machines, metrics, data)
+        records = self._records(rows, further, machines, metrics, data)
         if self._first:
             what = f"no bundle {self._manifest.name!r} was measured before: there is nothing to compare with yet"
             progress.warn(f"warning: {what}")
@@ -195,12 +197,15 @@ class Keeping:
     ) -> list[Record]:
         run, time = uuid.uuid4().hex, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         records, contents = [], _contents(self._manifest)
+        further: Sequence[Batched],
         for artifact in self._manifest.artifacts:
             for row in rows.get(artifact.name, ()):
-                values = metrics.get(row.target, {}).get(artifact.name, {})
+                file, content = written.get((artifact.name, row.batch), (artifact, contents[artifact.name]))
+                values = metrics.get(row.target, {}).get(file.name, {})
                 records.append(
                     Record(
                         run=run,
+        written = {(each.of, each.batch): (each.artifact, each.content) for each in further}
                         time=time,
                         source="bench",
                         label=self._label,
@@ -208,12 +213,12 @@ class Keeping:
                         bundle=self._manifest.name,
                         bundle_sha256=self._sha256,
                         artifact=artifact.name,
-                        sha256=artifact.sha256,
-                        content=contents[artifact.name],
+                        sha256=file.sha256,
+                        content=content,
                         model=artifact.model,
                         backend=artifact.backend,
                         precision=artifact.precision,
-                        bytes=artifact.bytes,
+                        bytes=file.bytes,
                         machine=machines[row.target],
                         data=data if values else "",
                         metrics=values,

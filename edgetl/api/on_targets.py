@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgetl.api.batches import batched, name_of
+from edgetl.api.batches import Batched, batched, name_of
 from edgetl.api.device_accuracy import accuracy
 from edgetl.api.several_targets import Advance, lost, on_each, unless_lost
 from edgetl.errors import DeviceError, EdgetlError, IntegrityError
@@ -29,12 +29,14 @@ __all__ = ["OnTargets"]
 class OnTargets:
     """What was measured so far.
 
-    rows: by artefact. machines, metrics, lasted: by target. images: digest of the labelled set, "" without one.
+    rows: by artefact. further: files for several images at once that were written for them, and are gone by now.
+    machines, metrics, lasted: by target. images: digest of the labelled set, "" without one.
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self._folder, self._manifest = folder, manifest
         self.rows: dict[str, list[Latency]] = {}
+        self.further: Sequence[Batched] = ()
         self.machines: dict[str, Machine] = {}
         self.metrics: dict[str, dict[str, dict[str, Interval]]] = {}
         self.images = ""
@@ -68,6 +70,7 @@ class OnTargets:
 
         with tempfile.TemporaryDirectory() as scratch:
             further = batched(self._folder, self._manifest, batches, Path(scratch))
+            self.further = further.made
             for (name, batch), why in further.refused.items():
                 reporter.warn(f"{name} is not measured with {batch} images at a time: {why.message}")
                 self.unmeasured += [_unwritten(each, name, batch, why) for each in chosen]

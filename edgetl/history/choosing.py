@@ -79,12 +79,10 @@ def of_files(records: Sequence[Record], name: str, sha256: str, contents: Mappin
         UsageError: nothing of it was measured.
     """
     bundles: dict[str, list[Record]] = defaultdict(list)  # a build whose gates failed has no sha256
-    for record in records:
+    for record in (record for record in records if record.bundled):
         bundles[record.bundle_sha256 or record.measurement].append(record)
-    same = {
-        key
-        for key, its in bundles.items()
-        if key == sha256 or all(contents.get(each.artifact) == each.content for each in its)
+    same = {sha256} | {
+        key for key, its in bundles.items() if all(contents.get(each.artifact) == each.content for each in its)
     }
     its = tuple(record for record in records if (record.bundle_sha256 or record.measurement) in same)
     if not its:
@@ -106,7 +104,7 @@ def _labelled(labelled: Sequence[Record], label: str, name: str) -> Baseline:
 def _latest(records: Sequence[Record], name: str, sha256: str, contents: Mapping[str, str] | None) -> Baseline | None:
     named = [record for record in records if record.bundle == name and record.bundle_sha256]  # that shipped
     files: dict[str, dict[str, str]] = defaultdict(dict)
-    for each in named:
+    for each in (each for each in named if each.bundled):
         files[each.bundle_sha256][each.artifact] = each.content
     own = contents or files[sha256]
     others = [each for each in named if each.bundle_sha256 != sha256 and files[each.bundle_sha256] != own] or named

@@ -27,7 +27,9 @@ class Record:
     run: one command's measurements have one; what a build measured is kept once more, under another run, where the bundle is
     another one. time: when it ended, UTC, ISO 8601. source: bench or build. label: the user's
     word for this run, or "". edgetl: version that measured. bundle_sha256: of bundle.json; "" where a build wrote no bundle.
-    sha256: of the model file. content: digest of all files that the artefact needs (OpenVINO keeps weights beside the model).
+    artifact: the bundle's, also where a file was measured that was written of it for several images at once; sha256, content,
+    bytes and metrics are that file's own. sha256: of the model file. content: digest of all files that the artefact needs
+    (OpenVINO keeps weights beside the model).
     machine: no host or user name. data: digest of the labelled set that `metrics` are of, "" without. row: a
     `results.latency.Latency` as JSON, with whatever fields the version that measured gave it.
     """
@@ -80,6 +82,11 @@ class Record:
         machine = asdict(self.machine)
         machine.pop("memory_gb")  # a kernel that takes some megabytes more makes no other machine
         return (*(self.row[name] for name in CIRCUMSTANCES), *machine.values())
+
+    @property
+    def bundled(self) -> bool:
+        """Whether its file is the bundle's own; those for several images at once are written for a measurement alone."""
+        return bool(self.row["batch"] == 1)
 
     @property
     def noisy(self) -> bool:

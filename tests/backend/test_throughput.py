@@ -16,6 +16,7 @@ from edgetl import cli
 from edgetl.api import batches
 from edgetl.api.batches import Written, batched
 from edgetl.backends import converter
+from edgetl.history import content_digest
 from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.manifest import Manifest
 
@@ -47,6 +48,12 @@ def test_each_image_gets_in_a_batch_what_it_gets_alone(bundle: Path, tmp_path: P
         np.testing.assert_allclose(together.run(images), expected, atol=1e-6)
         files = [each.folder / name for name in (each.artifact.path, *each.artifact.companions)]
         assert each.artifact.bytes == sum(file.stat().st_size for file in files)
+    (tmp_path / "again").mkdir()
+    again = _made(bundle, tmp_path / "again", 3, 8)
+    contents = [each.content for each in found.made]
+    assert [each.content for each in again.made] == contents, "or no repetition would be known as one"
+    own = [content_digest(each.sha256, {}) for each in manifest.artifacts]
+    assert len({*contents, *own}) == len(contents) + len(own)
 
 
 @pytest.mark.parametrize("wrong", ["the order", "a value", "the shape", "the file"])

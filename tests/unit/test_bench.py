@@ -188,7 +188,8 @@ def in_batches(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str,
             place = shutil.copytree(bundle, folder / str(batch))
             for each in manifest.artifacts:
                 if (each.name, batch) not in refused:
-                    made.append(Batched(each.name, batch, place, replace(each, name=name_of(each.name, batch))))
+                    other = replace(each, name=name_of(each.name, batch), sha256=f"{batch:064x}", bytes=batch)
+                    made.append(Batched(each.name, batch, place, other, other.sha256))
         return Written(tuple(made), refused)
 
     monkeypatch.setattr("edgetl.api.on_targets.batched", batched)
@@ -212,6 +213,24 @@ def test_a_batch_is_in_its_row_where_the_device_does_not_say_it(bundle: Path, in
 def test_a_batch_that_is_not_measured_is_told_with_the_rest(
     bundle: Path, in_batches: dict[Any, EdgetlError], why: EdgetlError, code: int, disagrees: bool, capfd: Any
 ) -> None:
+def test_a_file_for_several_images_is_kept_as_itself(
+    bundle: Path, in_batches: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EDGETL_STORE", raising=False)
+    edgetl.bench(bundle, targets=["desk"], quick=True, batches=[8], data="folder:data")
+    kept = edgetl.measurements()
+    red = {each.row["batch"]: each for each in kept if each.artifact == "red"}
+    file = Manifest.load(bundle).artifact("red")
+    assert [(each.sha256, each.content, each.bytes) for each in red.values()] == [
+        (file.sha256, file.sha256, file.bytes),
+        (f"{8:064x}", f"{8:064x}", 8),
+    ]
+    assert [set(each.metrics) > {"auroc"} for each in red.values()] == [True, False], "nobody asked how well it answers"
+    assert [bool(each.data) for each in red.values()] == [True, False]
+    tiny_bundle.edit(bundle, lambda content: content.update(edgetl="9.9.9"))
+    assert edgetl.measurements(bundle=str(bundle)) == kept, "the bundle's own files say which it is"
+
+
     in_batches["red", 8] = why
     words = ("bench", str(bundle), "--target", "desk", "--target", "lab", "--quick", "--batch", "8")
     assert run(*words, "--json") == code

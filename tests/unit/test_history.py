@@ -264,6 +264,24 @@ class TestChoosing:
             of_files(records, "tiny", "f" * 64, {"onnx-fp32": "x", "onnx-int8": "other"})
         assert "measured were" in str(raised.value.hint)
 
+    def test_a_file_for_several_images_makes_no_other_bundle(self) -> None:
+        """It is written again for each measurement, and another converter writes another one."""
+        files = {"onnx-int8": "x"}
+        records = [
+            record(run="1", bundle_sha256=OLD, content="x"),
+            record(run="1", bundle_sha256=OLD, content="x by 8", batch=8),
+            record(
+                run="2", bundle_sha256="d" * 64, content="other by 8", batch=8
+            ),  # the other file could not be measured
+            record(run="3", bundle_sha256=NEW, content="y"),
+            record(run="4", bundle_sha256="e" * 64, content="x"),
+            record(run="4", bundle_sha256="e" * 64, content="x by 8 of another converter", batch=8),
+        ]
+        found = of_files(records, "tiny", "f" * 64, files)
+        assert [(each.run, each.row["batch"]) for each in found.records] == [("1", 1), ("1", 8), ("4", 1), ("4", 8)]
+        assert [each.run for each in of_files(records, "tiny", "d" * 64, files).records] == ["1", "1", "2", "4", "4"]
+        assert [each.run for each in choose(records, "last", "tiny", OLD).records] == ["3"], "4 is that very bundle"
+
     def test_what_is_not_there(self) -> None:
         with pytest.raises(UsageError, match="nothing that was measured is called 'tinny'; did you mean 'tiny'"):
             self.runs("tinny")
