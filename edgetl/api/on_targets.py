@@ -51,18 +51,18 @@ class OnTargets:
 
     def sustained(self, minutes: int, chosen: Sequence[Target], reporter: Progress) -> None:
         """Lasting load."""
-        from edgetl.devices.latency import left_out, sustained, unmeasured_on
+        from edgetl.devices.latency import sustained, unmeasured_on
 
-        def lasting(target: Target, advance: Advance) -> Sustained:
+        def lasting(target: Target, advance: Advance) -> tuple[Sustained, list[Unmeasured]]:
             return sustained(target, self._folder, self._manifest, minutes, advance)
 
         for each, run in zip(chosen, on_each(chosen, unless_lost(lasting, chosen), reporter), strict=True):
             if isinstance(run, DeviceError):
                 self.unmeasured += lost(each, self._manifest, run)
                 continue
-            self.lasted[each.name] = run
-            self.unmeasured += left_out(each, self._manifest.artifacts)
-            self.unmeasured += [unmeasured_on(each, failure, failure.name) for failure in run.failures]
+            self.lasted[each.name], without = run
+            failures = self.lasted[each.name].failures
+            self.unmeasured += [*without, *(unmeasured_on(each, failure, failure.name) for failure in failures)]
 
     def times(self, mode: Mode, batches: Sequence[int], chosen: Sequence[Target], reporter: Progress) -> None:
         """Latency tables, of further files for several images at once too."""

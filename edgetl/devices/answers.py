@@ -42,11 +42,13 @@ def answers(
     Raises:
         DeviceError: the device is not there.
     """
-    artifacts = [artifact for _, artifact in able(target, [(bundle, each) for each in artifacts])]
+    everything = [(bundle, artifact) for artifact in artifacts]
+    able(target, everything)
     found: dict[str, npt.NDArray[np.float32]] = {}
     failed: list[Unmeasured] = []
     with closing(open_device(target)) as device:
         threads = max(device.threads())
+        artifacts = [artifact for _, artifact in able(target, everything)]  # it may tell more once it is there
         there, pictures = device.push(bundle), device.push(tensors, keep=False) / TENSORS
         for number, artifact in enumerate(artifacts):
 

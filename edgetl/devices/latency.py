@@ -56,10 +56,11 @@ def latency(
         DeviceError: the device is not there, or nothing of this can be measured on it.
     """
     effort, images = pkgutil.resolve_name(DEVICES[target.kind].efforts)[mode], batches or {}
-    everything = artifacts
-    artifacts = able(target, artifacts, beside=any(baselines.values()))
+    everything, beside = artifacts, any(baselines.values())
+    able(target, artifacts, beside=beside)
     with closing(open_device(target)) as device:
         found = Measured(device.info())
+        artifacts = able(target, artifacts, beside=beside)  # a device may tell more once it is there
         pushed = {folder: device.push(folder) for folder in dict.fromkeys(folder for folder, _ in artifacts)}
         found.unmeasured.extend(left_out(target, [artifact for _, artifact in everything]))
         for threads in device.threads():
@@ -69,9 +70,9 @@ def latency(
                 for worker, (folder, artifact) in zip(plan, artifacts, strict=True)
                 if manifests and folder in manifests
             }
-            beside = [(name, start) for name, starts in baselines.items() for start in starts]
-            plan += [start(f"{name}@{threads}", threads) for name, start in beside]
-            names = [*(artifact.name for _, artifact in artifacts), *(name for name, _ in beside)]
+            others = [(name, start) for name, starts in baselines.items() for start in starts]
+            plan += [start(f"{name}@{threads}", threads) for name, start in others]
+            names = [*(artifact.name for _, artifact in artifacts), *(name for name, _ in others)]
             for name, result in zip(
                 names, measure(plan, mode, advance=advance, effort=effort, known=expected), strict=True
             ):
@@ -83,7 +84,7 @@ def latency(
 
 
 def left_out(target: Target, artifacts: Sequence[Artifact]) -> list[Unmeasured]:
-    """Those of a format that cannot be measured on a target, and why."""
+    """Those of a format that cannot be measured on a target, as far as is known of it by now, and why."""
     without = require(target).without
     return [
         Unmeasured(artifact.name, target.name, 1, without[artifact.backend], disagrees=False, left_out=True)
@@ -118,22 +119,28 @@ def sustained(
     manifest: Manifest,
     minutes: int,
     advance: Callable[[str, int, int], None],
-) -> Sustained:
+) -> tuple[Sustained, list[Unmeasured]]:
     """Keep the artefacts of a bundle busy on a target for so many minutes, with the most threads that it has.
+
+    Returns:
+        What came of them, and those that are left out.
 
     Raises:
         DeviceError: the device is not there.
     """
-    artifacts = [artifact for _, artifact in able(target, [(bundle, each) for each in manifest.artifacts])]
+    everything = [(bundle, artifact) for artifact in manifest.artifacts]
+    able(target, everything)
     with closing(open_device(target)) as device:
         there, threads = device.push(bundle), max(device.threads())
+        artifacts = [artifact for _, artifact in able(target, everything)]  # it may tell more once it is there
         plan = [device.worker(there, artifact, threads) for artifact in artifacts]
         expected = {
             worker.name: known(bundle, manifest, artifact, there)
             for worker, artifact in zip(plan, artifacts, strict=True)
         }
         names = [artifact.name for artifact in artifacts]
-        return sustain(plan, minutes, advance=advance, known=expected, names=names)
+        without = left_out(target, manifest.artifacts)
+        return sustain(plan, minutes, advance=advance, known=expected, names=names), without
 
 
 def unmeasured_on(target: Target, failure: Failure, name: str) -> Unmeasured:

@@ -12,7 +12,9 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import model_bundle
@@ -137,11 +139,13 @@ def test_the_command_measures_what_the_page_runs_and_ends(tmp_path: Path, format
     said = {each["name"]: (each["left_out"], each["reason"]) for each in content["unmeasured"]}
     assert said["tiny.fp32.openvino"] == (True, "no browser runs OpenVINO's files")
     left_out, reason = said["tiny.fp32.onnx"]
-    assert not left_out
-    assert reason.startswith(
-        "the page runs tflite files only" if formats == ["tflite"] else "the page says: does not load"
-    )
-    assert process.returncode == 4
+    if formats == ["tflite"]:
+        assert (left_out, reason) == (True, "the page runs tflite files only")
+        assert process.returncode == 0, "all that it says it runs was measured"
+    else:
+        assert not left_out
+        assert reason.startswith("the page says: does not load")
+        assert process.returncode == 4
 
 
 def test_at_the_end_the_page_is_told(
@@ -201,16 +205,43 @@ def test_a_wrong_answer_is_a_failure_of_its_row(
     assert caught.value.exit_code == 4
 
 
-def test_a_format_that_the_page_does_not_run_is_said(
-    opened: Callable[..., Browser], bundle: Path, tmp_path: Path
+def test_files_of_which_the_page_runs_none_are_an_error(
+    opened: Callable[..., Browser], bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = opened()
-    Page(device.site.url, tmp_path, {**HELLO, "formats": ["onnx"]}).start()
-    with (
-        device.worker(device.push(bundle), ARTIFACT, 1).start() as running,
-        pytest.raises(WorkerError, match="the page runs onnx files only"),
-    ):
-        running.ready()
+    page = Page(device.site.url, tmp_path, {**HELLO, "formats": ["onnx"]}).start()
+    monkeypatch.setattr(latency, "open_device", lambda target: device)
+    with pytest.raises(DeviceError, match="got no file that can be measured there") as caught:
+        latency.latency(device._target, [(bundle, ARTIFACT)], {}, "quick", lambda *_: None)
+    assert "tflite: the page runs onnx files only" in str(caught.value.hint)
+    assert page.done == []
+
+
+def test_lasting_load_leaves_out_what_the_page_does_not_run(
+    opened: Callable[..., Browser], bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = opened()
+    Page(device.site.url, tmp_path).start()
+    other = replace(ARTIFACT, name="onnx-fp32", backend="onnx")
+    monkeypatch.setattr(latency, "open_device", lambda target: device)
+    monkeypatch.setattr(latency, "known", lambda *_: None)
+    monkeypatch.setattr(latency, "sustain", lambda plan, *_, names, **__: names)
+    manifest: Any = SimpleNamespace(artifacts=(ARTIFACT, other))
+    kept, without = latency.sustained(device._target, bundle, manifest, 1, lambda *_: None)
+    assert kept == ["tflite-fp32"]  # type: ignore[comparison-overlap]
+    assert [(each.name, each.left_out) for each in without] == [("onnx-fp32", True)]
+
+
+def test_what_runs_is_known_of_the_page_that_is_there(
+    opened: Callable[..., Browser], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = opened()
+    assert set(browsers.presence(device._target).without) == {"openvino"}
+    Page(device.site.url, tmp_path).claim()
+    device.info()
+    assert set(browsers.presence(device._target).without) == {"openvino", "onnx"}
+    monkeypatch.setattr("edgetl.devices.browser.session._AWAY_S", 0.0)
+    assert set(browsers.presence(device._target).without) == {"openvino"}, "another one may run others"
 
 
 def test_no_page_is_an_error_in_time(opened: Callable[..., Browser]) -> None:

@@ -28,6 +28,7 @@ from edgetl.devices.variables import replaced
 from edgetl.errors import DeviceError, RecipeError
 from edgetl.results.latency import Machine
 from edgetl.runtime.arrays import array
+from edgetl.runtime.backends import BACKENDS
 from edgetl.runtime.errors import WorkerError
 from edgetl.runtime.manifest import Artifact
 
@@ -69,8 +70,14 @@ class BrowserTarget(Target):
 
 
 def presence(target: BrowserTarget) -> Presence:
-    """What it runs; whether it is there shows when it is used."""
-    return Presence(said="a page in a browser", known=False, without={"openvino": "no browser runs OpenVINO's files"})
+    """What it runs: of the page that came, as it says. Whether one comes shows when it is used."""
+    without = {"openvino": "no browser runs OpenVINO's files"}
+    site = _SITES.get(target.model_dump_json())
+    hello = None if site is None or site.session.gone else site.session.hello
+    if hello is not None:
+        runs = f"the page runs {' and '.join(hello.formats)} files only"
+        without |= {name: runs for name in BACKENDS if name not in (*hello.formats, *without)}
+    return Presence(said="a page in a browser", known=False, without=without)
 
 
 class Site:
@@ -148,10 +155,6 @@ class Browser:
         """`all` is what the browser says."""
         return resolved(self._target.threads, self._hello().cores)
 
-    def formats(self) -> tuple[str, ...]:
-        """Of the files that the page runs."""
-        return self._hello().formats
-
     def push(self, folder: Path, keep: bool = True) -> Path:
         """A name for it: the page fetches what it is told to, and keeps nothing."""
         return self._pushed.push(folder)
@@ -227,8 +230,6 @@ class OnPage:
     def ready(self) -> dict[str, Any]:
         """Have it fetched, loaded and run once."""
         artifact, session = self._worker.artifact, self._browser.site.session
-        if artifact.backend not in (formats := self._browser.formats()):
-            raise WorkerError(f"the page runs {' and '.join(formats)} files only", place=self._worker.name)
         content = self._worker.file.read_bytes()
         about = {"format": artifact.backend, "precision": artifact.precision, "bytes": len(content)}
         self._held = True
