@@ -41,7 +41,7 @@ class Target(Strict):
 
     @property
     def machine(self) -> str:
-        """Names the machine, as far as the file tells: targets of one machine are never measured at the same time."""
+        """Names the machine, as far as can be told now: targets of one machine are never measured at the same time."""
         return "this machine" if table(_KINDS.where)[self.kind].here else f"{self.kind} {self.name}"
 
 

@@ -136,6 +136,10 @@ def test_targets_of_one_phone_are_one_machine(monkeypatch: pytest.MonkeyPatch) -
     def machine(name: str, **fields: str) -> str:
         return AdbTarget.model_validate({"name": name, "kind": "adb", **fields}).machine
 
+    def nothing_attached(serial: str | None) -> None:
+        raise DeviceError("no Android device is attached")
+
+    monkeypatch.setattr("edgetl.devices.adb.link.Link", nothing_attached)
     monkeypatch.delenv("ANDROID_SERIAL", raising=False)
     assert machine("a") == machine("b", accelerator="gpu")
     assert machine("a", serial="X") == machine("b", serial="X", accelerator="gpu")

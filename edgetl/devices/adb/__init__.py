@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,7 @@ from edgetl.config.target import Target
 from edgetl.devices import Presence
 from edgetl.devices.adb import phone
 from edgetl.devices.adb.benchmark_model import OWN_FLAGS
-from edgetl.devices.adb.link import Link
+from edgetl.devices.adb.link import Link, serial_of
 from edgetl.devices.adb.running import Phone, PhoneWorker
 from edgetl.devices.adb.storage import Storage
 from edgetl.devices.pushed import Pushed
@@ -60,8 +59,8 @@ class AdbTarget(Target):
 
     @property
     def machine(self) -> str:
-        """Targets of one phone are one machine, whatever else they say."""
-        return f"{self.kind} {self.serial or os.environ.get('ANDROID_SERIAL') or 'the only one'}"
+        """Targets of one phone are one machine, whatever else they say, and whether they name it or mean the only one."""
+        return f"{self.kind} {serial_of(self.serial) or 'the only one'}"
 
     @field_validator("flags")
     @classmethod

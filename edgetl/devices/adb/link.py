@@ -17,13 +17,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edgetl.errors import DeviceError, MissingRuntime
+from edgetl.errors import DeviceError, EdgetlError, MissingRuntime
 from edgetl.errors.wording import quoted
 
 if TYPE_CHECKING:
     from adbutils import AdbClient, AdbConnection
 
-__all__ = ["LONGEST", "Link"]
+__all__ = ["LONGEST", "Link", "serial_of"]
 
 _SHELL = "shell,v2,raw:"
 LONGEST = 0xFFFF - len(_SHELL)
@@ -60,7 +60,7 @@ class Link:
         with _translated("adb"):
             self._client = AdbClient()
             _start_server(self._client)
-            self._serial = _chosen(self._client, serial or os.environ.get("ANDROID_SERIAL"))
+            self.serial = _chosen(self._client, _named(serial))
             if "shell_v2" not in self._features():
                 raise DeviceError("the device is older than Android 7", hint="its adbd has no shell_v2")
 
@@ -120,19 +120,33 @@ class Link:
 
     def _features(self) -> list[str]:
         with closing(self._client.make_connection(timeout=_SHORT_S)) as connection:
-            _request(connection, f"host-serial:{self._serial}:features")
+            _request(connection, f"host-serial:{self.serial}:features")
             features: str = connection.read_string_block()
             return features.split(",")
 
     @contextmanager
     def _service(self, service: str, seconds: float) -> Iterator[AdbConnection]:
         """A service of the device. adbutils' `open_transport` forgets its socket where the device is gone."""
-        hidden = _translated("the device", self._serial)
+        hidden = _translated("the device", self.serial)
         with hidden, closing(self._client.make_connection(timeout=seconds)) as connection:
-            _request(connection, f"host:tport:serial:{self._serial}")
+            _request(connection, f"host:tport:serial:{self.serial}")
             connection.read_exact(8)  # the transport's number
             _request(connection, service)
             yield connection
+
+
+def serial_of(serial: str | None) -> str | None:
+    """Of the device that a target means, which is looked for where no name says it; None where there is none, or several."""
+    if named := _named(serial):
+        return named
+    try:
+        return Link(None).serial
+    except EdgetlError:  # whoever measures on it says what is wrong
+        return None
+
+
+def _named(serial: str | None) -> str | None:
+    return serial or os.environ.get("ANDROID_SERIAL") or None
 
 
 def _start_server(client: AdbClient) -> None:
