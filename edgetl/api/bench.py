@@ -179,7 +179,7 @@ def bench(
     keeping = Keeping(
         folder, manifest, history, compare=compare, label=label, keeps=not no_history and sustained is None
     )
-    chosen = target.load_all(targets, Path.cwd())
+    chosen = target.load_all(targets, Path.cwd(), "--target")
     for each in chosen:  # all of them, before the first is measured for minutes
         require(each)
     found = OnTargets(folder, manifest)

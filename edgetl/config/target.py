@@ -50,33 +50,38 @@ def types() -> dict[str, type[Target]]:
     return {name: cast(type[Target], pkgutil.resolve_name(kind.target)) for name, kind in table(_KINDS.where).items()}
 
 
-def load(name: str, project: Path) -> Target:
+def load(name: str, project: Path, place: str = "targets") -> Target:
     """Read a target, found as by `find`. Raises RecipeError."""
-    document, known = yaml_document.read(find(name, project)), types()
+    document, known = yaml_document.read(find(name, project, place)), types()
     kind = document.value.get("kind") if isinstance(document.value, dict) else None
     # One without a kind that there is goes through the usual type, which says what is wrong.
     return validate(document, known[kind if isinstance(kind, str) and kind in known else _USUAL])
 
 
-def load_all(names: Sequence[str], project: Path) -> list[Target]:
-    """Read targets that are measured together. Raises RecipeError, also where two have one name: their rows would be mixed."""
+def load_all(names: Sequence[str], project: Path, place: str = "targets") -> list[Target]:
+    """Read targets that are measured together. place: who names them.
+
+    Raises RecipeError, also where two have one name: their rows would be mixed.
+    """
     found: dict[str, tuple[str, Target]] = {}
     for file in names:
-        each = load(file, project)
+        each = load(file, project, place)
         if each.name in found:
             raise RecipeError(
                 f"got {quoted(found[each.name][0])} and {quoted(file)}, both named {quoted(each.name)}, expected two names",
-                place="targets",
+                place=place,
                 hint="name each target once, and give each target file its own `name`",
             )
         found[each.name] = file, each
     return [each for _, each in found.values()]
 
 
-def find(name: str, project: Path) -> Path:
+def find(name: str, project: Path, place: str = "targets") -> Path:
     """The file of a target by name (`targets/NAME.yaml` of the project, then edgetl's own), or by path.
 
     A path starts where the command runs, or else at the project.
+
+    place: who names it: the recipe's field, or an option.
 
     Raises RecipeError when there is none, naming those that there are.
     """
@@ -88,7 +93,7 @@ def find(name: str, project: Path) -> Path:
             return path
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise RecipeError(
-        f"no target {quoted(name)}{nearest(name, known)}", place="targets", hint="a target is a file targets/NAME.yaml"
+        f"no target {quoted(name)}{nearest(name, known)}", place=place, hint="a target is a file targets/NAME.yaml"
     )
 
 

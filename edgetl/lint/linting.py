@@ -31,7 +31,7 @@ def kind_of(name: str, project: Path) -> tuple[str, str]:
     Raises RecipeError where it is neither.
     """
     try:
-        targets.find(name, project)
+        targets.find(name, project, "--target")
     except RecipeError as exc:
         kinds = sorted({kind for rules in all_rules().values() for kind in rules.kinds})
         if name in kinds:

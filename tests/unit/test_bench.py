@@ -172,9 +172,19 @@ def test_targets_with_one_name_are_refused_before_anything_is_measured(
     (bundle.parent / "targets/other.yaml").write_text("name: desk\nkind: fake\n")
     assert run("bench", str(bundle), "--target", first, "--target", second, "--quick") == 2
     line, hint = capfd.readouterr().err.splitlines()
-    assert line == f'error: targets: got "{first}" and "{second}", both named "desk", expected two names'
+    assert line == f'error: --target: got "{first}" and "{second}", both named "desk", expected two names'
     assert "its own `name`" in hint
     assert Bench.made == []
+
+
+@pytest.mark.parametrize("command", ["bench", "check"])
+def test_a_target_that_there_is_not_is_said_of_the_option(
+    bundle: Path, command: str, tmp_path: Path, capfd: Any
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("name: mine\ndata: {kind: folder, root: data}\ntargets: [desk]\n")
+    assert run(command, str(bundle if command == "bench" else recipe), "--target", "desc") == 2
+    assert 'error: --target: no target "desc"; did you mean' in capfd.readouterr().err
 
 
 @pytest.fixture
