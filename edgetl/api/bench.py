@@ -142,7 +142,7 @@ def bench(
         batches: images of one call, beside one: a file that takes one is written again for them, and held against it.
         sustained: minutes of lasting load instead, on each target, all artefacts in turns with the most threads of the target.
         compare: hold the result against earlier measurements: "last" for the bundle of this name before this one, a label, a
-            bundle's name, or the beginning of its sha256.
+            bundle's name, the beginning of its sha256, or its folder.
         label: a word under which these measurements are found again.
         history: the file that measurements are appended to and compared with; the project's without it.
         no_history: append nothing.

@@ -79,14 +79,20 @@ def compare(now: str, before: str, *, file: AnyPath | None = None) -> Comparison
 
 
 def _chosen(
-    records: Sequence[Record], word: str, name: str = "", sha256: str = "", until: int | None = None
+    records: Sequence[Record],
+    word: str,
+    name: str = "",
+    sha256: str = "",
+    until: int | None = None,
+    contents: Mapping[str, str] | None = None,
 ) -> Baseline:
-    """As `choose`, or of the bundle whose folder is named. Raises as both."""
+    """As `choose`, or of the bundle whose folder is named, which is then named to people too. Raises as both."""
     folder = expanded(word)
-    if not (folder / NAME).is_file():
-        return choose(records, word, name, sha256, until)
+    if word == LAST or not (folder / NAME).is_file():
+        return choose(records, word, name, sha256, until, contents)
     manifest = Manifest.load(folder)
-    return of_files(records, manifest.name, sha256_of(folder / NAME), _contents(manifest))
+    found = of_files(records, manifest.name, sha256_of(folder / NAME), _contents(manifest))
+    return replace(found, about=f"{folder} ({found.about})")
 
 
 def _contents(manifest: Manifest) -> dict[str, str]:
@@ -109,7 +115,7 @@ class Keeping:
 
         Args:
             folder: the bundle's.
-            compare: what to compare with, see `edgetl.history.choose`; None for nothing.
+            compare: what to compare with, see `edgetl.history.choose`, or a bundle's folder; None for nothing.
             keeps: whether to append.
 
         Raises:
@@ -127,7 +133,7 @@ class Keeping:
         )
         wanted = compare is not None and not self._first
         self._baseline = (
-            choose(self._earlier, str(compare), manifest.name, self._sha256, contents=_contents(manifest))
+            _chosen(self._earlier, str(compare), manifest.name, self._sha256, contents=_contents(manifest))
             if wanted
             else None
         )

@@ -29,8 +29,9 @@ class _Command(TyperCommand):
         """With `last` behind a `--compare` that has nothing behind it."""
         if _COMPARE in args:
             after = args.index(_COMPARE) + 1
-            # A folder of a bundle is no word to compare with: it is the bundle that is measured.
-            if after == len(args) or args[after].startswith("-") or (Path(args[after]) / "bundle.json").is_file():
+            bundles = [index for index, word in enumerate(args) if word and (Path(word) / "bundle.json").is_file()]
+            # The only bundle that is named is the one to be measured; with another one it is what to compare with.
+            if after == len(args) or args[after].startswith("-") or bundles == [after]:
                 args = [*args[:after], "last", *args[after:]]
         return super().parse_args(ctx, args)
 
@@ -65,8 +66,8 @@ def _bench(
         typer.Option(
             _COMPARE,
             metavar="[B]",
-            help="Against what was measured before: last (the bundle before this one; also without B), a label, name or "
-            "sha256. Exit code 1 when something got worse.",
+            help="Against what was measured before: last (the bundle before this one; also without B), a label, name, "
+            "sha256 or folder. Exit code 1 when something got worse.",
             show_default=False,
             autocompletion=complete_compared,
         ),

@@ -365,6 +365,30 @@ def test_a_bundle_behind_compare_is_the_bundle_that_is_measured(
     assert "compared with bundle tiny" in out
 
 
+def test_a_folder_that_is_compared_with_is_named(
+    bench: Run, bundle: Path, successor: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = f"compared with {bundle} (bundle tiny {tiny_bundle.sha256(bundle / 'bundle.json')[:12]}...); ratios"
+    code, _, err = bench("--compare", str(bundle), of=successor)
+    assert (code, "nothing of bundle tiny" in err) == (2, True), "nothing is measured before that is known"
+    assert bench()[0] == bench(of=successor)[0] == 0
+    for words in (
+        ("bench", str(successor), "--target", "desk", "--compare", str(bundle)),
+        ("bench", "--target", "desk", "--compare", str(bundle), str(successor)),
+        ("bench", str(successor), "--target", "desk", f"--compare={bundle}"),
+        ("history", "compare", str(successor), str(bundle)),
+    ):
+        code, out, _ = edgetl(capsys, *words)
+        assert (code, said in out) == (0, True), words
+
+
+def test_last_is_no_folder_of_that_name(bench: Run, bundle: Path, successor: Path, tmp_path: Path) -> None:
+    shutil.copytree(successor, tmp_path / "last")
+    assert bench()[0] == 0
+    code, out, _ = bench("--compare", of=successor)
+    assert (code, "compared with bundle tiny" in out) == (0, True)
+
+
 def test_a_bundle_whose_manifest_was_written_anew_is_found(
     bench: Run, bundle: Path, successor: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
