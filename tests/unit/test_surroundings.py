@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from edgetl.devices.ssh import agent
 from edgetl.runtime import surroundings
 from edgetl.runtime.states import between
 from edgetl.runtime.surroundings import Surroundings, energy_uj, look, processor, spent_uj, ticks
@@ -60,6 +61,10 @@ def test_a_machine_that_says_everything(tmp_path: Path, two_cores: None) -> None
     assert found.temperature_c == 62.5
     assert found.throttled == 3 + 4 + 20
     assert found.load == pytest.approx(os.getloadavg()[0], abs=2)
+
+
+def test_what_is_sent_over_ssh_names_a_processor_alike() -> None:
+    assert agent.processor() == processor()
 
 
 def test_one_that_says_nothing(tmp_path: Path) -> None:

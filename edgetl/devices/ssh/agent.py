@@ -386,6 +386,7 @@ def machine() -> str:
 
 def processor() -> str:
     """The board's name where there is one, else the processor's."""
+    # As edgetl.runtime.surroundings, which comes later: hello is asked before anything is sent, and of older Pythons too.
     with contextlib.suppress(OSError):
         return Path("/proc/device-tree/model").read_bytes().rstrip(b"\0").decode("utf-8", "replace")
     with contextlib.suppress(OSError):
