@@ -14,6 +14,8 @@ __all__ = ["AnyPath", "bundle_folder", "expanded", "require_writable", "split_da
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
+_WHERE = "a build writes it to runs/NAME/bundle"
+
 
 def expanded(path: AnyPath, before: str = "") -> Path:
     """The path with ~ replaced; `before` it in errors stands where it is from. Raises UsageError."""
@@ -32,14 +34,16 @@ def split_data(data: str) -> tuple[str, Path]:
 
 
 def bundle_folder(bundle: AnyPath) -> Path:
-    """The bundle's folder. Raises UsageError where there is none: one that is damaged is another thing."""
+    """The bundle's folder. Raises UsageError where there is none: one that is damaged or lost its bundle.json is another."""
     folder = expanded(bundle)
     if not folder.is_dir():
-        raise UsageError("there is no bundle", place=str(folder), hint="a build writes it to runs/NAME/bundle")
+        raise UsageError("there is no bundle", place=str(folder), hint=_WHERE)
+    if os.path.lexists(folder / "bundle.json") or (folder / "golden").is_dir():
+        return folder
     inner = folder / "bundle"
-    if (inner / "bundle.json").is_file() and not (folder / "bundle.json").exists():
+    if (inner / "bundle.json").is_file():
         raise UsageError("is the folder of a run, expected its bundle", place=str(folder), hint=f"name {inner}")
-    return folder
+    raise UsageError("is no bundle, expected a folder with a bundle.json", place=str(folder), hint=_WHERE)
 
 
 def require_writable(path: Path, *, force: bool, option: str = "--out") -> None:

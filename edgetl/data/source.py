@@ -14,6 +14,7 @@ from pathlib import Path
 from edgetl.console.progress import Progress, Silent
 from edgetl.data import groups_in_names, lint, one_label, readers, selection
 from edgetl.data.layout import AS_USUAL, Layout
+from edgetl.data.readers.hints import ROOT_HINT
 from edgetl.data.readers.walking import is_there
 from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError
@@ -118,5 +119,5 @@ def _require_a_picture(records: Sequence[Record], folder: Path, place: str) -> N
         raise DataError(
             f"none of {len(records)} pictures is where the data set says, such as {records[0].image}",
             place=place,
-            hint="correct data.root; of a table, data.table.folder says where its pictures are",
+            hint=f"{ROOT_HINT}; of a table, data.table.folder says where its pictures are",
         )

@@ -22,7 +22,16 @@ from edgetl import cli
 from edgetl.api.boundary import boundary
 from edgetl.api.report import render_report
 from edgetl.console.events import Event
-from edgetl.errors import Bug, DataError, EdgetlError, EnvironmentFault, Interrupted, RecipeError, UsageError
+from edgetl.errors import (
+    Bug,
+    DataError,
+    EdgetlError,
+    EnvironmentFault,
+    IntegrityError,
+    Interrupted,
+    RecipeError,
+    UsageError,
+)
 
 API = Path(str(edgetl.__file__)).parent / "api"
 RENAMED = {"set": "overrides", "map": "mapping", "target": "targets", "batch": "batches"}
@@ -198,6 +207,27 @@ def test_what_a_user_can_meet_leaves_as_an_error_of_ours(exc: BaseException, kin
     assert type(raised.value) is kind
     assert str(raised.value).startswith(said) or isinstance(exc, FileNotFoundError)
     assert raised.value is exc or raised.value.__cause__ is exc
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        edgetl.verify,
+        edgetl.open_bundle,
+        lambda folder: edgetl.bench(folder, quick=True),
+        lambda folder: edgetl.evaluate(folder, "folder:data"),
+    ],
+    ids=["verify", "open_bundle", "bench", "evaluate"],
+)
+def test_a_folder_that_never_was_a_bundle_is_a_usage_error_and_one_without_its_manifest_a_damaged_one(
+    call: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as wrong:
+        call(tmp_path)
+    assert str(wrong.value).startswith(f"{tmp_path}: is no bundle, expected a folder with a bundle.json")
+    (tmp_path / "golden").mkdir()
+    with pytest.raises(IntegrityError, match="is not there"):
+        call(tmp_path)
 
 
 @pytest.mark.parametrize(

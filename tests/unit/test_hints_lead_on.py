@@ -289,3 +289,21 @@ def test_a_misspelt_column_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 2
     assert "did you mean 'Befund (links)'?" in said
     assert _edgetl(capsys, "init", "set", "--columns", "label=Befund (links)")[0] == 0
+
+
+@pytest.mark.parametrize(("there", "root"), [(False, "set"), (True, "set/wrong")])
+def test_a_root_beside_data_is_corrected_there(there: bool, root: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if there:
+        _pictures("a/1.png")
+    code, said = _edgetl(capsys, "check", "--data", f"folder:{root}")
+    assert code == 2
+    assert "beside --data what follows KIND:" in said
+
+
+def test_class_folders_further_down_are_named_beside_data(capsys: pytest.CaptureFixture[str]) -> None:
+    _pictures(*(f"all in/{label}/{number}.png" for label in "ab" for number in range(12)))
+    code, said = _edgetl(capsys, "check", "--data", "folder:set")
+    assert code == 2
+    written = re.search(r"beside --data: (--data .*)", said)
+    assert written, said
+    assert _edgetl(capsys, "check", *shlex.split(written[1]))[0] == 0

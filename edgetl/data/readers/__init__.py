@@ -13,6 +13,7 @@ from typing import Literal, cast
 
 from edgetl.data.layout import AS_USUAL, Layout
 from edgetl.data.readers.endings import TABLES
+from edgetl.data.readers.hints import ROOT_HINT
 from edgetl.data.records import Reading, Record
 from edgetl.errors import DataError, UsageError
 from edgetl.errors.wording import did_you_mean, some
@@ -128,7 +129,7 @@ def read(kind: str, root: Path, layout: Layout = AS_USUAL, fewest: int = 2) -> R
         refuse_columns(reader)
     if not root.is_dir() and not (root.is_file() and "file" in reader.takes and not reader.unpack):
         got = "a file" if root.exists() else "nothing"
-        raise DataError(f"got {got}, expected {reader.root}", place=str(root), hint="correct data.root in the recipe")
+        raise DataError(f"got {got}, expected {reader.root}", place=str(root), hint=ROOT_HINT)
     function = pkgutil.resolve_name(reader.load)
     takes_layout = reader.columns or reader.levels
     reading = cast(Reading, function(root, layout) if takes_layout else function(root))

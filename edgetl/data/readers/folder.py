@@ -16,7 +16,7 @@ from edgetl.data.readers.folder_doubts import about_classes, about_masks, requir
 from edgetl.data.readers.folder_masks import Pictures, stem, told_apart
 from edgetl.data.readers.folder_names import holds_masks, holds_pictures, says_nothing
 from edgetl.data.readers.folder_tree import Folder, of_files, shallow
-from edgetl.data.readers.hints import as_yaml, table_for
+from edgetl.data.readers.hints import root_named, table_for
 from edgetl.data.readers.walking import identity, inside
 from edgetl.data.records import Reading, Record, Split, split_of
 from edgetl.errors import DataError
@@ -70,8 +70,8 @@ def nested(root: Path) -> str | None:
     folders, _ = inside(root)
     if len(folders) == 1 and inside(folders[0])[0]:
         return (
-            f"root is the folder that holds one folder for each class; is it {folders[0]}? Then write data: "
-            f"{{root: {as_yaml(str(folders[0]))}}}"
+            f"root is the folder that holds one folder for each class; is it {folders[0]}? Then "
+            f"{root_named('folder', folders[0])}"
         )
     return None
 

@@ -15,7 +15,7 @@ from edgetl.data.readers.folder_names import (
     says_nothing,
 )
 from edgetl.data.readers.folder_tree import Folder
-from edgetl.data.readers.hints import as_yaml, table_for
+from edgetl.data.readers.hints import as_yaml, data_field, root_named, table_for
 from edgetl.data.records import Split, split_of
 from edgetl.errors import DataError
 from edgetl.errors.wording import some
@@ -69,7 +69,7 @@ def require_classes(
         f"{', '.join(some([folder.place for folder in seen], _SHOWN))} hold pictures and no class folders: "
         + (f"those are in {inner.place}" if inner else there),
         place=str(root),
-        hint=f"write data: {{root: {as_yaml(str(root / inner.place))}}}" if inner else table_for(root, tables),
+        hint=root_named("folder", root / inner.place) if inner else table_for(root, tables),
     )
 
 
@@ -94,7 +94,7 @@ def _too_deep(root: Path, parents: Sequence[Folder], level: int) -> DataError:
         f"data.level: no pictures are in folders {level} levels below {below}; there are "
         + ("; ".join(lines) or "no folders with pictures"),
         place=str(root),
-        hint=f"write data: {{level: {fitting}}}" if fitting else None,
+        hint=f"write {data_field('level', str(fitting))}" if fitting else None,
     )
 
 

@@ -10,7 +10,9 @@ from pathlib import Path
 from edgetl.data.readers.endings import TABLES, TEXT, ending
 from edgetl.errors.wording import quoted
 
-__all__ = ["as_yaml", "data_field", "table_for"]
+__all__ = ["ROOT_HINT", "as_yaml", "data_field", "root_named", "table_for"]
+
+ROOT_HINT = "correct data.root, or beside --data what follows KIND:"
 
 _PLAIN = re.compile(r"(\.{0,2}[A-Za-z/][\w./-]*|\.\.?)( [\w./-]+)*")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"})
@@ -32,6 +34,11 @@ def data_field(name: str, written: str) -> str:
     for part in reversed(name.split(".")):
         section = f"{{{part}: {section}}}"
     return f"data: {section}; beside --data: --set {shlex.quote(f'data.{name}={written}')}"
+
+
+def root_named(kind: str, root: Path) -> str:
+    """How another root is written, in a recipe and beside --data."""
+    return f"write data: {{root: {as_yaml(str(root))}}}; beside --data: --data {shlex.quote(f'{kind}:{root}')}"
 
 
 def table_for(root: Path, tables: Sequence[str]) -> str:
