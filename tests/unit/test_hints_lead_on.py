@@ -307,3 +307,29 @@ def test_class_folders_further_down_are_named_beside_data(capsys: pytest.Capture
     written = re.search(r"beside --data: (--data .*)", said)
     assert written, said
     assert _edgetl(capsys, "check", *shlex.split(written[1]))[0] == 0
+
+
+@pytest.mark.parametrize(("field", "says"), [("folder", "there is no folder"), ("join", "does not exist")])
+@pytest.mark.parametrize(
+    "command", [("check", "--data", "csv:set/t.csv"), ("init", "set/t.csv")], ids=["check", "init"]
+)
+def test_a_name_too_long_for_the_disk_is_not_there(
+    command: Sequence[str], field: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _plain("image", "label", cells=lambda n: ("ab"[n % 2],))
+    code, said = _edgetl(capsys, *command, "--set", f"data.table.{field}={'x' * 300}")
+    assert code == 2
+    assert says in said
+
+
+@pytest.mark.parametrize(
+    "command", [("check", "--data", "csv:set/t.csv"), ("init", "set/t.csv")], ids=["check", "init"]
+)
+def test_line_ends_in_names_of_columns_are_spaces_in_messages(
+    command: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("set").mkdir()
+    Path("set/t.csv").write_bytes(b'"a\nb","c\rd"\n1,2\n3,4\n')
+    code, said = _edgetl(capsys, *command)
+    assert code == 2
+    assert "the columns are a b, c d\n" in said

@@ -53,7 +53,7 @@ def _agree(ours: Floats, theirs: Floats, cells: float) -> npt.NDArray[np.bool_]:
     """Whether slopes that are 0 outside so many cells are those of one picture; where both have none, nothing is against it."""
     steepest = np.maximum((ours**2).sum((0, 2, 3)), (theirs**2).sum((0, 2, 3)))
     plain = steepest < cells  # less than a grey level from cell to cell: rounding, and what JPEG leaves
-    return plain | (_correlation(ours, theirs) >= _AGREES)
+    return np.asarray(plain | (_correlation(ours, theirs) >= _AGREES), np.bool_)
 
 
 def _change(fixed: Floats, warped: Floats, inside: Floats, place: Floats) -> Floats:

@@ -6,6 +6,7 @@ found by `roles`, what a row's picture is by `locating`, what its label is by `l
 
 from __future__ import annotations
 
+import os
 import re
 from array import array
 from collections import Counter
@@ -55,7 +56,7 @@ def read(root: Path, layout: Layout) -> Reading:
     tables = _tables(root, layout)
     top = root if root.is_dir() else root.parent
     base, folder = base_of(root, layout), pictures_of(root, layout)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         there = ", ".join(path.name for path in inside(top)[0]) or "none"
         raise DataError(f"data.table.folder: there is no folder {layout.folder}, only {there}", place=str(top))
     locator = Locator(base, folder, layout.ending, named=layout.folder is not None)

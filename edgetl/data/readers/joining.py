@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +35,7 @@ class Joined:
         Raises:
             DataError: no such column, two rows of the second table that contradict each other, or no row in common.
         """
-        if not second.is_file():
+        if not os.path.isfile(second):  # noqa: PTH113 - Path.is_file raises where a name is too long
             raise DataError("does not exist, expected a table", place=str(second), hint="correct data.table.join")
         other = Table(second)
         self._first = first

@@ -112,7 +112,7 @@ class _Search:
 
     def __init__(self, table: Columned, columns: Mapping[str, str | Sequence[str]]) -> None:
         self._table = table
-        self._there = f"the columns are {', '.join(name for name in table.spelt if name) or 'none'}"
+        self._there = f"the columns are {', '.join(' '.join(name.split()) for name in table.spelt if name) or 'none'}"
         self._named = {role: self._known(role, names) for role, names in columns.items() if names}
         self.cautions: list[str] = []
         self._taken = [name for names in self._named.values() for name in names]
