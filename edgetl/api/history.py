@@ -169,13 +169,13 @@ class Keeping:
     def end(
         self,
         rows: Mapping[str, Sequence[Latency]],
+        further: Sequence[Batched],
         machines: Mapping[str, Machine],
         metrics: Mapping[str, Mapping[str, Mapping[str, Interval]]],
         data: str,
         progress: Progress,
     ) -> Comparison | None:
         """Append what was measured, and compare it; None where there is nothing to compare.
-        further: Sequence[Batched],
 
         What goes wrong with the file now is a warning: the measurements are there, and stay worth their minutes.
 
@@ -197,13 +197,14 @@ class Keeping:
     def _records(
         self,
         rows: Mapping[str, Sequence[Latency]],
+        further: Sequence[Batched],
         machines: Mapping[str, Machine],
         metrics: Mapping[str, Mapping[str, Mapping[str, Interval]]],
         data: str,
     ) -> list[Record]:
         run, time = uuid.uuid4().hex, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         records, contents = [], _contents(self._manifest)
-        further: Sequence[Batched],
+        written = {(each.of, each.batch): (each.artifact, each.content) for each in further}
         for artifact in self._manifest.artifacts:
             for row in rows.get(artifact.name, ()):
                 file, content = written.get((artifact.name, row.batch), (artifact, contents[artifact.name]))
@@ -211,7 +212,6 @@ class Keeping:
                 records.append(
                     Record(
                         run=run,
-        written = {(each.of, each.batch): (each.artifact, each.content) for each in further}
                         time=time,
                         source="bench",
                         label=self._label,

@@ -213,16 +213,6 @@ def test_a_batch_is_in_its_row_where_the_device_does_not_say_it(bundle: Path, in
     }
 
 
-@pytest.mark.parametrize(
-    ("why", "code", "disagrees"),
-    [
-        (IntegrityError("in a batch of 8 probabilities differ by 0.2", place="red"), 5, True),
-        (ArtifactError("onnx: write it for a batch of 8 failed: no"), 0, False),
-    ],
-)
-def test_a_batch_that_is_not_measured_is_told_with_the_rest(
-    bundle: Path, in_batches: dict[Any, EdgetlError], why: EdgetlError, code: int, disagrees: bool, capfd: Any
-) -> None:
 def test_a_file_for_several_images_is_kept_as_itself(
     bundle: Path, in_batches: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +231,16 @@ def test_a_file_for_several_images_is_kept_as_itself(
     assert edgetl.measurements(bundle=str(bundle)) == kept, "the bundle's own files say which it is"
 
 
+@pytest.mark.parametrize(
+    ("why", "code", "disagrees"),
+    [
+        (IntegrityError("in a batch of 8 probabilities differ by 0.2", place="red"), 5, True),
+        (ArtifactError("onnx: write it for a batch of 8 failed: no"), 0, False),
+    ],
+)
+def test_a_batch_that_is_not_measured_is_told_with_the_rest(
+    bundle: Path, in_batches: dict[Any, EdgetlError], why: EdgetlError, code: int, disagrees: bool, capfd: Any
+) -> None:
     in_batches["red", 8] = why
     words = ("bench", str(bundle), "--target", "desk", "--target", "lab", "--quick", "--batch", "8")
     assert run(*words, "--json") == code
