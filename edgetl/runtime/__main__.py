@@ -6,6 +6,7 @@ Exit codes are edgetl's: 0 ok, 2 usage or an unreadable picture, 3 a missing pac
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import platform
 import sys
@@ -21,7 +22,7 @@ from .cores import usable_cores
 from .errors import EdgetlError, IntegrityError, MissingRuntime, UnreadableImage
 from .golden import known
 from .loading import load, runtimes_of
-from .manifest import Artifact, Manifest
+from .manifest import NAME, Artifact, Manifest
 from .measuring import measure
 from .serving import serve_artifact
 from .subjects import Failure
@@ -33,6 +34,8 @@ from .workers import local_worker
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code is 0, or that of the error's class."""
     parsed = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that is not UTF-8 is no reason to stop
     try:
         code: int = parsed.command(parsed)
     except EdgetlError as exc:
@@ -144,6 +147,12 @@ def _print(content: Any) -> None:
     print(content if isinstance(content, str) else json.dumps(content), flush=True)
 
 
+def _folder(given: str) -> Path:
+    """A bundle's, where its bundle.json is given too."""
+    place = Path(given)
+    return place.parent if place.name == NAME else place
+
+
 def _options(given: str) -> dict[str, str]:
     try:
         options = json.loads(given)
@@ -171,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     predicting.set_defaults(command=_predict)
 
     measuring = commands.add_parser("bench", help="latency of a bundle's artefacts, interleaved")
-    measuring.add_argument("bundle", type=Path)
+    measuring.add_argument("bundle", type=_folder)
     measuring.add_argument("--artifact", action="append", default=[], help="may be given again; all without it")
     measuring.add_argument("--full", action="store_true", help="at least 1024 runs and 60 s each, not 100 runs")
     measuring.add_argument("--sustained", type=_positive, metavar="MINUTES", help="under lasting load, by the minute")
@@ -179,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     measuring.set_defaults(command=_bench)
 
     testing = commands.add_parser("selftest", help="hashes and golden vectors; exit code 5 when one is wrong")
-    testing.add_argument("bundle", type=Path)
+    testing.add_argument("bundle", type=_folder)
     testing.set_defaults(command=_selftest)
 
     info = commands.add_parser("info", help="this device, its runtimes and accelerators")

@@ -54,19 +54,45 @@ def digest(path: Place) -> str:
         raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
 
 
+def size_of(path: Place) -> int:
+    """Bytes of a file.
+
+    Raises:
+        IntegrityError: it cannot be read.
+    """
+    try:
+        return os.path.getsize(path)
+    except OSError as exc:
+        raise IntegrityError(f"cannot be read: {exc.strerror}", place=str(path)) from exc
+
+
+def stem_and_ending(name: str) -> tuple[str, str]:
+    """A file's name without its ending, and that with its dot, as OpenVINO parts them when it looks for the weights.
+
+    os.path.splitext says that "..xml" has no ending.
+    """
+    stem, dot, ending = name.rpartition(".")
+    return (stem, dot + ending) if stem else (name, "")
+
+
 def siblings(file: str) -> list[str]:
     """Names in a file's folder that differ from its own by no more than the ending, itself among them.
+
+    Capitals do not count: not every disk tells them apart.
 
     Raises:
         IntegrityError: the folder cannot be listed.
     """
     folder, name = os.path.split(file)
-    stem = os.path.normcase(f"{os.path.splitext(name)[0]}.")
+    stem = f"{stem_and_ending(name)[0]}.".casefold()
     try:
-        return sorted(name for name in os.listdir(folder or ".") if os.path.normcase(name).startswith(stem))
+        return sorted(name for name in os.listdir(folder or ".") if name.casefold().startswith(stem))
     except OSError as exc:
-        _refuse(exc)
-        raise
+        raise IntegrityError(
+            f"cannot be listed: {exc.strerror}",
+            place=folder,
+            hint="give the right to list it: what lies beside a model could be loaded with it",
+        ) from exc
 
 
 def contents(bundle: Place) -> Iterator[str]:
@@ -75,10 +101,12 @@ def contents(bundle: Place) -> Iterator[str]:
     Raises:
         IntegrityError: a folder cannot be listed.
     """
+    above = len(os.path.join(bundle, ""))
     for folder, folders, files in os.walk(bundle, onerror=_refuse):  # does not follow links
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in (*files, *links):
-            yield os.path.relpath(os.path.join(folder, name), bundle).replace(os.sep, "/")
+            # Cut off as it stands: relpath() would ask Windows, which drops a dot at the end of a name.
+            yield os.path.join(folder, name)[above:].replace(os.sep, "/")
 
 
 def _refuse(error: OSError) -> None:

@@ -125,6 +125,8 @@ def _read(path: Path) -> bytes:
                 return file.read()
     except OSError as exc:
         raise UnreadableImage(f"cannot be read: {exc.strerror or exc}", place=str(path)) from exc
+    except ValueError as exc:  # no path at all: it has a NUL byte in it
+        raise UnreadableImage(f"is no path: {exc}", place=ascii(str(path))) from exc
     raise UnreadableImage(
         f"has {size / 1e9:.1f} GB, more than any picture of {MAX_PIXELS // 1_000_000} million pixels", place=str(path)
     )

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from .accelerators import Accelerator
 from .backends import BACKENDS
-from .bundle_files import Place, digest, plain_file
+from .bundle_files import Place, digest, plain_file, stem_and_ending
 from .errors import IntegrityError, MissingRuntime, UsageError
 from .manifest import NAME, Artifact, Manifest
 from .predicting import Model
@@ -52,7 +52,7 @@ def load(
         MissingAccelerator: the runtime has no such accelerator here, or it does not compute the whole model.
         UsageError: the arguments contradict each other.
     """
-    place, asked = os.fspath(source), Accelerator(accelerator, accelerator_options or {}, allow_fallback)
+    place, asked = os.fsdecode(source) or ".", Accelerator(accelerator, accelerator_options or {}, allow_fallback)
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise UsageError(f"got {threads!r} threads, expected a whole number of at least 1", place=place)
     if os.path.basename(place) == NAME:
@@ -112,21 +112,21 @@ def _there(backend: str, asked: Accelerator) -> tuple[str, ...] | None:
 
 def _known_file(file: str, name: str | None, manifest: Place | None) -> tuple[Manifest, Artifact]:
     """What a bundle.json says of a file, wherever the two lie; as if the file's folder were the bundle."""
-    folder = _folder(file) if manifest is None else _folder_of(os.fspath(manifest))
+    folder = _folder(file) if manifest is None else _folder_of(os.fsdecode(manifest) or ".")
     known = Manifest.read(folder)
     artifact = known.artifact(name) if name else _artifact_of(file, known, folder)
     paths = (artifact.path, *artifact.companions)
     # A runtime finds what belongs to a file beside it, under the file's own name.
     own = os.path.basename(file)
-    stem = os.path.splitext(own)[0]
-    names = [own, *(f"{stem}{os.path.splitext(path)[1]}" for path in artifact.companions)]
+    stem = stem_and_ending(own)[0]
+    names = [own, *(f"{stem}{stem_and_ending(os.path.basename(path))[1]}" for path in artifact.companions)]
     files = {**known.files, **{name: known.files[path] for name, path in zip(names, paths, strict=True)}}
     return replace(known, files=files), replace(artifact, path=names[0], companions=tuple(names[1:]))
 
 
 def _folder(file: str) -> str:
-    beside = os.path.dirname(os.path.abspath(file))
-    for folder in (beside, os.path.dirname(beside)):
+    beside = os.path.dirname(file) or "."
+    for folder in (beside, _above(beside)):
         if os.path.lexists(os.path.join(folder, NAME)):
             return folder
     raise IntegrityError(
@@ -134,6 +134,13 @@ def _folder(file: str) -> str:
         place=file,
         hint=f"{_SOURCE}: it has the labels, the preprocessing and the sha256",
     )
+
+
+def _above(folder: str) -> str:
+    """The folder that holds it, where the system finds it: behind a link that is not what the path says."""
+    if os.path.basename(folder) in ("", os.curdir, os.pardir) or os.path.islink(folder):
+        return os.path.join(folder, os.pardir)
+    return os.path.dirname(folder) or "."
 
 
 def _folder_of(manifest: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import field
 from typing import Any, Literal
 
 from . import labels as label_files
-from .bundle_files import Place, digest, plain_file, siblings
+from .bundle_files import Place, digest, plain_file, siblings, size_of
 from .consistency import NAME, check
 from .errors import IntegrityError
 from .preprocessing import Preprocessing
@@ -216,7 +216,7 @@ class Manifest:
         """
         paths = (artifact.path, *artifact.companions)
         files = [plain_file(bundle, path) for path in paths]
-        sizes = [os.path.getsize(file) for file in files]
+        sizes = [size_of(file) for file in files]
         counted = sizes if label_files.GOLDEN in self.files else sizes[:1]
         if sum(counted) != artifact.bytes:
             raise _changed(files[0], f"has {sum(counted)} bytes with its companions, expected {artifact.bytes}")

@@ -107,7 +107,7 @@ class Model:
         (row,) = output.tolist()
         probabilities = dict(zip(self._labels, row, strict=True))
         return _made(
-            file=None if isinstance(picture, _NAMELESS) else os.fspath(picture),
+            file=None if isinstance(picture, _NAMELESS) else os.fsdecode(picture),
             artifact=self.artifact.name,
             label=self._labels[row.index(max(row))],
             probabilities=probabilities,

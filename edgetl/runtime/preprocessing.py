@@ -76,7 +76,7 @@ def _pixels(source: object, bits: int) -> npt.NDArray[np.uint8]:
     if isinstance(source, str | bytes | os.PathLike):
         from .decoding import decode  # whoever hands over pixels does without
 
-        return decode(source if isinstance(source, bytes) else os.fspath(source), bits)
+        return decode(source if isinstance(source, bytes) else os.fsdecode(source), bits)
     raise UnreadableImage(
         f"got an object of type {type(source).__name__}, expected a path, the bytes of a file, or uint8 [height, width, 3]",
         hint="numpy.asarray(...) of an image that another library opened, in RGB and upright",

@@ -98,7 +98,7 @@ def worker_arguments(path: str, artifact: Artifact, threads: int, accelerator: A
     if accelerator != CPU:
         settings += ["--accelerator", accelerator.name, "--accelerator-options", json.dumps(dict(accelerator.options))]
         settings += ["--allow-fallback"] * accelerator.allow_fallback
-    return ("worker", "--path", path, "--backend", artifact.backend, *settings)
+    return ("worker", f"--path={path}", "--backend", artifact.backend, *settings)
 
 
 def local_worker(bundle: Path, artifact: Artifact, threads: int = 1, accelerator: Accelerator = CPU) -> Command:

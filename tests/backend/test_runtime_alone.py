@@ -26,8 +26,11 @@ _MOST_MB = 20.0
 """Loosely: benchmarks/runtime_overhead.py has the figures."""
 
 LOADED = """
-import json, sys
+import json, os, sys
 import numpy
+# As edgetl.runtime does before it imports them: OpenVINO would start a thread, which imports what it likes.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+sys.modules["openvino_telemetry"] = None
 __import__(sys.argv[3])
 before = set(sys.modules)
 from edgetl import runtime

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -328,6 +331,35 @@ def test_pixels_come_from_npy_files_without_pillow(
 def test_a_model_file_of_a_bundle_does_too(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["predict", "--json", str(bundle / "models/blue.json"), str(bundle / "golden/0.png")]) == 0
     assert lines(capsys)[0]["artifact"] == "blue"
+
+
+@pytest.mark.parametrize("words", [("predict", "golden/0.png"), ("selftest",)])
+def test_a_bundle_json_means_its_bundle(
+    bundle: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command_, *files = words
+    assert command.main([command_, str(bundle / "bundle.json"), *(str(bundle / file) for file in files)]) == 0
+    capsys.readouterr()
+
+
+def test_a_name_that_is_not_utf_8_is_printed_all_the_same(bundle: Path) -> None:
+    picture = bundle.parent / os.fsdecode(b"\xff.png")
+    shutil.copy(bundle / "golden/0.png", picture)
+    code = (
+        "import sys; from pathlib import Path; sys.path[:0] = sys.argv[1:2]; import pytest, tiny_bundle\n"
+        "from edgetl.runtime.__main__ import main\n"
+        "tiny_bundle.install(pytest.MonkeyPatch(), [])\n"
+        "sys.exit(main(['predict', *sys.argv[2:]]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(tiny_bundle.__file__).parent), str(bundle), str(picture)],
+        env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\udcff.png" in done.stdout
 
 
 def test_an_accelerator_that_is_not_there_is_exit_code_4(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

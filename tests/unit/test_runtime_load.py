@@ -23,6 +23,7 @@ from edgetl.runtime.errors import (
     UnreadableImage,
     UsageError,
 )
+from edgetl.runtime.manifest import Manifest
 
 
 def pixels(height: int = SIZE, width: int = SIZE) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -104,6 +105,65 @@ class TestFile:
             assert file.predict(pixels()) == whole.predict(pixels())
             assert file.labels == tiny_bundle.LABELS
 
+    def test_it_is_found_from_inside_its_folder(self, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        expected = runtime.load(bundle, "blue").predict(pixels())
+        monkeypatch.chdir(bundle / "models")
+        assert runtime.load("blue.json").predict(pixels()) == expected
+        monkeypatch.chdir(bundle / "golden")
+        assert runtime.load("../models/blue.json").predict(pixels()) == expected
+
+    def test_behind_a_link_it_is_of_the_bundle_that_it_lies_in(self, bundle: Path, tmp_path: Path) -> None:
+        """`..` after a link leads to where the link led to: another bundle.json would have the labels of another file."""
+        expected = runtime.load(bundle, "blue").predict(pixels())
+        elsewhere = tmp_path / "x" / "y"
+        elsewhere.mkdir(parents=True)
+        content = (bundle / "bundle.json").read_text()
+        for label, other in (("mel", "zzz"), ("nv", "mel"), ("zzz", "nv")):
+            content = content.replace(f'"{label}"', f'"{other}"')
+        (elsewhere / "bundle.json").write_text(content)
+        (elsewhere / "deep").symlink_to(bundle / "models")
+        assert runtime.load(elsewhere / "deep" / ".." / "models" / "blue.json").predict(pixels()) == expected
+        assert runtime.load(elsewhere / "deep" / "blue.json").predict(pixels()) == expected
+
+    @pytest.mark.parametrize("name", ["..json", "...json", "a.b.json", ".json"])
+    def test_weights_are_those_that_a_runtime_takes_for_a_name(
+        self, bundle: Path, tmp_path: Path, name: str, opened: list[FakeSession]
+    ) -> None:
+        """OpenVINO puts .bin where the last ending was, and behind a name that is all ending."""
+        weights = {"..json": "..bin", "...json": "...bin", "a.b.json": "a.b.bin", ".json": ".json.bin"}[name]
+        shutil.copy(bundle / "models/blue.json", tmp_path / name)
+        (tmp_path / weights).write_text("[9, 0, 0]")
+        with pytest.raises(IntegrityError, match=r"sha256 is|bytes with its companions") as caught:
+            runtime.load(tmp_path / name, manifest=bundle)
+        assert caught.value.place in (str(tmp_path / weights), str(tmp_path / name))
+        shutil.copy(bundle / "models/blue.bin", tmp_path / weights)
+        assert runtime.load(tmp_path / name, manifest=bundle).artifact.name == "blue"
+        assert len(opened) == 1
+
+    def test_neighbours_of_other_names_do_not_matter(self, bundle: Path, tmp_path: Path) -> None:
+        shutil.copy(bundle / "models/red.json", tmp_path / "red.v1.json")
+        for other in ("red.v10.json", "red.v1-2.bin", "red.json", "xred.v1.bin"):
+            (tmp_path / other).touch()
+        assert runtime.load(tmp_path / "red.v1.json", manifest=bundle).artifact.name == "red"
+        (tmp_path / "RED.V1.bin").touch()
+        with pytest.raises(IntegrityError, match="lies beside a model"):
+            runtime.load(tmp_path / "red.v1.json", manifest=bundle)
+
+    def test_a_path_that_no_runtime_takes_is_a_usage_error(self, bundle: Path) -> None:
+        with pytest.raises(UsageError, match="is a path that is not UTF-8") as caught:
+            runtime.load(os.fsencode(shutil.copytree(bundle, bundle.parent / os.fsdecode(b"\xff"))))  # type: ignore[arg-type]
+        assert str(caught.value).isascii()
+
+    def test_one_that_vanishes_is_named(self, bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def getsize(file: object) -> int:
+            raise FileNotFoundError(2, "No such file or directory", file)
+
+        known = Manifest.load(bundle)
+        monkeypatch.setattr(os.path, "getsize", getsize)
+        with pytest.raises(IntegrityError, match="cannot be read: No such file") as caught:
+            known.intact(bundle, known.artifact("red"))
+        assert caught.value.place == str(bundle / "models/red.json")
+
     @pytest.mark.parametrize("how", ["beside", "folder", "path"])
     def test_elsewhere_its_bundle_json_says_what_it_is(self, bundle: Path, tmp_path: Path, how: str) -> None:
         expected = runtime.load(bundle, "blue").predict(pixels())
@@ -170,6 +230,18 @@ class TestPredict:
         assert sum(of_path.probabilities.values()) == pytest.approx(1, abs=1e-6)
         assert of_path.label == max(of_path.probabilities, key=of_path.probabilities.__getitem__)
         assert of_path.flags == {"mel@0.90": of_path.probabilities["mel"] >= 0.25}
+
+    def test_a_path_of_bytes_is_a_path(self, bundle: Path) -> None:
+        model = runtime.load(bundle)
+        (entry,) = (each for each in os.scandir(os.fsencode(bundle / "golden")) if each.name == b"0.png")
+        prediction = model.predict(entry)  # type: ignore[arg-type]
+        assert prediction == model.predict(bundle / "golden/0.png")
+        assert prediction.file == str(bundle / "golden/0.png")
+
+    def test_what_is_no_path_is_no_picture(self, bundle: Path) -> None:
+        with pytest.raises(UnreadableImage, match="is no path: embedded null") as caught:
+            runtime.load(bundle).predict("a\0b")
+        assert caught.value.place == "'a\\x00b'"
 
     def test_pixels_of_another_size_are_resized_and_others_are_not_copied(
         self, bundle: Path, monkeypatch: pytest.MonkeyPatch

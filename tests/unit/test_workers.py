@@ -124,16 +124,16 @@ def test_a_local_worker_opens_the_file_with_its_options(tmp_path: Path, monkeypa
     artifact = Artifact("x", "student", "openvino", "fp32", "models/x.xml", "0" * 64, 1, (), 1.0, {"HINT": "f32"})
     worker = local_worker(tmp_path, artifact, threads=3)
     assert worker.argv[:4] == (sys.executable, "-m", "edgetl.runtime", "worker")
-    options = dict(zip(worker.argv[4::2], worker.argv[5::2], strict=True))
+    assert worker.argv[4] == f"--path={tmp_path / 'models/x.xml'}", "one word, or a folder -b would be an option"
+    options = dict(zip(worker.argv[5::2], worker.argv[6::2], strict=True))
     assert options == {
-        "--path": str(tmp_path / "models/x.xml"),
         "--backend": "openvino",
         "--threads": "3",
         "--options": '{"HINT": "f32"}',
     }
     assert (worker.name, worker.threads, worker.batch) == ("x", 3, 1)
     assert local_worker(tmp_path, artifact) == replace(
-        worker, argv=(*worker.argv[:9], "1", *worker.argv[10:]), threads=1
+        worker, argv=(*worker.argv[:8], "1", *worker.argv[9:]), threads=1
     )
     assert (Command("x", ()).threads, Command("x", ()).batch) == (1, 1)
     root, before = worker.env["PYTHONPATH"].split(":")

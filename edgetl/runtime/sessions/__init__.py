@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Protocol
 
 from ..accelerators import CPU, Accelerator
 from ..backends import BACKENDS
 from ..bundle_files import Place
-from ..errors import IntegrityError
+from ..errors import IntegrityError, UsageError
 from ..manifest import Artifact, Manifest
 from .checks import Image, Probabilities, Shape
 
@@ -47,7 +48,18 @@ def open_artifact(bundle: Place, artifact: Artifact, threads: int = 1) -> Sessio
 def open_file(
     path: Place, manifest: Manifest, artifact: Artifact, threads: int, accelerator: Accelerator = CPU
 ) -> Session:
-    """Open the file of an artefact that is known to be intact, and hold its ends against the manifest."""
+    """Open the file of an artefact that is known to be intact, and hold its ends against the manifest.
+
+    Raises:
+        UsageError: its path is one that no runtime can be given.
+        IntegrityError, MissingRuntime: as `open_artifact`.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError as exc:
+        raise UsageError(
+            "is a path that is not UTF-8, as inference runtimes take it", place=ascii(os.fspath(path)), hint="rename it"
+        ) from exc
     session = BACKENDS[artifact.backend].open_session(path, threads, artifact.runtime_options, accelerator)
     got = (session.input_shape, session.output_shape)
     expected = (manifest.inputs[0].shape, manifest.outputs[0].shape)

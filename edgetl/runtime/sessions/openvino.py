@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import signal_stack, telemetry
 from ..accelerators import CPU, Accelerator, Placement
-from ..bundle_files import Place
+from ..bundle_files import Place, stem_and_ending
 from ..errors import IntegrityError, MissingRuntime
 from .checks import Image, Probabilities, check_image, check_signature, check_threads, precision_of
 
@@ -58,7 +58,8 @@ def open_session(
         IntegrityError: the file does not load, or has other ends than the contract.
     """
     core = _runtime().Core()
-    if not os.fspath(path).endswith(".xml"):  # OpenVINO reads other formats too, which may keep weights anywhere
+    # OpenVINO reads other formats too, which may keep weights anywhere.
+    if stem_and_ending(os.path.basename(path))[1] != ".xml":
         raise IntegrityError("is no OpenVINO IR, expected an .xml with its .bin", place=str(path))
     device, there = accelerator.name.upper(), ("cpu",) if accelerator.name == "cpu" else _found(core)
     own = accelerator.options
