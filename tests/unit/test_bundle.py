@@ -181,6 +181,23 @@ def test_what_it_is_and_should_be_is_said(bundle: Path, swap: Callable[[Path], N
     assert f"files: golden/tensors.npy: {message}" in failures(bundle)
 
 
+def test_bundle_json_is_utf_8(bundle: Path) -> None:
+    content = json.loads((bundle / "bundle.json").read_text())
+    (bundle / "bundle.json").write_text(
+        json.dumps(content | {"name": "Hautl\u00e4sion"}, ensure_ascii=False), encoding="utf-8"
+    )
+    assert Manifest.load(bundle).name == "Hautl\u00e4sion"
+
+
+def test_a_bundle_json_without_end_is_not_read(bundle: Path) -> None:
+    content = (bundle / "bundle.json").read_text()
+    (bundle / "bundle.json").write_text(content.ljust(16 * 2**20))
+    assert Manifest.load(bundle)
+    (bundle / "bundle.json").write_text(content.ljust(16 * 2**20 + 1))
+    with pytest.raises(IntegrityError, match="is larger than 16777216 bytes"):
+        Manifest.load(bundle)
+
+
 def test_a_file_is_no_folder(bundle: Path) -> None:
     shutil.rmtree(bundle / "golden")
     (bundle / "golden").touch()

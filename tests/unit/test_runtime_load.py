@@ -111,6 +111,17 @@ class TestFile:
         assert runtime.load("blue.json").predict(pixels()) == expected
         monkeypatch.chdir(bundle / "golden")
         assert runtime.load("../models/blue.json").predict(pixels()) == expected
+        (bundle / "models/more").mkdir()
+        assert runtime.load(bundle / "models/more/../blue.json").predict(pixels()) == expected
+
+    def test_whatever_it_is_called(self, bundle: Path) -> None:
+        shutil.copy(bundle / "models/red.json", bundle.parent / "my_bundle.json")
+        assert runtime.load(bundle.parent / "my_bundle.json", manifest=bundle).artifact.name == "red"
+
+    def test_a_bundle_json_that_leads_nowhere_hides_no_other(self, bundle: Path) -> None:
+        (bundle / "models/bundle.json").symlink_to("nowhere")
+        with pytest.raises(IntegrityError, match="is a link, expected a regular file"):
+            runtime.load(bundle / "models/red.json")
 
     def test_behind_a_link_it_is_of_the_bundle_that_it_lies_in(self, bundle: Path, tmp_path: Path) -> None:
         """`..` after a link leads to where the link led to: another bundle.json would have the labels of another file."""
