@@ -114,7 +114,7 @@ class Distil(Training):
     """Passes over the training images when a candidate is tried; null: a tenth of the student's, at least 5 and at most
     as many as the student's."""
     temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
-    """Softens both outputs in the teacher's loss."""
+    """Softens both outputs in the teacher's loss. With dist it weighs that loss too: its gradients grow with the square."""
     learning_rate: Rate = 2e-3
     """Peak of AdamW at this batch size."""
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05

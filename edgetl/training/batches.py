@@ -76,6 +76,12 @@ class TrainingData:
                 f"the {len(self.val)} validation images hold fewer than 2 classes, so no epoch can be chosen",
                 hint="add images or raise data.split.val",
             )
+        if self.unlabelled is not None and self.unlabelled.shape[1:] != self.images.shape[1:]:
+            sides = " x ".join(map(str, self.images.shape[1:3]))
+            raise DataError(
+                f"got unlabelled pictures of {' x '.join(map(str, self.unlabelled.shape[1:3]))}, expected {sides}",
+                hint="decode them as those with labels",
+            )
 
     def counts(self) -> NDArray[np.int64]:
         """Training images of each class, int64 [classes]."""

@@ -23,8 +23,9 @@ def diverged(
     label: str, epoch: int, index: int, rows: NDArray[np.int64], data: TrainingData, loss: float
 ) -> TrainingDiverged:
     """The loss, or its gradient, is not finite; `index` counts the epoch's batches from 0."""
+    further = "" if data.unlabelled is None else ", or of those without labels"
     return TrainingDiverged(
-        f"epoch {epoch}, batch {index + 1}: loss {loss}, or its gradient, is not finite ({_images(rows, data)})",
+        f"epoch {epoch}, batch {index + 1}: loss {loss}, or its gradient, is not finite ({_images(rows, data)}{further})",
         place=label,
         hint=_DIVERGED,
     )
@@ -53,7 +54,8 @@ def naming_memory(label: str, doing: Callable[[], str]) -> Iterator[None]:
 def named(epoch: int, index: int, batch: Batch, data: TrainingData) -> str:
     """A batch, its size and its images; `index` counts the epoch's batches from 0."""
     height, width = batch.images.shape[1:3]
-    shape = f"{len(batch.rows)} images of {height} x {width} pixels"
+    further = "" if batch.unlabelled is None else f" and {len(batch.unlabelled)} without labels"
+    shape = f"{len(batch.rows)} images{further} of {height} x {width} pixels"
     return f"epoch {epoch}, batch {index + 1}: {shape} ({_images(batch.rows, data)})"
 
 

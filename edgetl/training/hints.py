@@ -88,9 +88,9 @@ def hints_between(student: Network, teacher: nn.Module, height: int, width: int,
 @torch.no_grad()
 def channels(network: nn.Module, height: int, width: int) -> list[int]:
     """Of the feature map of each network of a teacher, or of a student's; raises UsageError as `hints_between` does."""
-    training = network.training
+    training, device = network.training, next(network.parameters()).device  # a teacher may have taught on a GPU before
     try:
-        _, maps = heard(network.eval(), torch.zeros(1, 3, height, width))
+        _, maps = heard(network.eval(), torch.zeros(1, 3, height, width, device=device))
     except (AssertionError, AttributeError, RuntimeError, ValueError) as exc:
         if out_of_memory(exc):
             raise

@@ -47,7 +47,9 @@ class Job:
     label: str
 
     def __post_init__(self) -> None:
-        if self.distillation is None and self.data.unlabelled is not None:  # nobody says anything of them
+        unlabelled = self.data.unlabelled
+        if unlabelled is not None and (self.distillation is None or not unlabelled.shape[0]):
+            # Nobody says anything of them, or there are none.
             object.__setattr__(self, "data", replace(self.data, unlabelled=None))
 
     @property

@@ -27,7 +27,9 @@ from edgetl.training.batches import TrainingData, epoch_order, unlabelled_number
 from edgetl.training.checkpoint_schedule import SoFar
 from edgetl.training.checkpoints import Checkpoints
 from edgetl.training.device import augment, mixing, pictures
+from edgetl.training.device import steps as device_steps
 from edgetl.training.device.pictures import Resident, Streamed
+from edgetl.training.device.record import Record
 from edgetl.training.device.shrinking import Shrink
 from edgetl.training.device.steps import DeviceSteps
 from edgetl.training.ema import WeightAverage
@@ -36,6 +38,7 @@ from edgetl.training.job import Job
 from edgetl.training.loop import Distillation, Fit, fit
 from edgetl.training.losses.dist import dist
 from edgetl.training.mixing import mixed
+from edgetl.training.objective import Losses
 from edgetl.training.optimizer import adamw
 from edgetl.training.state import State
 from edgetl.training.threads import ThreadCount
@@ -197,7 +200,9 @@ def _steps(
     network = tiny_network()
     job = Job(network, _data(augmented, unlabelled), settings, distillation, 0, "tiny")
     average = WeightAverage(network, settings.ema) if settings.ema else None
-    state = State(network.train(), average, adamw(network, settings), None, SoFar(epoch=1), ThreadCount.now())
+    hints = None if distillation is None else distillation.hints
+    optimizer = adamw(network, settings, hints)
+    state = State(network.train(), average, optimizer, None, SoFar(epoch=1), ThreadCount.now(), hints=hints)
     return DeviceSteps(job, state, _CPU)
 
 
@@ -354,6 +359,42 @@ def test_a_step_that_cannot_be_recorded_is_computed_as_it_stands(
     assert all(torch.equal(a, b) for a, b in zip(before, steps._changing(), strict=False))
 
 
+@pytest.mark.parametrize(
+    ("loss", "norm", "bad"), [(1.0, 2.0, False), (1.0, float("inf"), True), (float("nan"), 2.0, True)]
+)
+def test_a_step_is_bad_where_its_loss_or_its_gradient_is_not_finite(loss: float, norm: float, bad: bool) -> None:
+    record, finite = Record(_CPU), torch.tensor(1.0)
+    record.note(Losses(finite, finite, finite), finite, torch.tensor(0))
+    record.note(Losses(torch.tensor(loss), finite, finite), torch.tensor(norm), torch.tensor(1))
+    record.note(Losses(torch.tensor(float("nan")), finite, finite), finite, torch.tensor(2))
+    label, distil, first = record.read()
+    assert (label, distil) == (3.0, 3.0)
+    assert first is not None
+    assert first[0] == (1 if bad else 2)
+
+
+def test_a_bad_step_after_a_stop_has_the_number_that_it_has_in_its_epoch() -> None:
+    steps = _steps(SETTINGS, augmented=False)
+    list(steps.epoch(1, 3, None, lambda _: float("inf")))
+    with pytest.raises(TrainingDiverged, match="epoch 1, batch 5:"):  # the fourth moves to infinity, the fifth sees it
+        steps.settle()
+
+
+def test_a_teacher_keeps_no_gradients() -> None:
+    teacher = tiny_network(7)
+    list(_steps(SETTINGS, Distillation(teacher, dist, 1.0, 2.0), unlabelled=23).epoch(1, 0, None, lambda _: 1e-3))
+    assert all(parameter.grad is None for parameter in teacher.parameters())
+
+
+def test_the_projections_of_hints_are_among_what_a_recording_leaves_as_it_was() -> None:
+    torch.manual_seed(0)
+    student = backbones.create("mobilenetv3_small_050", 3, image_size=SIZE)[0]
+    hints = hints_between(student, student, SIZE, SIZE, 1.0, 0)
+    steps = _steps(SETTINGS, Distillation(student, dist, 1.0, 2.0, hints=hints))
+    places = {tensor.data_ptr() for tensor in steps._changing()}
+    assert places >= {parameter.data_ptr() for parameter in hints.parameters()}
+
+
 def test_a_network_without_buffers_is_averaged() -> None:
     network = nn.Linear(3, 2)
     average = WeightAverage(network, 0.9)
@@ -371,12 +412,12 @@ def test_the_rate_of_each_step_is_that_which_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize("resident", [True, False])
-def test_pictures_without_labels_follow_those_with_them(resident: bool) -> None:
+def test_pictures_without_labels_follow_those_with_them(resident: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_steps, "placed", lambda data, device, _: pictures.placed(data, device, resident))
     steps = _steps(SETTINGS, Distillation(tiny_network(7), dist, 1.0, 2.0), unlabelled=23)
-    data, batch = steps._job.data, steps._job.batch_size
+    data, batch, place_of_pixels = steps._job.data, steps._job.batch_size, steps._inputs.pixels.data_ptr()
     assert data.unlabelled is not None
-    if not resident:
-        steps._source, steps._further = Streamed(data.images, _CPU), Streamed(data.unlabelled, _CPU)
+    assert isinstance(steps._source, Resident if resident else Streamed)
     rows, numbers = epoch_order(data, 0, 2)[:160].reshape(-1, batch), unlabelled_numbers(data, batch, 0, 2)
     assert numbers.shape == (5, 5)
     for place, _ in enumerate(steps.epoch(2, 1, None, lambda _: 1e-3), start=1):
@@ -385,6 +426,7 @@ def test_pictures_without_labels_follow_those_with_them(resident: bool) -> None:
         drawn_by = np.concatenate([rows[place], numbers[place] + len(data.labels)])
         drawn = augment.draw("strong", drawn_by, 0, 2, (SIZE, SIZE))
         assert np.array_equal(steps._inputs.drawn.numpy(), drawn)
+        assert steps._inputs.pixels.data_ptr() == place_of_pixels, "a recording would go on reading the old place"
     assert place == 4
 
 

@@ -69,6 +69,14 @@ class _Progress(Heard):
 
 
 class TestWhatIsTrained:
+    def test_a_loss_that_teaches_nothing_of_two_classes_is_refused(self) -> None:
+        three = replace(_DATA, labels=np.arange(200) % 3, classes=3)
+        with pytest.raises(UsageError, match="kd_standardized teaches nothing of two classes"):
+            trainings(_recipe(distil={"loss": "kd_standardized"}), _DATA)
+        assert trainings(_recipe(distil={"loss": "kd_standardized"}), three)
+        assert trainings(_recipe(distil={"loss": "dkd"}), _DATA)
+        assert trainings(_recipe(distil={"loss": "kd_standardized"}, teacher=None), _DATA)
+
     def test_a_teacher_a_trial_of_each_weight_and_one_student(self) -> None:
         recipe = _recipe()
         assert trainings(recipe, _DATA) == [

@@ -23,7 +23,7 @@ from edgetl.models.prune import prune_to_macs
 from edgetl.tasks import classify
 from edgetl.training.batches import TrainingData
 from edgetl.training.checkpoints import Checkpoints
-from edgetl.training.hints import Hints, heard, hint_loss, hints_between
+from edgetl.training.hints import Hints, channels, heard, hint_loss, hints_between
 from edgetl.training.job import Distillation, Job
 from edgetl.training.loop import fit
 from edgetl.training.losses import DISTIL_LOSSES
@@ -160,6 +160,13 @@ def test_any_two_backbones_can_be_brought_together(student: str, teacher: str) -
     grads = [value.grad for value in (*hints.parameters(), *ours.body.parameters()) if value.grad is not None]
     assert all(torch.isfinite(grad).all() for grad in grads)
     assert any(grad.abs().max() > 0 for grad in grads[1:]), "the student learns too"
+
+
+def test_a_network_is_asked_for_its_channels_where_it_lies() -> None:
+    """A trial's second candidate finds the teacher where the first one took it."""
+    network = _network()
+    here = channels(network, 32, 32)
+    assert channels(network.to("meta"), 32, 32) == here
 
 
 def test_a_pruned_student_has_projections_for_the_channels_that_are_left() -> None:

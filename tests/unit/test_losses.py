@@ -100,6 +100,13 @@ def test_dkd_is_that_of_zhao_with_weights_one_and_two(classes: int, temperature:
     assert dkd(student, teacher, temperature, labels).item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_of_two_classes_standardized_kd_has_nothing_to_say() -> None:
+    student = torch.randn(8, 2, dtype=torch.float64, requires_grad=True)
+    kd_standardized(student, torch.randn(8, 2, dtype=torch.float64), 2.0).backward()  # type: ignore[no-untyped-call]
+    assert student.grad is not None
+    assert float(student.grad.abs().max()) < 1e-4
+
+
 def test_dkd_with_the_teachers_own_doubt_as_weight_is_kd() -> None:
     """KD = binary term + (1 - p of the label) * term among the others: equation 7, of one image."""
     student, teacher = _logits(8, rows=1), _logits(9, rows=1)

@@ -150,7 +150,9 @@ class TestEvaluate:
     """With a bundle that says a to whatever it sees."""
 
     @pytest.fixture(autouse=True)
-    def _bundle(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _bundle(self, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+        self.bundle = tmp_path_factory.mktemp("bundle")
+        (self.bundle / "bundle.json").touch()
         manifest = SimpleNamespace(
             labels=("a", "b"),
             artifacts=(SimpleNamespace(name="fp32"),),
@@ -169,7 +171,7 @@ class TestEvaluate:
         return root
 
     def evaluate(self, root: Path, kind: str = "folder", **columns: str) -> dict[str, float]:
-        metrics = evaluate(root, f"{kind}:{root}", columns=columns)["fp32"]
+        metrics = evaluate(self.bundle, f"{kind}:{root}", columns=columns)["fp32"]
         return {name: interval.value for name, interval in metrics.items()}
 
     def test_a_set_of_one_class_that_the_bundle_has(self, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from edgetl.stages import unlabelled
 from edgetl.stages.common.stage import Context
 from edgetl.tasks import classify
 from edgetl.training.batches import TrainingData, epoch_batches, unlabelled_numbers
+from edgetl.training.diagnostics import diverged, named
 from edgetl.training.job import Distillation, Job
 from edgetl.training.loop import fit
 from edgetl.training.losses.dkd import dkd
@@ -230,6 +231,27 @@ def test_without_a_teacher_they_are_not_even_read() -> None:
         Job(_network(), _data(count), Training(epochs=1), taught, 0, "test").identity() for count in (9, 10, None)
     }
     assert len(identities) == 3
+
+
+def test_none_are_as_if_there_were_none_and_others_have_the_same_size() -> None:
+    taught = Distillation(_network(5), kd, 0.7, 2.0)
+    none = replace(_data(), unlabelled=np.empty((0, *_data().images.shape[1:]), np.uint8))
+    assert Job(_network(), none, Training(epochs=1), taught, 0, "test").data.unlabelled is None
+    height, width, _ = _data().images.shape[1:]
+    with pytest.raises(DataError, match=f"got unlabelled pictures of 7 x 9, expected {height} x {width}"):
+        replace(_data(), unlabelled=np.zeros((4, 7, 9, 3), np.uint8))
+
+
+def test_a_loss_that_is_not_finite_may_be_theirs() -> None:
+    for count, further in ((9, ", or of those without labels"), (None, "")):
+        said = diverged("student", 1, 2, np.array([3, 5]), _data(count), float("nan"))
+        assert said.message.endswith(f"(image rows 3, 5{further})")
+
+
+def test_a_batch_that_takes_too_much_memory_counts_them() -> None:
+    batch = next(iter(epoch_batches(_data(9), 4, 0, 1)))
+    assert batch.unlabelled is not None
+    assert f"4 images and {len(batch.unlabelled)} without labels of" in named(1, 0, batch, _data(9))
 
 
 @pytest.mark.parametrize("options", [{}, {"mixup": 0.4}])

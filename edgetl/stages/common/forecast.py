@@ -115,7 +115,9 @@ def tell(
         return
     if not costs:
         return
-    memory = largest(rehearsal, {kind for cost in costs for kind in kinds_of(cost.planned)})
+    # The rehearsal's batches have no unlabelled pictures, with which a step takes more.
+    measured = None if unlabelled else rehearsal
+    memory = largest(measured, {kind for cost in costs for kind in kinds_of(cost.planned)})
     progress.say(sentence(costs, begun=begun, memory=memory))
     if hint := shorter(costs, recipe, ladder()):
         progress.say(hint)

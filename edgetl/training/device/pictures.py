@@ -13,7 +13,7 @@ from torch import Tensor
 
 from edgetl.training.batches import Pictures, TrainingData
 
-__all__ = ["Resident", "Source", "Streamed", "fit", "room"]
+__all__ = ["Resident", "Source", "Streamed", "fit", "placed", "room"]
 
 _LARGEST_SHARE = 0.5
 """Of the device's free memory; the rest is the training's."""
@@ -91,3 +91,12 @@ class Streamed:
     def _read(self, rows: NDArray[np.int64]) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(self._images[rows]))
         return pixels.pin_memory() if self._device.type == "cuda" else pixels
+
+
+def placed(data: TrainingData, device: torch.device, resident: bool) -> tuple[Source, Pictures, Source | None]:
+    """What the batches of a training come from, its pictures by their rows, and where those without labels come from."""
+    further = data.unlabelled
+    if resident:
+        pictures = Resident(data.images, np.union1d(data.train, data.val), device)
+        return pictures, pictures, None if further is None else Resident(further, np.arange(further.shape[0]), device)
+    return Streamed(data.images, device), data.images, None if further is None else Streamed(further, device)

@@ -23,9 +23,9 @@ from edgetl.data.augment import Augment
 from edgetl.errors import out_of_memory
 from edgetl.errors.wording import first_line
 from edgetl.runtime.preprocessing import DIVISOR, OFFSET
-from edgetl.training.batches import Pictures, drawing_rows, epoch_order, unlabelled_numbers
+from edgetl.training.batches import drawing_rows, epoch_order, unlabelled_numbers
 from edgetl.training.device import augment, mixing
-from edgetl.training.device.pictures import Resident, Source, Streamed, fit
+from edgetl.training.device.pictures import fit, placed
 from edgetl.training.device.record import Record
 from edgetl.training.device.shrinking import Shrink
 from edgetl.training.diagnostics import diverged, naming_memory
@@ -93,18 +93,8 @@ class DeviceSteps:
     def __init__(self, job: Job, state: State, device: torch.device, precision: torch.dtype | None = None) -> None:
         """precision: of the forward passes, torch.bfloat16; None is float32."""
         self._job, self._state, self._device = job, state, device
-        data, further = job.data, job.data.unlabelled
-        self._source: Source
-        self._further: Source | None = None
-        self.pictures: Pictures
-        if device.type != "cuda" or fit(data, device):
-            self._source = self.pictures = Resident(data.images, np.union1d(data.train, data.val), device)
-            if further is not None:
-                self._further = Resident(further, np.arange(further.shape[0]), device)
-        else:
-            self._source, self.pictures = Streamed(data.images, device), data.images
-            if further is not None:
-                self._further = Streamed(further, device)
+        resident = device.type != "cuda" or fit(job.data, device)
+        self._source, self.pictures, self._further = placed(job.data, device, resident)
         self.waited, self.note = 0.0, ""
         # Without its cache, which would keep a copy of the weights that no replay renews.
         self._objective = Objective(
@@ -115,7 +105,7 @@ class DeviceSteps:
         for group in state.optimizer.param_groups:
             group["lr"] = torch.zeros((), device=device)
         self._whole: tuple[int, int] = tuple(job.data.images.shape[1:3])  # type: ignore[assignment]
-        unlabelled = unlabelled_numbers(data, job.batch_size, job.seed, 1).shape[1]
+        unlabelled = unlabelled_numbers(job.data, job.batch_size, job.seed, 1).shape[1]
         self._inputs = _Inputs(job, unlabelled, self._whole, device)
         self._record = Record(device)
         self._shrink: Shrink | None = None
@@ -302,10 +292,8 @@ class DeviceSteps:
             images = self._shrink(images)
         images, labels = images.sub(OFFSET).div(DIVISOR), inputs.labels
         if job.settings.mixup > 0 or job.settings.cutmix > 0:
-            labelled, further = (
-                images[: job.batch_size],
-                images[job.batch_size :],
-            )  # of which nobody knows what to blend
-            labelled, labels = mixing.blend(labelled, labels, job.data.classes, inputs.kept, inputs.share)
-            images = torch.cat([labelled, further])
+            # Only what has a label can be blended with its label.
+            batch = job.batch_size
+            blended, labels = mixing.blend(images[:batch], labels, job.data.classes, inputs.kept, inputs.share)
+            images = torch.cat([blended, images[batch:]])
         return images.contiguous(memory_format=torch.channels_last), labels

@@ -16,11 +16,13 @@ def dist(student: Tensor, teacher: Tensor, temperature: float, labels: Tensor | 
     smaller student cannot reach.
     Huang, You, Wang, Qian and Xu, "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022,
     https://arxiv.org/abs/2205.10536 (both terms with weight 1, as there for large gaps between teacher and student).
+    With two classes their order is all that the inter-class term can ask for: the intra-class term teaches.
 
     Args:
         student: logits [B, C], B >= 2 and C >= 2.
         teacher: logits [B, C], without gradient.
-        temperature: > 0; the sum is multiplied by its square, so that gradients keep their size.
+        temperature: > 0; the sum is multiplied by its square, as in the authors' code. A correlation has no scale, so
+            gradients then grow with that square, and the temperature weighs the teacher too.
         labels: not looked at.
     """
     ours = torch.softmax(student / temperature, dim=1)

@@ -32,7 +32,8 @@ def kd(student: Tensor, teacher: Tensor, temperature: float, labels: Tensor | No
 def kd_standardized(student: Tensor, teacher: Tensor, temperature: float, labels: Tensor | None = None) -> Tensor:
     """`kd` on logits whose mean over the classes is 0 and whose standard deviation is 1, image by image.
 
-    A small student then need not reach the size of the teacher's logits, only their shape.
+    A small student then need not reach the size of the teacher's logits, only their shape. Of two classes no shape is left:
+    their z-scores are the same for all logits, and nothing is learned (`trainings` refuses it).
     Sun, Ren, Li, Wang and Cao, "Logit Standardization in Knowledge Distillation", CVPR 2024, https://arxiv.org/abs/2403.01427
 
     Args:
