@@ -16,7 +16,7 @@ from edgetl.errors import EnvironmentFault, UsageError
 from edgetl.results.rehearsal import Rehearsal, RehearsedTraining
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common import trained
-from edgetl.stages.common.forecast import Cost, Kind, largest, sentence, shorter, tell
+from edgetl.stages.common.forecast import Cost, Kind, kinds_of, largest, sentence, shorter, tell
 from edgetl.stages.common.planned import Architecture, Planned, trainings
 from edgetl.training import ladder as training_ladder
 from edgetl.training import pace as training_pace
@@ -209,6 +209,16 @@ class TestWhatIsSaid:
         assert line.endswith("(median of 4 steps each); what was trained before the stop comes off that")
         tell(_recipe(), Path(), {"evaluate"}, progress, begun=False)
         assert len(progress.lines) == 1
+
+    def test_no_memory_of_batches_that_are_larger_than_the_rehearsed_ones(self, jobs: list[tuple[Job, float]]) -> None:
+        """With unlabelled pictures in them, which no rehearsal sees."""
+        (kind,) = kinds_of(trainings(_recipe(), _DATA)[0])
+        of_teacher = (*kind.architecture, kind.taught, kind.batch_size, kind.precision, kind.grows)
+        rehearsal = Rehearsal((RehearsedTraining(*of_teacher, 1.0, 0.1, 3, 5000.0, None),), None, (), 1.0, None)
+        for unlabelled, said in ((None, True), (Path(), False)):
+            progress = _Progress()
+            tell(_recipe(), Path(), {"teach"}, progress, begun=False, rehearsal=rehearsal, unlabelled=unlabelled)
+            assert ("in up to 5.0 GB of memory" in progress.lines[0]) is said
 
     def test_shorter_schedules_with_what_they_lost(self, jobs: list[tuple[Job, float]]) -> None:
         progress = _Progress()
