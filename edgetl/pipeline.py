@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from edgetl.config.loading import Loaded
 from edgetl.console.progress import Progress, Silent
 from edgetl.data.layout import base_of
+from edgetl.data.table import DataTable
 from edgetl.errors import DataError, GateFailed, UsageError
 from edgetl.errors.wording import nearest
 from edgetl.results.rehearsal import Rehearsal
@@ -209,6 +210,7 @@ def _begin(
 ) -> None:
     """Before the first stage that trains: rehearse, and say how long the trainings that are not cached will take."""
     folder = inputs[data.STAGE.name].folder
+    preflight.require_a_lesson(loaded.recipe, len(DataTable.load(folder, ("train",)).classes))
     rehearsal = remembered.rehearsed(loaded.recipe, folder, store, progress) if remembered.is_due() else None
     steps = list(_walk(loaded, store, stages, None, fresh=fresh))
     missing = {step.stage.name for step in steps if step.stage.trains and not step.cached}

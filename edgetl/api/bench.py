@@ -157,7 +157,7 @@ def bench(
 
     Raises:
         UsageError: there is no bundle, a batch is not at least 1, or nothing that was measured is called `compare`.
-        IntegrityError: it is damaged, or the history is.
+        IntegrityError: it is damaged, or the one to compare with, or the history.
         EnvironmentFault: a newer edgetl wrote the history.
         RecipeError: there is no such target, or two have one name.
         DataError: the labelled set does not fit the bundle, or has files that cannot be read.

@@ -140,6 +140,7 @@ def _of_recipe(loaded: Loaded, progress: Progress) -> CheckResult:
     root = sources.root(loaded, store, progress)
     source = sources.records(recipe.data, root, loaded.project)
     surveyed = survey(source, store.root / sources.INDEX, progress, recipe.data.bits)
+    preflight.require_a_lesson(recipe, len(surveyed.classes))
     problems = _problems(surveyed) or _unsplittable(surveyed, source, recipe.data.split, split_seed(recipe))
     further = len(sources.unlabelled(recipe.data)[1]) if recipe.data.unlabelled is not None else 0
     found = CheckResult(surveyed, loaded.data_root or root, loaded.stand_in, tuple(problems), propose(source.records))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -88,7 +89,7 @@ def _chosen(
 ) -> Baseline:
     """As `choose`, or of the bundle whose folder is named, which is then named to people too. Raises as both."""
     folder = expanded(word)
-    if word == LAST or not (folder / NAME).is_file():
+    if word in ("", LAST) or not os.path.isfile(folder / NAME):  # noqa: PTH113  # Path.is_file raises for a long label
         return choose(records, word, name, sha256, until, contents)
     manifest = Manifest.load(folder)
     found = of_files(records, manifest.name, sha256_of(folder / NAME), _contents(manifest))
@@ -120,7 +121,8 @@ class Keeping:
 
         Raises:
             UsageError: nothing that was measured is called `compare`, or nothing could be called `label`.
-            IntegrityError, EnvironmentFault: as `History`.
+            IntegrityError: the history is damaged, or the bundle whose folder is `compare`.
+            EnvironmentFault: as `History`.
         """
         if label == LAST or not label.isprintable():
             raise UsageError(f"got {label!r}, expected printable text, and another word than {LAST}", place="label")

@@ -34,7 +34,12 @@ def split_data(data: str) -> tuple[str, Path]:
 
 
 def bundle_folder(bundle: AnyPath) -> Path:
-    """The bundle's folder. Raises UsageError where there is none: one that is damaged or lost its bundle.json is another."""
+    """The bundle's folder.
+
+    Raises:
+        UsageError: there is none. A bundle that lost its bundle.json, as its golden outputs tell, is damaged: whoever reads
+            it says so.
+    """
     folder = expanded(bundle)
     if not folder.is_dir():
         raise UsageError("there is no bundle", place=str(folder), hint=_WHERE)

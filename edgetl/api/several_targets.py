@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TypeVar
 
 from edgetl.config.target import Target
@@ -42,7 +43,7 @@ def on_each(
     """
     machines: dict[str, list[int]] = {}
     for index, target in enumerate(targets):
-        machines.setdefault(target.machine, []).append(index)
+        machines.setdefault(target.find_machine(), []).append(index)
     stop, telling = threading.Event(), threading.Lock()
     found: dict[int, Result] = {}
 
@@ -58,16 +59,16 @@ def on_each(
         if stop.is_set():
             raise _Stopped
 
-    def measure(indices: Sequence[int]) -> None:
+    def measure(machine: str, indices: Sequence[int]) -> None:
         for index in indices:
-            with alone_on(targets[index], progress, look):
+            with alone_on(machine, targets[index].name, progress, look):
                 look()
                 found[index] = measured(targets[index], advance_of(targets[index]))
 
     if len(machines) == 1:  # in this thread, which Ctrl-C reaches
-        measure(range(len(targets)))
+        measure(*next(iter(machines.items())))
     else:
-        _side_by_side([lambda indices=indices: measure(indices) for indices in machines.values()], stop)  # type: ignore[misc]
+        _side_by_side([partial(measure, *each) for each in machines.items()], stop)
     return [found[index] for index in range(len(targets))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 _COMPARE = "--compare"
 
 
+def _is_bundle(word: str) -> bool:
+    """Of any word of a command line, which may be no path at all."""
+    return bool(word) and os.path.isfile(os.path.join(word, "bundle.json"))  # noqa: PTH113, PTH118  # Path.is_file raises
+
+
 class _Command(TyperCommand):
     """`--compare` may stand without its value, which typer's options cannot."""
 
@@ -29,7 +35,7 @@ class _Command(TyperCommand):
         """With `last` behind a `--compare` that has nothing behind it."""
         if _COMPARE in args:
             after = args.index(_COMPARE) + 1
-            bundles = [index for index, word in enumerate(args) if word and (Path(word) / "bundle.json").is_file()]
+            bundles = [index for index, word in enumerate(args) if _is_bundle(word)]
             # The only bundle that is named is the one to be measured; with another one it is what to compare with.
             if after == len(args) or args[after].startswith("-") or bundles == [after]:
                 args = [*args[:after], "last", *args[after:]]

@@ -39,9 +39,11 @@ class Target(Strict):
         """What a time on it is, as its rows say."""
         return "measured"
 
-    @property
-    def machine(self) -> str:
-        """Names the machine, as far as can be told now: targets of one machine are never measured at the same time."""
+    def find_machine(self) -> str:
+        """Names the machine, as far as can be told now: targets of one machine are never measured at the same time.
+
+        May ask a device, for some seconds.
+        """
         return "this machine" if table(_KINDS.where)[self.kind].here else f"{self.kind} {self.name}"
 
 

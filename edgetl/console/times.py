@@ -1,4 +1,4 @@
-"""How long something takes, as the screen and the log of a build say it; the report's page is exacter."""
+"""How long something takes, as the screen and the log of a build say it; the report's page is more exact."""
 
 from __future__ import annotations
 

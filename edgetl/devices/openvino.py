@@ -33,10 +33,9 @@ class OpenVinoTarget(Target):
     allow_fallback: bool = False
     """Let the CPU compute what the accelerator does not take; without it that is an error. The row says what computed."""
 
-    @property
-    def machine(self) -> str:
+    def find_machine(self) -> str:
         """This one, whose CPU would be measured beside its accelerator."""
-        return LocalTarget(name=self.name).machine
+        return LocalTarget(name=self.name).find_machine()
 
 
 class OpenVino(Here):

@@ -31,8 +31,8 @@ class RowComparison:
     """An artefact on a target under one set of circumstances.
 
     reason: why no time could be compared; "" where it was. What noise does not touch, memory and where operators run, is
-    compared in noisy rows too. differs: where none was measured alike, the circumstances in which the nearest one was another,
-    then and now; empty where it was another machine alone. before, now: quiet measurements on either side; measured: all of
+    compared in noisy rows too. differs: where none was measured alike, in which circumstances the nearest one
+    differed, then and now; empty where only the machine did. before, now: quiet measurements on either side; measured: all of
     now. same_file: whether both are of the same bytes. repeats: repeated measurements that the spread of the median rests on;
     0: it is assumed. machine: how many times as long as before the machine took for its yardstick, by which times were
     divided; None without one. strange: the machine of now has a yardstick, and those of before have none like it: no time is
@@ -171,7 +171,7 @@ def _noise(quiet: Sequence[Sequence[Record]], one: Record) -> str:
 
 
 def _unlike(one: Record, before: Sequence[Record]) -> tuple[str, dict[str, tuple[Any, Any]]]:
-    """Why none of the earlier measurements will do, after the one that comes nearest: in words, and its circumstances."""
+    """Why none of the earlier measurements will do, after the one that comes nearest: in words, and what differs."""
     namesakes = [each for each in before if (each.artifact, each.row["target"]) == (one.artifact, one.row["target"])]
     if not namesakes:
         return "was not measured on this target before", {}

@@ -76,7 +76,7 @@ def stem_and_ending(name: str) -> tuple[str, str]:
 
 
 def siblings(file: str) -> list[str]:
-    """Names in a file's folder that differ from its own by no more than the ending, itself among them.
+    """Names in a file's folder that begin as its own does, up to the ending's dot.
 
     Capitals do not count: not every disk tells them apart.
 
@@ -86,11 +86,11 @@ def siblings(file: str) -> list[str]:
     folder, name = os.path.split(file)
     stem = f"{stem_and_ending(name)[0]}.".casefold()
     try:
-        return sorted(name for name in os.listdir(folder or ".") if name.casefold().startswith(stem))
+        return sorted(other for other in os.listdir(folder or ".") if other.casefold().startswith(stem))
     except OSError as exc:
         raise IntegrityError(
             f"cannot be listed: {exc.strerror}",
-            place=folder,
+            place=folder or ".",
             hint="give the right to list it: what lies beside a model could be loaded with it",
         ) from exc
 

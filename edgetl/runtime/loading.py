@@ -47,10 +47,11 @@ def load(
         manifest: for a file, the bundle that it is from, or a copy of its bundle.json.
 
     Raises:
-        IntegrityError: the bundle is damaged or has no such artefact, or the file is none that the bundle.json knows.
+        IntegrityError: the bundle is damaged or has no such artefact, the file is none that the bundle.json knows, or what
+            lies beside it cannot be listed.
         MissingRuntime: the artefact's runtime, or every one, is not installed.
         MissingAccelerator: the runtime has no such accelerator here, or it does not compute the whole model.
-        UsageError: the arguments contradict each other.
+        UsageError: the arguments contradict each other, or the path is not UTF-8.
     """
     place, asked = os.fsdecode(source) or ".", Accelerator(accelerator, accelerator_options or {}, allow_fallback)
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:

@@ -98,6 +98,7 @@ def worker_arguments(path: str, artifact: Artifact, threads: int, accelerator: A
     if accelerator != CPU:
         settings += ["--accelerator", accelerator.name, "--accelerator-options", json.dumps(dict(accelerator.options))]
         settings += ["--allow-fallback"] * accelerator.allow_fallback
+    # One word: a path that begins with a dash would be an option.
     return ("worker", f"--path={path}", "--backend", artifact.backend, *settings)
 
 

@@ -55,7 +55,7 @@ def _run(context: Context) -> None:
         beside = {subject: baselines(target, folder, size) for subject, folder in known.items()}
         said = f" and {len(beside)} PyTorch networks" if any(beside.values()) else ""
         context.progress.say(f"  {target.name}: {len(artifacts)} artefacts{said}")
-        with alone_on(target, context.progress):
+        with alone_on(target.find_machine(), target.name, context.progress):
             found = latency(target, artifacts, beside, "quick", context.progress.advance)
         machines[target.name] = found.machine
         for subject, measured in found.rows.items():

@@ -376,12 +376,14 @@ def test_a_serial_chooses_among_several(phone: FakePhone, monkeypatch: pytest.Mo
 
 def test_a_phone_with_and_without_its_serial_is_one_machine(phone: FakePhone, opened: Callable[..., Adb]) -> None:
     named, only = opened(serial=SERIAL), opened()
-    assert named._target.machine == only._target.machine == f"adb {SERIAL}"
+    assert named._target.find_machine() == only._target.find_machine() == f"adb {SERIAL}"
     assert named.info() == only.info()
     phone.states["OTHER"] = "device"
-    assert only._target.machine != named._target.machine, "which of them is not known, and is an error where it is used"
+    assert only._target.find_machine() != named._target.find_machine(), (
+        "which of them is not known, and is an error where it is used"
+    )
     phone.states = {SERIAL: "offline"}
-    assert only._target.machine == "adb the only one"
+    assert only._target.find_machine() == "adb the only one"
 
 
 def test_no_adb_server_is_said(phone: FakePhone, monkeypatch: pytest.MonkeyPatch) -> None:

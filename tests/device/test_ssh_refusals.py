@@ -276,13 +276,13 @@ def test_a_python_is_no_option(tmp_path: Path, python: str) -> None:
 def test_the_shipped_targets_can_be_read(tmp_path: Path) -> None:
     pi, emulated = target.load("pi5_ssh", tmp_path), target.load("arm64_emulated", tmp_path)
     assert (pi.kind, pi.origin, emulated.origin) == ("ssh", "measured", "emulated")
-    assert pi.machine != emulated.machine
+    assert pi.find_machine() != emulated.find_machine()
 
 
 def test_two_targets_of_a_host_are_one_machine(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.yaml").write_text(f"name: {name}\nkind: ssh\nhost: pi5\n")
-    assert len({target.load(str(tmp_path / f"{name}.yaml"), tmp_path).machine for name in ("one", "two")}) == 1
+    assert len({target.load(str(tmp_path / f"{name}.yaml"), tmp_path).find_machine() for name in ("one", "two")}) == 1
 
 
 def test_the_agent_knows_32_bits(monkeypatch: pytest.MonkeyPatch) -> None:

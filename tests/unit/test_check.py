@@ -66,6 +66,29 @@ def test_unlabelled_pictures_of_a_recipe_are_counted(
     assert (code, found["unlabelled"], found["images"]) == (0, 2, 24)
 
 
+def test_a_loss_that_teaches_nothing_of_two_classes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(preflight, "check", lambda loaded, say=None: None)
+    for number in range(36):
+        _put(tmp_path / "data" / "xyz"[number % 3] / f"{number}.png", picture(number))
+    recipe = tmp_path / "recipe.yaml"
+
+    def checked(classes: int, distil: str) -> tuple[int, str]:
+        two = ", labels: {x: x, y: y, z: x}" if classes == 2 else ""
+        recipe.write_text(f"name: x\ndata: {{kind: folder, root: data, image_size: 32{two}}}\ndistil: {distil}\n")
+        code, _, err = _check(monkeypatch, capsys, recipe)
+        return code, err
+
+    code, err = checked(2, "{loss: kd_standardized}")
+    assert code == 2
+    assert "distil.loss: kd_standardized teaches nothing of 2 classes, expected at least 3" in err
+    assert "set distil.loss to one of dist, dkd, kd\n" in err
+    assert checked(3, "{loss: kd_standardized}")[0] == 0
+    assert checked(2, "{loss: dkd}")[0] == 0
+    assert checked(2, "{loss: kd_standardized, weights: [0]}")[0] == 0
+
+
 def test_everything_is_found_in_one_go(
     leaky: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

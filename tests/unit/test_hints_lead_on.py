@@ -297,7 +297,7 @@ def test_a_root_beside_data_is_corrected_there(there: bool, root: str, capsys: p
         _pictures("a/1.png")
     code, said = _edgetl(capsys, "check", "--data", f"folder:{root}")
     assert code == 2
-    assert "beside --data what follows KIND:" in said
+    assert "ROOT of --data KIND:ROOT" in said
 
 
 def test_class_folders_further_down_are_named_beside_data(capsys: pytest.CaptureFixture[str]) -> None:

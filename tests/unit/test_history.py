@@ -270,9 +270,8 @@ class TestChoosing:
         records = [
             record(run="1", bundle_sha256=OLD, content="x"),
             record(run="1", bundle_sha256=OLD, content="x by 8", batch=8),
-            record(
-                run="2", bundle_sha256="d" * 64, content="other by 8", batch=8
-            ),  # the other file could not be measured
+            # Of this one the file for one image could not be measured.
+            record(run="2", bundle_sha256="d" * 64, content="other by 8", batch=8),
             record(run="3", bundle_sha256=NEW, content="y"),
             record(run="4", bundle_sha256="e" * 64, content="x"),
             record(run="4", bundle_sha256="e" * 64, content="x by 8 of another converter", batch=8),

@@ -161,7 +161,7 @@ class TestFile:
             runtime.load(tmp_path / "red.v1.json", manifest=bundle)
 
     def test_a_path_that_no_runtime_takes_is_a_usage_error(self, bundle: Path) -> None:
-        with pytest.raises(UsageError, match="is a path that is not UTF-8") as caught:
+        with pytest.raises(UsageError, match="is not UTF-8, as inference runtimes need") as caught:
             runtime.load(os.fsencode(shutil.copytree(bundle, bundle.parent / os.fsdecode(b"\xff"))))  # type: ignore[arg-type]
         assert str(caught.value).isascii()
 

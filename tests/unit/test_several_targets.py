@@ -125,16 +125,16 @@ def test_the_only_device_says_itself_what_is_wrong() -> None:
 
 
 def test_what_computes_in_this_machine_is_this_machine() -> None:
-    here = Target(name="a", kind="near").machine
-    assert OpenVinoTarget(name="b", accelerator="npu").machine == here
-    assert BrowserTarget(name="c").machine == here
-    assert BrowserTarget(name="d", kind="browser", address="192.168.1.10").machine != here
-    assert Target(name="e", kind="far").machine != here
+    here = Target(name="a", kind="near").find_machine()
+    assert OpenVinoTarget(name="b", accelerator="npu").find_machine() == here
+    assert BrowserTarget(name="c").find_machine() == here
+    assert BrowserTarget(name="d", kind="browser", address="192.168.1.10").find_machine() != here
+    assert Target(name="e", kind="far").find_machine() != here
 
 
 def test_targets_of_one_phone_are_one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     def machine(name: str, **fields: str) -> str:
-        return AdbTarget.model_validate({"name": name, "kind": "adb", **fields}).machine
+        return AdbTarget.model_validate({"name": name, "kind": "adb", **fields}).find_machine()
 
     def nothing_attached(serial: str | None) -> None:
         raise DeviceError("no Android device is attached")
@@ -171,7 +171,7 @@ import sys
 from edgetl.stages.common.alone import alone_on
 from edgetl.config.target import Target
 from edgetl.console.progress import Silent
-with alone_on(Target(name="other", kind="local"), Silent()):
+with alone_on(Target(name="other", kind="local").find_machine(), "other", Silent()):
     print("has it", flush=True)
     sys.stdin.read()
 """
@@ -184,7 +184,7 @@ def test_another_process_on_the_machine_is_waited_for_and_named(monkeypatch: pyt
     assert holds.stdout is not None
     assert holds.stdout.readline() == b"has it\n"
     told = Told()
-    with alone_on(Target(name="elsewhere", kind="far"), told):  # another machine is free
+    with alone_on(Target(name="elsewhere", kind="far").find_machine(), "elsewhere", told):  # another machine is free
         pass
     assert told.said == []
     looks = 0
@@ -196,7 +196,7 @@ def test_another_process_on_the_machine_is_waited_for_and_named(monkeypatch: pyt
             assert holds.stdin is not None
             holds.stdin.close()
 
-    with alone_on(Target(name="here", kind="near"), told, look):
+    with alone_on(Target(name="here", kind="near").find_machine(), "here", told, look):
         assert looks >= 3
     assert told.said == [f"waiting for pid {holds.pid}, which measures on other"]
     holds.stdout.close()
@@ -204,6 +204,6 @@ def test_another_process_on_the_machine_is_waited_for_and_named(monkeypatch: pyt
 
 
 def test_an_emulated_device_takes_turns_with_the_machine_that_emulates_it() -> None:
-    here = LocalTarget(name="local_cpu", kind="local").machine
-    assert SshTarget(name="arm", kind="ssh", host="arm", emulated=True).machine == here
-    assert SshTarget(name="pi", kind="ssh", host="pi").machine != here
+    here = LocalTarget(name="local_cpu", kind="local").find_machine()
+    assert SshTarget(name="arm", kind="ssh", host="arm", emulated=True).find_machine() == here
+    assert SshTarget(name="pi", kind="ssh", host="pi").find_machine() != here

@@ -12,7 +12,7 @@ from edgetl.errors.wording import quoted
 
 __all__ = ["ROOT_HINT", "as_yaml", "data_field", "root_named", "table_for"]
 
-ROOT_HINT = "correct data.root, or beside --data what follows KIND:"
+ROOT_HINT = "correct data.root, or ROOT of --data KIND:ROOT"
 
 _PLAIN = re.compile(r"(\.{0,2}[A-Za-z/][\w./-]*|\.\.?)( [\w./-]+)*")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"})

@@ -57,8 +57,7 @@ class AdbTarget(Target):
     folder: Annotated[str, Field(pattern=r"^/[^\x00-\x1f\x7f]{0,200}$")] = "/data/local/tmp/edgetl"
     """On the device: where files lie and run."""
 
-    @property
-    def machine(self) -> str:
+    def find_machine(self) -> str:
         """Targets of one phone are one machine, whatever else they say, and whether they name it or mean the only one."""
         return f"{self.kind} {serial_of(self.serial) or 'the only one'}"
 

@@ -55,11 +55,10 @@ class BrowserTarget(Target):
     answer_s: Annotated[float, Field(gt=0, le=3600)] = 300.0
     """How long for each of its answers."""
 
-    @property
-    def machine(self) -> str:
+    def find_machine(self) -> str:
         """This one, where edgetl listens on it alone."""
         here = ipaddress.IPv4Address(self.address).is_loopback
-        return LocalTarget(name=self.name).machine if here else f"{self.kind} {self.name}"
+        return LocalTarget(name=self.name).find_machine() if here else f"{self.kind} {self.name}"
 
     @field_validator("address")
     @classmethod
@@ -70,7 +69,7 @@ class BrowserTarget(Target):
 
 
 def presence(target: BrowserTarget) -> Presence:
-    """What it runs: of the page that came, as it says. Whether one comes shows when it is used."""
+    """What it runs, as the page says once one came. Whether one comes shows when it is used."""
     without = {"openvino": "no browser runs OpenVINO's files"}
     site = _SITES.get(target.model_dump_json())
     hello = None if site is None or site.session.gone else site.session.hello
@@ -209,11 +208,7 @@ class PageWorker:
 
     @contextmanager
     def start(self) -> Iterator[OnPage]:
-        """Nothing yet; the page lets go of it at the end.
-
-        Raises:
-            WorkerError: the page runs no such files.
-        """
+        """Nothing yet; the page lets go of it at the end."""
         running = OnPage(self)
         try:
             yield running

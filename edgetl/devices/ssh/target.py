@@ -53,10 +53,9 @@ class SshTarget(Target):
     emulated: bool = False
     """Whether the processor is emulated: its rows say so, because such times are not a device's."""
 
-    @property
-    def machine(self) -> str:
+    def find_machine(self) -> str:
         """Targets with one host are one machine, whatever else they say; an emulator computes on this one."""
-        return LocalTarget(name=self.name).machine if self.emulated else f"ssh {self.host}"
+        return LocalTarget(name=self.name).find_machine() if self.emulated else f"ssh {self.host}"
 
     @property
     def origin(self) -> Literal["measured", "emulated"]:

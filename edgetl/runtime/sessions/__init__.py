@@ -40,6 +40,7 @@ def open_artifact(bundle: Place, artifact: Artifact, threads: int = 1) -> Sessio
     Raises:
         IntegrityError: a file is missing, changed or a link, or is no model of this contract and this manifest.
         MissingRuntime: its runtime is not installed.
+        UsageError: as `open_file`.
     """
     manifest = Manifest.read(bundle)
     return open_file(manifest.intact(bundle, artifact), manifest, artifact, threads)
@@ -53,12 +54,13 @@ def open_file(
     Raises:
         UsageError: its path is one that no runtime can be given.
         IntegrityError, MissingRuntime: as `open_artifact`.
+        MissingAccelerator: the runtime has no such accelerator here, or it does not compute the whole model.
     """
     try:
         os.fspath(path).encode()
     except UnicodeEncodeError as exc:
         raise UsageError(
-            "is a path that is not UTF-8, as inference runtimes take it", place=ascii(os.fspath(path)), hint="rename it"
+            "is not UTF-8, as inference runtimes need a path to be", place=ascii(os.fspath(path)), hint="rename it"
         ) from exc
     session = BACKENDS[artifact.backend].open_session(path, threads, artifact.runtime_options, accelerator)
     got = (session.input_shape, session.output_shape)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgetl.config.target import Target
 from edgetl.console.progress import Progress
 from edgetl.store.locks import holder, locked
 
@@ -29,12 +28,13 @@ def _folder() -> Path:
 
 
 @contextmanager
-def alone_on(target: Target, progress: Progress, look: Callable[[], None] = lambda: None) -> Iterator[None]:
+def alone_on(machine: str, target: str, progress: Progress, look: Callable[[], None] = lambda: None) -> Iterator[None]:
     """While the block runs, no other measurement of this user runs on the target's machine, as far as this machine knows.
 
+    machine: as `Target.find_machine` names it. target: by its name, for whoever waits.
     look: called while it waits; what it raises ends the waiting.
     """
-    name = hashlib.sha256(target.machine.encode()).hexdigest()[:16]
+    name = hashlib.sha256(machine.encode()).hexdigest()[:16]
     lock = _folder() / f"measuring-{name}.lock"
     told = False
     while (other := holder(lock)) is not None:
@@ -43,5 +43,5 @@ def alone_on(target: Target, progress: Progress, look: Callable[[], None] = lamb
         told = True
         look()
         time.sleep(_WAIT_S)
-    with locked(lock, f"measures on {target.name}", progress.say):
+    with locked(lock, f"measures on {target}", progress.say):
         yield

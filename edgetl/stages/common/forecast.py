@@ -115,8 +115,8 @@ def tell(
         return
     if not costs:
         return
-    # The rehearsal's batches have no unlabelled pictures, with which a step takes more.
-    measured = None if unlabelled else rehearsal
+    # The rehearsal's batches have no unlabelled pictures, with which a taught step takes more.
+    measured = None if unlabelled and any(cost.planned.taught for cost in costs) else rehearsal
     memory = largest(measured, {kind for cost in costs for kind in kinds_of(cost.planned)})
     progress.say(sentence(costs, begun=begun, memory=memory))
     if hint := shorter(costs, recipe, ladder()):

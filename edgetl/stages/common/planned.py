@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edgetl.config.recipe import Recipe
 from edgetl.config.training import Teacher, Training
-from edgetl.errors import UsageError
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.networks import TEACHERS
 
@@ -61,18 +60,9 @@ def of_teacher(teacher: Teacher) -> Architecture:
 
 
 def trainings(recipe: Recipe, data: TrainingData) -> list[Planned]:
-    """What a build of the recipe trains, in its order.
-
-    Raises:
-        UsageError: the teacher's loss teaches nothing of so few classes.
-    """
+    """What a build of the recipe trains, in its order."""
     from edgetl.stages.common import trained
 
-    if recipe.teachers and recipe.distil.loss == "kd_standardized" and data.classes == 2:
-        raise UsageError(
-            "distil.loss: kd_standardized teaches nothing of two classes, whose standardized logits are always the same",
-            hint="set distil.loss: kd, dkd or dist",
-        )
     planned = []
     for (label, stage), teacher in zip(TEACHERS.items(), recipe.teachers, strict=False):
         settings = trained.with_epochs(teacher, data, teacher.weights != "none")

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from edgetl import devices
 from edgetl.config import target
 from edgetl.config.loading import Loaded
+from edgetl.config.recipe import Recipe
+from edgetl.errors import UsageError
 from edgetl.stages.common import settings as slices
 from edgetl.stages.common.networks import TEACHERS
+from edgetl.training.losses import DISTIL_LOSSES
 
 SIZES = "set data.image_size to what it takes; a teacher may see another size: teacher: {image_size: 224}"
 """What to do about a network that does not take the recipe's pictures."""
@@ -67,6 +70,17 @@ def check(loaded: Loaded, say: Callable[[str], None] = _quiet) -> None:
     look("student", student.backbone, student.weights, attention=student.attention, activation=student.activation)
     for name, teacher in zip(TEACHERS, recipe.teachers, strict=False):
         look(name, teacher.backbone, teacher.weights, teacher.image_size)
+
+
+def require_a_lesson(recipe: Recipe, classes: int) -> None:
+    """Raise UsageError where the teacher's loss would teach nothing of so few classes."""
+    loss = DISTIL_LOSSES[recipe.distil.loss]
+    if classes < loss.fewest_classes and recipe.teachers and any(recipe.distil.weights):
+        others = [name for name, each in DISTIL_LOSSES.items() if classes >= each.fewest_classes]
+        raise UsageError(
+            f"distil.loss: {loss.name} teaches nothing of {classes} classes, expected at least {loss.fewest_classes}",
+            hint=f"set distil.loss to one of {', '.join(others)}",
+        )
 
 
 def _here(weights: str) -> str:

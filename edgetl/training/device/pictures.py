@@ -94,7 +94,7 @@ class Streamed:
 
 
 def placed(data: TrainingData, device: torch.device, resident: bool) -> tuple[Source, Pictures, Source | None]:
-    """What the batches of a training come from, its pictures by their rows, and where those without labels come from."""
+    """Where a training's batches come from, its pictures by their rows, and where those without labels come from, if any."""
     further = data.unlabelled
     if resident:
         pictures = Resident(data.images, np.union1d(data.train, data.val), device)

@@ -128,7 +128,8 @@ class DeviceSteps:
         steps = range(start, job.batches)
         rates = self._sent(np.array([rate(index) for index in steps], dtype=np.float32))
         decays = self._sent(np.array([self._decay(updates + index - start + 1) for index in steps], dtype=np.float32))
-        with naming_memory(job.label, lambda: f"epoch {epoch}, with batches of {batch} images"):
+        further = f" and {numbers.shape[1]} without labels" if numbers.size else ""
+        with naming_memory(job.label, lambda: f"epoch {epoch}, with batches of {batch} images{further}"):
             for place, pixels in enumerate(self._pixels(rows, numbers)):
                 index = start + place
                 torch.cat(pixels, out=inputs.pixels)

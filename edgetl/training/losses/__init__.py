@@ -24,11 +24,15 @@ DistilLoss = Callable[["Tensor", "Tensor", float, "Tensor"], "Tensor"]
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss by its name in recipes. about: what it is, in a few words, and its paper. load: MODULE:FUNCTION."""
+    """A loss by its name in recipes.
+
+    about: what it is, in a few words, and its paper. load: MODULE:FUNCTION. fewest_classes: with which it teaches anything.
+    """
 
     name: str
     about: str
     load: str
+    fewest_classes: int = 2
 
     def function(self) -> DistilLoss:
         """The loss itself; brings torch."""
@@ -39,7 +43,12 @@ _ENTRIES = (
     Loss("dist", "correlations over classes and over the batch (Huang et al., 2022)", f"{__name__}.dist:dist"),
     Loss("dkd", "kd with the label and the other classes weighed apart (Zhao et al., 2022)", f"{__name__}.dkd:dkd"),
     Loss("kd", "softened probabilities (Hinton et al., 2015)", f"{__name__}.kd:kd"),
-    Loss("kd_standardized", "kd of z-scored logits (Sun et al., 2024)", f"{__name__}.kd:kd_standardized"),
+    Loss(
+        "kd_standardized",
+        "kd of z-scored logits (Sun et al., 2024)",
+        f"{__name__}.kd:kd_standardized",
+        fewest_classes=3,
+    ),
 )
 
 DISTIL_LOSSES: dict[str, Loss] = {loss.name: loss for loss in _ENTRIES}

@@ -33,11 +33,11 @@ def kd_standardized(student: Tensor, teacher: Tensor, temperature: float, labels
     """`kd` on logits whose mean over the classes is 0 and whose standard deviation is 1, image by image.
 
     A small student then need not reach the size of the teacher's logits, only their shape. Of two classes no shape is left:
-    their z-scores are the same for all logits, and nothing is learned (`trainings` refuses it).
+    z-scores say only which logit is larger, and have no gradient.
     Sun, Ren, Li, Wang and Cao, "Logit Standardization in Knowledge Distillation", CVPR 2024, https://arxiv.org/abs/2403.01427
 
     Args:
-        student: logits [B, C], C >= 2.
+        student: logits [B, C], C >= 3 for a gradient.
         teacher: logits [B, C], without gradient.
         temperature: > 0, applied after standardizing.
         labels: not looked at.
