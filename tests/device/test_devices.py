@@ -164,7 +164,7 @@ def test_it_can_be_closed_again_and_unused(device: Device) -> None:
 def test_a_local_worker_opens_the_file_where_it_is(tmp_path: Path) -> None:
     local = Local(LocalTarget(name="here"))
     argv = local.worker(local.push(tmp_path), ARTIFACTS["onnx"], 1).argv
-    assert str(tmp_path / "models" / "onnx-int8.onnx") in argv
+    assert f"--path={tmp_path / 'models' / 'onnx-int8.onnx'}" in argv
     assert "--accelerator" not in argv
 
 

@@ -193,7 +193,7 @@ def test_a_worker_gets_every_name_as_it_is(open_ssh: Open, server: SshServer, tm
         )
         with device.worker(Path("/bundle"), artifact, 1).start() as running:
             seen = running.ready()
-        argv = ["-m", "edgetl_runtime", "worker", "--path", f"/bundle/models/{name}", "--backend", "onnx"]
+        argv = ["-m", "edgetl_runtime", "worker", f"--path=/bundle/models/{name}", "--backend", "onnx"]
         assert seen["argv"] == [*argv, "--threads", "1", "--options", json.dumps({name: name})]
     assert not _canaries(server, tmp_path)
 

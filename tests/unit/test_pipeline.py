@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny_pipeline
@@ -15,6 +16,7 @@ from edgetl.api.plan import planned
 from edgetl.config.loading import load
 from edgetl.config.recipe import Recipe
 from edgetl.console.progress import Progress
+from edgetl.data.table import DataTable
 from edgetl.errors import DataError, IntegrityError
 from edgetl.pipeline import _walk
 from edgetl.stages.common import forecast
@@ -141,6 +143,7 @@ def test_before_the_first_training_a_forecast_is_made_of_those_that_are_missing(
         assert (folder / "number").read_text() == "data"
 
     monkeypatch.setattr(forecast, "tell", tell)
+    monkeypatch.setattr(DataTable, "load", lambda *_: SimpleNamespace(classes=("a", "b")))
     stages = [
         _training("data"),
         _training("teach", "data"),
